@@ -1,0 +1,94 @@
+"""Stream chats from WordPress sites that run the AI Engine plugin.
+
+``ask`` and ``stream`` are for scripts, ``Client`` for programs; ``EventParser`` and ``Turn`` are for those who bring
+their own I/O. Each name is loaded when it is first used, so that importing the parser loads no HTTP library.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+TYPE_CHECKING = False  # type checkers take this name for true; importing typing for it would cost more than the parser
+if TYPE_CHECKING:
+    from .client import Client as Client
+    from .client import Stream as Stream
+    from .client import ask as ask
+    from .client import stream as stream
+    from .protocol.errors import Blocked as Blocked
+    from .protocol.errors import ChatError as ChatError
+    from .protocol.errors import ConnectionFailed as ConnectionFailed
+    from .protocol.errors import InvalidInput as InvalidInput
+    from .protocol.errors import InvalidState as InvalidState
+    from .protocol.errors import LocalError as LocalError
+    from .protocol.errors import NonceRefused as NonceRefused
+    from .protocol.errors import NotAiEngine as NotAiEngine
+    from .protocol.errors import ProtocolError as ProtocolError
+    from .protocol.errors import RateLimited as RateLimited
+    from .protocol.errors import ServerError as ServerError
+    from .protocol.errors import StatusError as StatusError
+    from .protocol.errors import TimedOut as TimedOut
+    from .protocol.errors import TooLarge as TooLarge
+    from .protocol.errors import Truncated as Truncated
+    from .protocol.events import Action as Action
+    from .protocol.events import Block as Block
+    from .protocol.events import Done as Done
+    from .protocol.events import Event as Event
+    from .protocol.events import Failed as Failed
+    from .protocol.events import Notice as Notice
+    from .protocol.events import Reply as Reply
+    from .protocol.events import Shortcut as Shortcut
+    from .protocol.events import Text as Text
+    from .protocol.events import Usage as Usage
+    from .protocol.messages import format_prompt as format_prompt
+    from .protocol.parser import EventParser as EventParser
+    from .protocol.timeout import Timeout as Timeout
+    from .protocol.turn import Turn as Turn
+    from .protocol.wire import Request as Request
+    from .protocol.wire import Session as Session
+    from .protocol.wire import Submission as Submission
+    from .protocol.wire import VERSION as __version__  # noqa: N811  # the name that Python expects
+
+_HOMES = {
+    "client": ("Client", "Stream", "ask", "stream"),
+    "protocol.errors": (
+        "Blocked",
+        "ChatError",
+        "ConnectionFailed",
+        "InvalidInput",
+        "InvalidState",
+        "LocalError",
+        "NonceRefused",
+        "NotAiEngine",
+        "ProtocolError",
+        "RateLimited",
+        "ServerError",
+        "StatusError",
+        "TimedOut",
+        "TooLarge",
+        "Truncated",
+    ),
+    "protocol.events": ("Action", "Block", "Done", "Event", "Failed", "Notice", "Reply", "Shortcut", "Text", "Usage"),
+    "protocol.messages": ("format_prompt",),
+    "protocol.parser": ("EventParser",),
+    "protocol.timeout": ("Timeout",),
+    "protocol.turn": ("Turn",),
+    "protocol.wire": ("Request", "Session", "Submission"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return import_module(".protocol.wire", __name__).VERSION
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,303 @@
+"""Bytes of an answer's body to events."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from io import StringIO
+from json.decoder import scanstring
+from typing import Any
+
+from .answers import decode_json, read_answer, words
+from .errors import ChatError, InvalidInput, InvalidState, ServerError, TooLarge
+from .events import Done, Event, Failed, Json, Notice, Text, read_reply
+from .sse import LineBuffer
+
+DEFAULT_LIMIT = 16 * 1024 * 1024
+_SMALLEST_LIMIT = 64  # bytes: less than this takes no event at all
+_MALFORMED_SHOWN = 200  # characters
+
+# Nearly every event has this shape to the letter, and then its string is all that has to be decoded. A JSON string
+# holds no raw line end, so decoding one cannot run over into the next line.
+_PLAIN = 'data: {"type":"live","data":"'
+_PLAIN_SIZE = len(_PLAIN)
+_NEXT_PLAIN = "}\n\n" + _PLAIN
+_NEXT_PLAIN_SIZE = len(_NEXT_PLAIN)
+_NUMBERS = (float, int)
+_scan = json.JSONDecoder().scan_once
+_ONE_LINE = re.compile(rb"[^\r\n]*[\r\n]?")
+
+
+class EventParser:
+    """The events in the body of one answer, from its bytes in pieces of any size.
+
+    Feed it with :meth:`receive_data`, and call :meth:`receive_eof` when the body has ended. It understands streams, plain
+    JSON answers, refusals and error pages, whatever Content-Type said. Nothing that arrives raises: exactly one ``Done``
+    or ``Failed`` comes, and it comes last; what the body holds after it is ignored.
+
+    ``status`` and ``headers`` of the response, where they are known, make refusals clearer. ``max_event_size`` and
+    ``max_body_size`` limit, in bytes, one event and a body that is no stream; over them the answer ends in
+    ``Failed(TooLarge)``, at the same byte however it was cut. Source: protocol sections 2, 5 and 7.
+    """
+
+    def __init__(
+        self,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        max_event_size: int = DEFAULT_LIMIT,
+        max_body_size: int = DEFAULT_LIMIT,
+    ) -> None:
+        if min(max_event_size, max_body_size) < _SMALLEST_LIMIT:
+            raise InvalidInput(f"a size limit must be at least {_SMALLEST_LIMIT} bytes")
+        self._status = status
+        self._headers = {name.lower(): value for name, value in (headers or {}).items()}
+        self._max_event_size = max_event_size
+        self._max_body_size = max_body_size
+        self._lines = LineBuffer()
+        self._text = StringIO()
+        self._other = StringIO()  # the lines since the last event that are none: JSON, HTML
+        self._other_size = 0
+        self._room = min(max_event_size, max_body_size)  # bytes that cannot break a limit, whatever they are
+        self._streamed = False
+        self._empty_error = False
+        self._over = False
+        self._ended = False
+
+    def __repr__(self) -> str:
+        return f"<EventParser {'over' if self._over else 'open'}, {self._text.tell()} characters of text>"
+
+    @property
+    def text(self) -> str:
+        """The answer so far."""
+        return self._text.getvalue()
+
+    def receive_data(self, data: bytes) -> list[Event]:
+        """Return the events that these bytes complete; an event is complete with the end of its line.
+
+        Raises InvalidState after :meth:`receive_eof`, and InvalidInput for what is not bytes-like.
+        """
+        if data.__class__ is not bytes:
+            data = _to_bytes(data)
+        events: list[Event] = []
+        held = self._lines.held
+        if len(held) + len(data) > self._room:
+            self._receive_large(data, events)
+        elif not held and data[-1:] == b"\n":
+            self._read(data, events)
+        elif lines := self._lines.push(data):
+            self._read(lines, events)
+        return events
+
+    def receive_eof(self) -> list[Event]:
+        """Return the last events, now that the body has ended. Raises InvalidState when called twice."""
+        if self._ended:
+            raise InvalidState("this parser has been told already that its body has ended")
+        events: list[Event] = []
+        if not self._over and (line := self._lines.flush()):
+            self._read(line + b"\n", events)
+        if not self._over:
+            self._conclude(events)
+        self._ended = True
+        return events
+
+    def _receive_large(self, data: bytes, events: list[Event]) -> None:
+        """Take data that may break a limit line by line, so that the same byte breaks it however the data was cut."""
+        if self._ended:
+            raise InvalidState("this parser has seen the end of its body; make a new one for the next answer")
+        for piece in _ONE_LINE.findall(data):
+            if self._over:
+                return
+            lines = self._lines.push(piece)
+            size = len(lines) - 1 if lines else len(self._lines.held)
+            if (lines or self._lines.held).startswith(b"data:"):
+                limit, what, option = self._max_event_size, "one event", "max_event_size"
+            else:
+                size += self._other_size
+                limit, what, option = self._max_body_size, "the part that is no event", "max_body_size"
+            if size > limit:
+                self._fail(TooLarge(f"{what} is larger than {limit} bytes; raise {option} to take it"), events)
+            elif lines:
+                self._read(lines, events)
+
+    def _read(self, lines: bytes, events: list[Event]) -> None:
+        """Read whole lines: a single event at once, since most pieces are one, anything else by runs and lines."""
+        text = lines.decode("utf-8", "replace")
+        try:
+            if text[-4:] == '"}\n\n' and text[:_PLAIN_SIZE] == _PLAIN:
+                piece, end = scanstring(text, _PLAIN_SIZE)
+                if end + 3 == len(text):
+                    self._add_text(piece)
+                    events.append(Text(piece))
+                    return
+            elif text[:7] == "data: {":
+                event, end = _scan(text, 6)
+                if text[end:] == "\n\n" and text.find("\n") == end:
+                    self._read_event(event, text, events)
+                    return
+        except (ValueError, RecursionError):
+            pass  # whatever it is, it is judged line by line below
+        if "\r" in text:
+            text = text.replace("\r", "\n")
+        position, size, sound = 0, len(text), True
+        while position < size:
+            if sound and text.startswith(_PLAIN, position):
+                position, sound = self._read_run(text, position, events)
+            end = text.find("\n", position)
+            if end > position:
+                self._read_line(text[position:end], events)
+                if self._over:
+                    return
+            position = end + 1 or size
+
+    def _read_run(self, text: str, position: int, events: list[Event]) -> tuple[int, bool]:
+        """Read the run of plain events at ``position``.
+
+        Returns the position behind it, and whether to look for another run in this text: an error in a string counts
+        the lines of all the text before it, which is cheap once and not once a line.
+        """
+        texts: list[str] = []
+        startswith, start, sound = text.startswith, position + _PLAIN_SIZE, True
+        try:
+            piece, end = scanstring(text, start)
+            while startswith(_NEXT_PLAIN, end):
+                texts.append(piece)
+                events.append(Text(piece))
+                start = end + _NEXT_PLAIN_SIZE
+                piece, end = scanstring(text, start)
+            if startswith("}\n", end):
+                texts.append(piece)
+                events.append(Text(piece))
+                start = end + 2 + _PLAIN_SIZE
+        except ValueError:
+            sound = False
+        if texts:
+            self._add_text("".join(texts))
+        return start - _PLAIN_SIZE, sound
+
+    def _add_text(self, text: str) -> None:
+        self._text.write(text)
+        self._streamed = True
+        if self._other_size:
+            self._forget_other()
+
+    def _read_line(self, line: str, events: list[Event]) -> None:
+        line = line.lstrip("\ufeff")  # each PHP file that was saved with a byte order mark sends one
+        if line.startswith("data:"):
+            self._streamed = True
+            self._forget_other()
+            if payload := line[5:].strip(" \t"):
+                try:
+                    self._read_event(decode_json(payload), line, events)
+                except ValueError:
+                    events.append(_malformed(line))
+        elif not line.startswith((":", "event:", "id:", "retry:")) and not line.isspace():
+            self._other.write(line + "\n")
+            self._set_other_size(self._other_size + len(line) + 1)
+
+    def _read_event(self, event: Any, line: str, events: list[Event]) -> None:
+        kind = event.get("type") if event.__class__ is dict else None
+        if kind == "live":
+            data, subtype = event.get("data"), event.get("subtype")
+            if subtype and subtype != "content":
+                visibility, metadata, timestamp = event.get("visibility"), event.get("metadata"), event.get("timestamp")
+                notice = Notice(
+                    subtype if subtype.__class__ is str else _to_text(subtype),
+                    data if data.__class__ is str else _to_text(data),
+                    visibility if visibility.__class__ is str else "",
+                    metadata if metadata.__class__ is dict else {},
+                    float(timestamp) if timestamp.__class__ in _NUMBERS else None,
+                )
+                events.append(notice)
+            elif data.__class__ is str:
+                self._add_text(data)
+                events.append(Text(data))
+            elif data is not None:
+                events.append(_malformed(line))
+        elif kind == "end":
+            self._read_end(event.get("data"), line, events)
+        elif kind == "error":
+            if message := words(_to_text(event.get("data"))):
+                self._fail(ServerError(message), events)
+            else:
+                self._empty_error = True  # some engines send the real one behind it (protocol section 2.2)
+        elif kind.__class__ is str:
+            rest = {key: value for key, value in event.items() if key not in ("type", "data")}
+            events.append(Notice(kind, _to_text(event.get("data")), metadata=rest))
+        else:
+            events.append(_malformed(line))
+
+    def _read_end(self, data: Any, line: str, events: list[Event]) -> None:
+        final = data
+        if isinstance(data, str):
+            try:
+                final = decode_json(data.strip())
+            except ValueError:
+                final = None
+        if isinstance(final, dict):
+            self._finish(final, events)
+        else:
+            if data is not False:  # False is PHP's word for an object that it could not encode
+                events.append(_malformed(line))
+            self._finish({}, events)
+
+    def _conclude(self, events: list[Event]) -> None:
+        """End an answer whose body has ended with no ``end`` and no ``error``."""
+        if self._empty_error:
+            self._fail(ServerError("the site reported an error without a word about it"), events)
+            return
+        answer = read_answer(self._other.getvalue(), self._status, self._headers, streamed=self._streamed)
+        if isinstance(answer, ChatError):
+            self._fail(answer, events)
+        else:
+            self._finish(answer, events)
+
+    def _finish(self, final: Json, events: list[Event]) -> None:
+        if not final.get("success", True):
+            message = words(_to_text(final.get("message")))
+            self._fail(ServerError(message or "the site says that it failed, but not why"), events)
+            return
+        streamed = self.text
+        reply = read_reply(final, streamed)
+        if reply.text and not streamed:
+            events.append(Text(reply.text))
+            self._text.write(reply.text)
+        events.append(Done(reply))
+        self._close()
+
+    def _fail(self, error: ChatError, events: list[Event]) -> None:
+        error.partial_text = self.text
+        events.append(Failed(error))
+        self._close()
+
+    def _close(self) -> None:
+        self._over = True
+        self._lines.flush()
+        self._forget_other()
+        self._room = -1
+
+    def _forget_other(self) -> None:
+        if self._other_size:
+            self._other = StringIO()
+            self._set_other_size(0)
+
+    def _set_other_size(self, size: int) -> None:
+        self._other_size = size
+        self._room = min(self._max_event_size, self._max_body_size - size)
+
+
+def _malformed(line: str) -> Notice:
+    return Notice("malformed", line[5:].strip()[:_MALFORMED_SHOWN])
+
+
+def _to_text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _to_bytes(data: Any) -> bytes:
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data)
+    raise InvalidInput(f"a body comes as bytes, not as {type(data).__name__}")

@@ -1,0 +1,62 @@
+"""How long to wait, and which limit it was that ran out. The time is passed in; no clock is read here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .errors import InvalidInput, TimedOut
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """Four limits in seconds; None is no limit.
+
+    ``connect``: until there is a connection. ``first_byte``: from the request until the answer begins, which is when
+    the model begins to speak (protocol section 7). ``idle``: between two reads of an answer. ``total``: a whole turn,
+    its nonce, retries and waits included.
+    """
+
+    connect: float | None = 10.0
+    first_byte: float | None = 120.0
+    idle: float | None = 60.0
+    total: float | None = None
+
+    def __post_init__(self) -> None:
+        for clock in self.__slots__:
+            seconds = getattr(self, clock)
+            if seconds is not None and not (isinstance(seconds, (int, float)) and seconds > 0):
+                raise InvalidInput(
+                    f"timeout.{clock} is a number of seconds above 0, or None for no limit, not {seconds!r}"
+                )
+
+    @classmethod
+    def of(cls, value: Timeout | float) -> Timeout:
+        """Return ``value`` as a Timeout: a number sets all limits but ``total``. Raises InvalidInput."""
+        return value if isinstance(value, cls) else cls(value, value, value)  # type: ignore[arg-type]  # a number
+
+
+class Patience:
+    """The limits of one turn that began at ``now`` (seconds on any clock that only goes forward)."""
+
+    def __init__(self, timeout: Timeout, now: float) -> None:
+        self._timeout = timeout
+        self._end = None if timeout.total is None else now + timeout.total
+
+    def allow(self, clock: str, now: float) -> float | None:
+        """Return the seconds that a wait under ``clock`` may take from ``now``; None is for ever.
+
+        Raises TimedOut when the turn's total time is over already.
+        """
+        limit: float | None = getattr(self._timeout, clock)
+        if self._end is None:
+            return limit
+        left = self._end - now
+        if left <= 0:
+            raise self.expired(clock, now)
+        return left if limit is None else min(limit, left)
+
+    def expired(self, clock: str, now: float) -> TimedOut:
+        """Return the error for a wait under ``clock`` that ran out at ``now``."""
+        if self._end is not None and now >= self._end - 0.001:  # a timer may ring a little early
+            clock = "total"
+        return TimedOut(clock, getattr(self._timeout, clock))

@@ -1,0 +1,190 @@
+"""What a chat sends: requests as values, and the session that they share."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from .errors import InvalidInput
+from .events import Json
+
+VERSION = "0.1.0"
+USER_AGENT = f"chatgpt4online/{VERSION} (Python SDK for AI Engine sites)"
+
+START_SESSION = "/mwai/v1/start_session"
+SUBMIT = "/mwai-ui/v1/chats/submit"
+
+_NONCE = re.compile(r"[!-~]{1,128}")  # what can stand in a header; WordPress's own are 10 hex characters
+_LONGEST_ID = 64  # characters of chatId and botId (protocol section 5, 18)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request to send.
+
+    ``headers`` is a dict; ``body`` may be empty. Wait ``delay`` seconds before sending it. An ``exclusive`` request
+    renews the session: where several turns share one, only one such request should be under way at a time, and
+    ``next_request()`` asked again once it is this turn's, since another turn may have done the work.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+    delay: float = 0.0
+    exclusive: bool = False
+
+
+@dataclass(slots=True)
+class Session:
+    """What one visitor of one site keeps from turn to turn; many turns may share it.
+
+    ``nonce`` and ``session_id`` are ``""`` until the site has given them; ``root`` is the address of the REST API, once
+    it is known to be another than the site's address suggests.
+    """
+
+    nonce: str = field(default="", repr=False)
+    session_id: str = ""
+    root: str = ""
+
+    def adopt_nonce(self, nonce: Any) -> None:
+        """Take over a nonce that the site gave; whatever cannot be one is passed over (protocol section 5, 12)."""
+        if isinstance(nonce, str) and _NONCE.fullmatch(nonce):
+            self.nonce = nonce
+
+    def adopt(self, answer: Json) -> None:
+        """Take over the nonce and the session id in a JSON answer of the site."""
+        self.adopt_nonce(answer.get("restNonce"))
+        self.adopt_nonce(answer.get("new_token"))
+        session_id = answer.get("sessionId")
+        if isinstance(session_id, str) and session_id not in ("", "N/A"):
+            self.session_id = session_id
+
+    def forget_nonce(self, nonce: str) -> None:
+        """Drop the nonce that was refused, unless another turn has renewed it since."""
+        if self.nonce == nonce:
+            self.nonce = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One question, as the site takes it. Source: protocol section 1.4.
+
+    ``messages`` is the history before it: dicts with ``role`` and ``content``, both strings. ``chat_id`` names the
+    conversation (at most 64 characters, random, the same for all its turns). One of ``bot_id`` and ``custom_id`` names
+    the bot. With ``stream=False`` the site answers in one piece.
+
+    Raises InvalidInput for what no site would take.
+    """
+
+    message: str
+    messages: Sequence[Mapping[str, Any]] = ()
+    bot_id: str | None = "default"
+    custom_id: str | None = None
+    chat_id: str = ""
+    context_id: int | None = None
+    file_ids: Sequence[str] = ()
+    previous_response_id: str | None = None
+    shortcut_id: str | None = None
+    shortcut_name: str | None = None
+    stream: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.message, str):
+            raise InvalidInput(f"the message is a string, not {type(self.message).__name__}")
+        if not (self.message.strip() or self.file_ids or self.shortcut_id):
+            raise InvalidInput("the message is empty; sites refuse one without text, file or shortcut")
+        if not (self.bot_id or self.custom_id):
+            raise InvalidInput("one of bot_id and custom_id must name the bot; 'default' always exists")
+        for name in ("bot_id", "custom_id", "chat_id"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, str) and len(value) <= _LONGEST_ID):
+                raise InvalidInput(f"{name} is a string of at most {_LONGEST_ID} characters, not {value!r}")
+        for number, item in enumerate(self.messages):
+            if not all(isinstance(item.get(key), str) for key in ("role", "content")):
+                raise InvalidInput(f"messages[{number}] must have 'role' and 'content', both strings")
+        try:
+            "".join([self.message, *(item["content"] for item in self.messages)]).encode()
+        except UnicodeEncodeError as error:
+            raise InvalidInput(f"the message holds half a character (a lone surrogate): {error}") from None
+
+    def body(self, session_id: str) -> bytes:
+        """Return the JSON body of the request, in UTF-8."""
+        several = len(self.file_ids) > 1
+        fields: Json = {
+            "botId": self.bot_id,
+            "customId": self.custom_id,
+            "session": session_id or None,
+            "chatId": self.chat_id,
+            "contextId": self.context_id,
+            "messages": [{"role": item["role"], "content": item["content"]} for item in self.messages],
+            "newMessage": self.message,
+            "newFileId": self.file_ids[0] if self.file_ids and not several else None,
+            "newFileIds": list(self.file_ids) if several else None,
+            "stream": self.stream,
+        }
+        optional = {
+            "shortcutId": self.shortcut_id,
+            "shortcutName": self.shortcut_name,
+            "previousResponseId": self.previous_response_id,
+        }
+        fields.update((key, value) for key, value in optional.items() if value)
+        return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def rest_root(site: str) -> str:
+    """Return the address of a site's REST API, without a final slash.
+
+    ``site`` is a site's address or its REST root, in the pretty (``.../wp-json``) or the plain
+    (``...?rest_route=``) form. Raises InvalidInput for what is no web address. Source: protocol section 1.1.
+    """
+    parts = urlsplit(site) if isinstance(site, str) else None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidInput(f"a site is a web address such as 'https://example.org', not {site!r}")
+    plain = re.match(r"[^#]*[?&]rest_route=", site)
+    if plain:
+        return plain[0]
+    address = f"{parts.scheme}://{parts.netloc}{parts.path}"
+    pretty = re.match(r".*?/wp-json(?=/|$)", address)
+    return pretty[0] if pretty else address.rstrip("/") + "/wp-json"
+
+
+def moved_root(url: str, route: str) -> str | None:
+    """Return the REST root of a redirect's target, or None when it does not lead to the same route."""
+    address = url.rstrip("/")
+    return address[: -len(route)] if address.endswith(route) else None
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Return the scheme, host and port of an address; nonces and credentials stay within one origin."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port
+
+
+def absolute(url: str, location: str) -> str | None:
+    """Return where ``location`` leads from ``url``, or None when that is no web address or gives up TLS."""
+    try:
+        target = urljoin(url, location.strip())
+        parts = urlsplit(target)
+        parts.port  # noqa: B018  # reading it is what checks it
+    except ValueError:
+        return None
+    downgrade = parts.scheme == "http" and urlsplit(url).scheme == "https"
+    return target if parts.scheme in ("http", "https") and parts.hostname and not downgrade else None
+
+
+def fold_headers(headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> dict[str, str]:
+    """Return response headers as a dict with lower-case names; of several with one name, the last counts.
+
+    Takes a mapping or pairs, of str or (as h11 has them) bytes.
+    """
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    return {_latin(name).lower(): _latin(value) for name, value in pairs}
+
+
+def _latin(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
