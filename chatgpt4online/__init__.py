@@ -43,10 +43,10 @@ if TYPE_CHECKING:
     from .protocol.parser import EventParser as EventParser
     from .protocol.timeout import Timeout as Timeout
     from .protocol.turn import Turn as Turn
+    from .protocol.wire import VERSION as __version__  # noqa: N811  # the name that Python expects
     from .protocol.wire import Request as Request
     from .protocol.wire import Session as Session
     from .protocol.wire import Submission as Submission
-    from .protocol.wire import VERSION as __version__  # noqa: N811  # the name that Python expects
 
 _HOMES = {
     "client": ("Client", "Stream", "ask", "stream"),

@@ -44,20 +44,22 @@ _CHALLENGE = re.compile(
     re.IGNORECASE,
 )
 _HIDDEN = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
+_INLINE_TAG = re.compile(r"</?(?:a|b|code|em|i|small|span|strong|u)\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z!][^<>]*>")
 _TITLE = re.compile(r"<title[^<>]*>([^<]*)<", re.IGNORECASE)
 _OBJECT = re.compile(r"^[\s\ufeff]*(\{)", re.MULTILINE)
 _HTTP_DATE = re.compile(r"(\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT")
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _PAGE = 16_384  # characters of a page that are searched for words: enough for any message, and quick for any page
 
-_scan = json.JSONDecoder().scan_once
+# json.loads is this and two regular expressions; the standard library's stubs leave it out.
+scan_json = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
 def decode_json(text: str) -> Any:
     """Return the JSON value that ``text`` is; raises ValueError when it is none, or is nested too deeply to read."""
     try:
-        value, end = _scan(text, 0)
+        value, end = scan_json(text, 0)
     except (StopIteration, RecursionError):
         raise ValueError("no JSON") from None
     if end != len(text):
@@ -76,7 +78,7 @@ def _is_json(text: str) -> bool:
 def words(text: str, limit: int = 300) -> str:
     """Return the readable words of a text that may be HTML, at most ``limit`` characters of them."""
     if "<" in text:
-        text = _TAG.sub(" ", _HIDDEN.sub(" ", text[:_PAGE]))
+        text = _TAG.sub(" ", _INLINE_TAG.sub("", _HIDDEN.sub(" ", text[:_PAGE])))
     return " ".join(html.unescape(text[:_PAGE]).split())[:limit]
 
 
@@ -159,9 +161,9 @@ def _http_date(value: str) -> datetime | None:
     match = _HTTP_DATE.search(value)
     if not match or match[2] not in _MONTHS:
         return None
-    day, _, year, *time = match.groups()
+    day, year, hour, minute, second = (int(match[group]) for group in (1, 3, 4, 5, 6))
     try:
-        return datetime(int(year), _MONTHS.index(match[2]) + 1, int(day), *map(int, time))
+        return datetime(year, _MONTHS.index(match[2]) + 1, day, hour, minute, second)
     except ValueError:
         return None
 
@@ -185,7 +187,7 @@ def _find_object(body: str) -> Json | None:
         if number == 8:  # a page full of scripts, not a warning or two before an answer
             break
         try:
-            answer, _ = _scan(body, match.start(1))
+            answer, _ = scan_json(body, match.start(1))
         except (ValueError, StopIteration, RecursionError):
             continue
         if isinstance(answer, dict) and ("success" in answer or "code" in answer):

@@ -96,7 +96,8 @@ class Exchange:
             return None
         if self._reading:
             raise InvalidState("the answer to the last request has not ended: call receive_eof() first")
-        nonce, headers, body = self._session.nonce, {}, b""
+        nonce, body = self._session.nonce, b""
+        headers: dict[str, str] = {}
         handshake = not nonce or not self._route
         if not handshake:
             headers, body = self._content()
@@ -194,8 +195,9 @@ class Exchange:
             self._renewed = True
             self._session.forget_nonce(request.headers["X-WP-Nonce"])
             return True
-        busy = isinstance(error, StatusError) and error.status in _BUSY and not isinstance(error, Blocked)
-        return busy and self._try_again(error.retry_after)
+        if isinstance(error, StatusError) and error.status in _BUSY and not isinstance(error, Blocked):
+            return self._try_again(error.retry_after)
+        return False
 
     def _try_again(self, wait: float | None) -> bool:
         """Whether one more try is left, after ``wait`` seconds where the server asked for a wait."""

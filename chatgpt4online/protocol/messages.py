@@ -29,7 +29,7 @@ def submission(prompt: Prompt, *, flatten: bool = False, **options: Any) -> Subm
 
 
 def format_prompt(messages: Sequence[Message], add_special_tokens: bool = False) -> str:
-    """Return messages as one text: the content of a single one, else a line ``Role: content`` each, then ``Assistant:``.
+    """Return messages as one text: a single one's content, else a line ``Role: content`` each, then ``Assistant:``.
 
     ``add_special_tokens`` forces the long form for a single message. It is what sites without history were sent; most
     bots refuse it, since it is soon longer than they take. Source: protocol section 6.2.
@@ -41,9 +41,9 @@ def format_prompt(messages: Sequence[Message], add_special_tokens: bool = False)
     return "\n".join([*lines, "Assistant:"])
 
 
-def _plain(messages: Sequence[Message]) -> list[dict[str, str]]:
-    """Return the messages with string contents."""
-    if not isinstance(messages, Sequence) or isinstance(messages, bytes) or not messages:
+def _plain(messages: Any) -> list[dict[str, str]]:
+    """Return the messages with string contents, whatever else they hold left out."""
+    if isinstance(messages, str | bytes) or not isinstance(messages, Sequence) or not messages:
         raise InvalidInput("a prompt is a string, or a list with at least one {'role', 'content'} message")
     return [
         {"role": _role(message, number), "content": _content(message, number)}
@@ -66,7 +66,11 @@ def _content(message: Message, number: int) -> str:
         return content
     if not isinstance(content, Sequence):
         raise InvalidInput(f"messages[{number}]['content'] must be a string or a list of parts")
-    texts = [part.get("text") if isinstance(part, Mapping) and part.get("type") == "text" else None for part in content]
-    if not all(isinstance(text, str) for text in texts):
+    texts = [part["text"] for part in content if _is_text(part)]
+    if len(texts) < len(content):
         raise InvalidInput(f"messages[{number}]['content'] has a part that is not text, which a chat cannot take")
     return "\n".join(texts)
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, Mapping) and part.get("type") == "text" and isinstance(part.get("text"), str)

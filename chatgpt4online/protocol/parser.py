@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Mapping
 from io import StringIO
-from json.decoder import scanstring
+from json.decoder import scanstring  # type: ignore[attr-defined]  # the stubs leave it out
 from typing import Any
 
-from .answers import decode_json, read_answer, words
+from .answers import decode_json, read_answer, scan_json, words
 from .errors import ChatError, InvalidInput, InvalidState, ServerError, TooLarge
 from .events import Done, Event, Failed, Json, Notice, Text, read_reply
 from .sse import LineBuffer
@@ -25,16 +25,15 @@ _PLAIN_SIZE = len(_PLAIN)
 _NEXT_PLAIN = "}\n\n" + _PLAIN
 _NEXT_PLAIN_SIZE = len(_NEXT_PLAIN)
 _NUMBERS = (float, int)
-_scan = json.JSONDecoder().scan_once
 _ONE_LINE = re.compile(rb"[^\r\n]*[\r\n]?")
 
 
 class EventParser:
     """The events in the body of one answer, from its bytes in pieces of any size.
 
-    Feed it with :meth:`receive_data`, and call :meth:`receive_eof` when the body has ended. It understands streams, plain
-    JSON answers, refusals and error pages, whatever Content-Type said. Nothing that arrives raises: exactly one ``Done``
-    or ``Failed`` comes, and it comes last; what the body holds after it is ignored.
+    Feed it with :meth:`receive_data`, and call :meth:`receive_eof` when the body has ended. It understands streams,
+    plain JSON answers, refusals and error pages, whatever Content-Type said. Nothing that arrives raises: exactly one
+    ``Done`` or ``Failed`` comes, and it comes last; what the body holds after it is ignored.
 
     ``status`` and ``headers`` of the response, where they are known, make refusals clearer. ``max_event_size`` and
     ``max_body_size`` limit, in bytes, one event and a body that is no stream; over them the answer ends in
@@ -131,9 +130,12 @@ class EventParser:
                     self._add_text(piece)
                     events.append(Text(piece))
                     return
-            elif text[:7] == "data: {":
-                event, end = _scan(text, 6)
-                if text[end:] == "\n\n" and text.find("\n") == end:
+            if text[:7] == "data: {":
+                event, end = scan_json(text, 6)
+                if text.find("\n") == end == len(text) - 2 and text[-1] == "\n":
+                    self._streamed = True
+                    if self._other_size:
+                        self._forget_other()
                     self._read_event(event, text, events)
                     return
         except (ValueError, RecursionError):

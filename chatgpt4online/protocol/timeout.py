@@ -50,10 +50,13 @@ class Patience:
         limit: float | None = getattr(self._timeout, clock)
         if self._end is None:
             return limit
-        left = self._end - now
-        if left <= 0:
+        if now >= self._end:
             raise self.expired(clock, now)
-        return left if limit is None else min(limit, left)
+        return self._end - now if limit is None else self.within(limit, now)
+
+    def within(self, seconds: float, now: float) -> float:
+        """Return ``seconds``, or what is left of the turn's total time where that is less."""
+        return seconds if self._end is None else max(0.0, min(seconds, self._end - now))
 
     def expired(self, clock: str, now: float) -> TimedOut:
         """Return the error for a wait under ``clock`` that ran out at ``now``."""

@@ -1,0 +1,121 @@
+"""The command line: a prompt in, the answer out as it comes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from typing import Any
+
+from .client import Client
+from .protocol.errors import ChatError, StatusError
+from .protocol.events import Done, Event, Notice, Text
+from .protocol.timeout import Timeout
+from .protocol.wire import VERSION
+from .settings import DEFAULT_SITE
+
+_DEMO_PAUSE = 0.05  # seconds between the pieces of the demo's answer, so that one sees it stream
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
+# What a terminal would take for a command is shown as U+FFFD: the text is the model's, not the user's.
+_CONTROLS = {code: "\ufffd" for code in [*range(32), *range(127, 160)] if chr(code) not in "\n\t"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return the exit status: 0 for an answer, 1 for none, 2 for wrong arguments, 130 after Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    for output in (sys.stdout, sys.stderr):
+        output.reconfigure(errors="replace")  # type: ignore[union-attr]  # both are text files here
+    try:
+        _answer(options)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit, which would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except ChatError as error:
+        print(f"chatgpt4online: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="chatgpt4online",
+        description="Ask the chatbot of a WordPress site that runs AI Engine, and print the answer as it comes.",
+        epilog="Use it with sites that are yours, or whose owner allows it.",
+    )
+    parser.add_argument("prompt", help="what to ask; - reads it from standard input")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--site", default=DEFAULT_SITE, metavar="URL", help="the site's address (default: %(default)s)")
+    where.add_argument("--demo", action="store_true", help="talk to a small site on this machine; needs no network")
+    parser.add_argument("--bot", default="default", metavar="ID", help="the chatbot's id (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print each event as a line of JSON")
+    parser.add_argument("--notices", action="store_true", help="show thinking, tool calls and the like on stderr")
+    parser.add_argument("--proxy", metavar="URL", help="a proxy; without it the environment's proxies count")
+    parser.add_argument("--timeout", type=float, metavar="S", help="seconds to wait for anything (default: 10/120/60)")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
+    return parser
+
+
+def _answer(options: argparse.Namespace) -> None:
+    prompt = sys.stdin.read() if options.prompt == "-" else options.prompt
+    with ExitStack() as stack:
+        site = options.site
+        if options.demo:
+            from .testing import serve_site  # noqa: PLC0415  # only the demo needs a server
+
+            site = stack.enter_context(serve_site(pause=_DEMO_PAUSE)).url
+        timeout = Timeout() if options.timeout is None else options.timeout
+        client = stack.enter_context(Client(site, bot_id=options.bot, proxy=options.proxy, timeout=timeout))
+        events = stack.enter_context(client.events(prompt))
+        if options.json:
+            _print_json(events)
+        else:
+            _print_text(events, options.notices)
+
+
+def _print_text(events: Iterable[Event], notices: bool) -> None:
+    terminal, last = sys.stdout.isatty(), "\n"
+    try:
+        for event in events:
+            if isinstance(event, Text):
+                _write(event.text.translate(_CONTROLS) if terminal else event.text)
+                last = event.text or last
+            elif isinstance(event, Notice) and notices:
+                sys.stderr.write(f"[{event.kind}] {event.text}\n".translate(_CONTROLS))
+    finally:
+        if not last.endswith("\n"):
+            _write("\n")
+
+
+def _print_json(events: Iterable[Event]) -> None:
+    try:
+        for event in events:
+            _write_json(_as_json(event))
+    except ChatError as error:
+        fields: dict[str, Any] = {"type": "failed", "error": type(error).__name__, "message": str(error)}
+        if isinstance(error, StatusError):
+            fields |= {"status": error.status, "code": error.code, "retry_after": error.retry_after}
+        _write_json(fields | {"partial_text": error.partial_text})
+        raise
+
+
+def _as_json(event: Event) -> dict[str, Any]:
+    if isinstance(event, Done):
+        return {"type": "done", "reply": asdict(event.reply)}
+    return {"type": type(event).__name__.lower(), **asdict(event)}
+
+
+def _write_json(fields: dict[str, Any]) -> None:
+    _write(json.dumps(fields) + "\n")
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()

@@ -1,0 +1,487 @@
+"""The protocol driven over requests: the synchronous client."""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import ssl
+import threading
+import time
+import weakref
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from socket import SHUT_RDWR, socket
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.cookies import extract_cookies_to_jar
+
+from .protocol.errors import ChatError, ConnectionFailed, InvalidInput, InvalidState
+from .protocol.events import Event, Reply, texts, without_failure
+from .protocol.exchange import Exchange
+from .protocol.messages import Prompt
+from .protocol.parser import DEFAULT_LIMIT
+from .protocol.timeout import Patience, Timeout
+from .protocol.wire import Request, Session
+from .settings import DEFAULT_SITE, Settings
+
+T = TypeVar("T")
+
+_READ_SIZE = 65_536  # bytes
+_DRAIN_SECONDS = 0.2  # the end of a body that comes later behind the last event costs more than a new connection
+_NOT_SENT_BACK = "PHPSESSID"  # requests that share it wait for each other on many sites (protocol section 7)
+
+_sending = threading.local()  # .watch: who wants to know the socket that this thread is about to wait for
+
+
+class Stream(Generator[T, None, None]):
+    """A running answer: a generator of its pieces, which can also be closed at any time and from any thread.
+
+    Iterate over it once, from one thread. ``with`` closes it at the end of the block, and so does letting go of it, as
+    ``break`` does. After the end, :attr:`reply` has the whole answer.
+    """
+
+    def __init__(self, transfer: _Transfer, view: Callable[[list[Event]], list[T]]) -> None:
+        self._transfer = transfer
+        self._items = transfer.run(view)  # it does not refer to this object, which can so be let go of
+
+    def __repr__(self) -> str:
+        return f"<Stream of {self._transfer.exchange!r}{', closed' if self._transfer.closed.is_set() else ''}>"
+
+    @property
+    def reply(self) -> Reply:
+        """The whole reply. Raises the error of an answer that failed, and InvalidState where the end has not come."""
+        return self._transfer.exchange.result()
+
+    @property
+    def text(self) -> str:
+        """The answer so far."""
+        return self._transfer.exchange.text
+
+    def __next__(self) -> T:
+        return next(self._items)
+
+    def send(self, value: None) -> T:
+        """Return the next piece, as ``next()`` does; it is here for those who treat the stream as a generator."""
+        return self._items.send(value)
+
+    def throw(self, *error: Any) -> T:
+        """Raise an error where the stream stands, which ends it."""
+        return self._items.throw(*error)
+
+    def close(self) -> None:
+        """Stop the answer and free its connection. It may be called again, and from any thread.
+
+        A reader that waits for the site in another thread stops at once, as if the answer had ended there.
+        """
+        self._transfer.cancel()
+        with suppress(ValueError):  # another thread is in the generator, and leaves it now
+            self._items.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Transfer:
+    """The I/O of one exchange."""
+
+    def __init__(self, client: Client, exchange: Exchange, timeout: Timeout) -> None:
+        self.exchange = exchange
+        self.closed = threading.Event()
+        self._client = client
+        self._timeout = timeout
+        self._response: requests.Response | None = None
+        self._socket: socket | None = None
+
+    def cancel(self) -> None:
+        """Wake whoever waits for the network, from whatever thread."""
+        self.closed.set()
+        waiting_for = self._socket
+        if waiting_for is not None:
+            with suppress(OSError):  # it is closed by now
+                waiting_for.shutdown(SHUT_RDWR)
+
+    def run(self, view: Callable[[list[Event]], list[T]]) -> Generator[T, None, None]:
+        """Drive the exchange to its end."""
+        exchange, patience = self.exchange, Patience(self._timeout, time.monotonic())
+        try:
+            while not self.closed.is_set() and (request := exchange.next_request()) is not None:
+                with self._client._renewing if request.exclusive else nullcontext():
+                    if exchange.next_request() != request:
+                        continue  # another stream renewed the session while this one waited to do it
+                    for events in self._perform(request, patience):
+                        yield from view(events)
+                    self._hang_up()
+        finally:
+            self._hang_up()
+        if not self.closed.is_set():
+            exchange.result()
+
+    def _perform(self, request: Request, patience: Patience) -> Iterator[list[Event]]:
+        """Send a request and read its answer. What is yielded is never inside a ``try``: it may not come back."""
+        exchange = self.exchange
+        try:
+            self._open(request, patience)
+        except ConnectionFailed as error:
+            yield self._fail(error)
+            return
+        assert self._response is not None  # or it would have raised
+        yield exchange.receive_response(self._response.status_code, self._response.headers)
+        while not exchange.over:
+            try:
+                data = self._read(patience)
+            except ConnectionFailed as error:
+                yield self._fail(error)
+                return
+            if self.closed.is_set():
+                return
+            if not data:
+                yield exchange.receive_eof()
+                return
+            yield exchange.receive_data(data)
+        self._drain()
+
+    def _open(self, request: Request, patience: Patience) -> None:
+        if request.delay:
+            self.closed.wait(patience.within(request.delay, time.monotonic()))
+        self._response = self._client._send(request, patience, self._watch)
+        if self._socket is None:  # a session of the caller's own tells less
+            self._watch(getattr(self._response.raw.connection, "sock", None))
+
+    def _watch(self, waiting_for: socket | None) -> None:
+        self._socket = waiting_for
+        if self.closed.is_set():  # by a thread that did not find the socket yet
+            raise ConnectionFailed("the stream was closed")
+
+    def _read(self, patience: Patience) -> bytes:
+        """Return what has come of the body by now, or the next that comes; ``b""`` at its end.
+
+        Of all ways that requests has, only ``raw.read1`` returns what is there in every framing.
+        """
+        assert self._response is not None  # a response is read between _open and _hang_up
+        seconds = patience.allow("idle", time.monotonic())
+        try:
+            if self._socket is not None and seconds != self._socket.gettimeout():
+                self._socket.settimeout(seconds)
+            data: bytes = self._response.raw.read1(_READ_SIZE, decode_content=True)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            if _is_cut_short(error):
+                return b""  # the protocol knows whether the answer was complete
+            raise _failure(error, patience, "idle", self._response.url) from error
+        return data
+
+    def _fail(self, error: ConnectionFailed) -> list[Event]:
+        return [] if self.closed.is_set() else self.exchange.receive_error(error)
+
+    def _drain(self) -> None:
+        """Read the end of the body, if it is there, so that the connection can serve again."""
+        if self._socket is None or self._response is None:
+            return
+        with suppress(urllib3.exceptions.HTTPError, OSError):
+            self._socket.settimeout(_DRAIN_SECONDS)
+            for _ in range(8):  # reads: what follows the last event is short, or nothing to wait for
+                if not self._response.raw.read1(_READ_SIZE, decode_content=True):
+                    break
+
+    def _hang_up(self) -> None:
+        self._socket = None
+        if self._response is not None:
+            self._response.close()
+            self._response = None
+
+
+class Client:
+    """A client for the chats of one site. It may be shared between threads; they then share nonce and connections.
+
+    ``site`` is the site's address. ``bot_id`` (or ``custom_id``) and ``context_id`` name the bot and the page that it
+    answers for. ``timeout`` is a :class:`Timeout` or a number of seconds, ``retries`` how often a request is repeated of
+    whose answer nothing has come. ``proxy`` is an address such as ``http://user:password@proxy:3128``; without one, the
+    environment's counts. ``headers`` and ``cookies`` go with every request; ``verify`` is True, False, the path of a CA
+    bundle, or an ``ssl.SSLContext``. ``max_event_size`` and ``max_body_size`` are in bytes. ``http`` is a
+    ``requests.Session`` of your own to send with; it is not closed with the client.
+
+    ``session`` is the nonce and session id that all turns share. Raises InvalidInput for what cannot be used.
+    """
+
+    def __init__(
+        self,
+        site: str = DEFAULT_SITE,
+        *,
+        bot_id: str | None = "default",
+        custom_id: str | None = None,
+        context_id: int | None = None,
+        timeout: Timeout | float = Timeout(),  # noqa: B008  # it cannot be changed
+        retries: int = 2,
+        proxy: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
+        verify: bool | str | ssl.SSLContext = True,
+        max_event_size: int = DEFAULT_LIMIT,
+        max_body_size: int = DEFAULT_LIMIT,
+        http: requests.Session | None = None,
+    ) -> None:
+        self._settings = Settings(
+            site=site,
+            bot_id=bot_id,
+            custom_id=custom_id,
+            context_id=context_id,
+            timeout=Timeout.of(timeout),
+            headers=headers,
+            retries=retries,
+            max_event_size=max_event_size,
+            max_body_size=max_body_size,
+        )
+        self.session = Session()
+        context = verify if isinstance(verify, ssl.SSLContext) else None
+        self._verify = True if isinstance(verify, ssl.SSLContext) else verify
+        self._proxies = {"http": proxy, "https": proxy} if proxy else {}
+        self._owns_http = http is None
+        self._http = _new_session(context) if http is None else http
+        self._http.cookies.update(cookies or {})
+        self._renewing = threading.Lock()
+        self._streams: weakref.WeakSet[Stream[Any]] = weakref.WeakSet()
+        self._guard = threading.Lock()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<Client of {self._settings.site}{', closed' if self._closed else ''}>"
+
+    def ask(
+        self,
+        prompt: Prompt,
+        *,
+        chat_id: str | None = None,
+        flatten: bool = False,
+        files: Sequence[str] = (),
+        timeout: Timeout | float | None = None,
+    ) -> Reply:
+        """Return the whole reply to a prompt; see :meth:`events` for the parameters and the errors."""
+        with self.stream(prompt, chat_id=chat_id, flatten=flatten, files=files, timeout=timeout) as pieces:
+            for _ in pieces:
+                pass
+            return pieces.reply
+
+    def stream(
+        self,
+        prompt: Prompt,
+        *,
+        chat_id: str | None = None,
+        flatten: bool = False,
+        files: Sequence[str] = (),
+        timeout: Timeout | float | None = None,
+    ) -> Stream[str]:
+        """Return the pieces of the answer as they come; see :meth:`events` for the parameters and the errors."""
+        return self._start(texts, prompt, chat_id, flatten, files, timeout)
+
+    def events(
+        self,
+        prompt: Prompt,
+        *,
+        chat_id: str | None = None,
+        flatten: bool = False,
+        files: Sequence[str] = (),
+        timeout: Timeout | float | None = None,
+    ) -> Stream[Event]:
+        """Return the events of the answer as they come: ``Text`` and ``Notice``, and ``Done`` at the end.
+
+        ``prompt`` is a string, or a list of ``{"role", "content"}`` messages of which the last is asked and the others
+        are the history; ``flatten`` puts all of them into one text. ``chat_id`` names the conversation (a new one
+        without it), ``files`` are ids of uploaded files, and ``timeout`` replaces the client's for this answer.
+
+        Raises InvalidInput at once for what cannot be sent. While it is iterated over, it raises what ended the answer:
+        ConnectionFailed, ProtocolError, StatusError or ServerError, with the text so far in ``partial_text``.
+        """
+        return self._start(without_failure, prompt, chat_id, flatten, files, timeout)
+
+    def start_session(self) -> Session:
+        """Return the client's session after fetching a new nonce; questions do this themselves when they need one.
+
+        Raises ConnectionFailed, ProtocolError or StatusError.
+        """
+        exchange = self._settings.handshake(self.session)
+        with self._stream(without_failure, exchange, None) as events:
+            for _ in events:
+                pass
+        return self.session
+
+    def close(self) -> None:
+        """Close the streams that are open and the connections; it may be called again."""
+        with self._guard:
+            self._closed = True
+            streams = list(self._streams)
+        for stream in streams:
+            stream.close()
+        if self._owns_http:
+            self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _start(
+        self,
+        view: Callable[[list[Event]], list[T]],
+        prompt: Prompt,
+        chat_id: str | None,
+        flatten: bool,
+        files: Sequence[str],
+        timeout: Timeout | float | None,
+    ) -> Stream[T]:
+        turn = self._settings.turn(prompt, self.session, chat_id=chat_id, flatten=flatten, files=files)
+        return self._stream(view, turn, timeout)
+
+    def _stream(
+        self, view: Callable[[list[Event]], list[T]], exchange: Exchange, timeout: Timeout | float | None
+    ) -> Stream[T]:
+        limits = self._settings.timeout if timeout is None else Timeout.of(timeout)
+        stream = Stream(_Transfer(self, exchange, limits), view)
+        with self._guard:
+            if self._closed:
+                raise InvalidState("this client is closed; make a new one")
+            self._streams.add(stream)
+        return stream
+
+    def _send(self, request: Request, patience: Patience, watch: Callable[[socket | None], None]) -> requests.Response:
+        """Return the response to a request as soon as its headers are there; ``watch`` is told the socket before."""
+        http, now = self._http, time.monotonic()
+        options: dict[str, Any] = {"timeout": (patience.allow("connect", now), patience.allow("first_byte", now))}
+        _sending.watch = watch
+        try:
+            prepared = http.prepare_request(
+                requests.Request(request.method, request.url, headers=dict(request.headers), data=request.body)
+            )
+            _drop_cookie(prepared, _NOT_SENT_BACK)
+            options |= http.merge_environment_settings(prepared.url, self._proxies, True, self._verify, None)
+            response = http.get_adapter(request.url).send(prepared, **options)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise _failure(error, patience, "first_byte", request.url) from error
+        finally:
+            del _sending.watch
+        extract_cookies_to_jar(http.cookies, prepared, response.raw)  # type: ignore[no-untyped-call]  # requests' own
+        return response
+
+
+def ask(prompt: Prompt, *, site: str = DEFAULT_SITE, bot_id: str = "default", **options: Any) -> Reply:
+    """Return a site's whole reply to a prompt; ``options`` are those of :class:`Client`, whose errors it raises."""
+    with Client(site, bot_id=bot_id, **options) as client:
+        return client.ask(prompt)
+
+
+def stream(prompt: Prompt, *, site: str = DEFAULT_SITE, bot_id: str = "default", **options: Any) -> Stream[str]:
+    """Return the pieces of a site's answer as they come; ``options`` are those of :class:`Client`."""
+    # Once the stream is let go of, so is its client, and with it the connections.
+    return Client(site, bot_id=bot_id, **options).stream(prompt)
+
+
+class _Adapter(HTTPAdapter):
+    """requests' adapter, which lets a thread that waits for an answer be told to stop."""
+
+    def __init__(self, context: ssl.SSLContext | None) -> None:
+        self._context = context
+        super().__init__(pool_maxsize=64)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
+        super().init_poolmanager(connections, maxsize, block, **options, **self._tls())
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        return super().proxy_manager_for(proxy, **options, **self._tls())
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **options)
+        pool.ConnectionCls = _watched(pool.ConnectionCls)
+        return pool
+
+    def _tls(self) -> dict[str, Any]:
+        return {"ssl_context": self._context} if self._context else {}
+
+
+class _FinalResponse(http.client.HTTPResponse):
+    """A response that is not an interim one; http.client itself skips only 100."""
+
+    def begin(self) -> None:
+        super().begin()
+        while 100 < self.status < 200:
+            self.headers = self.msg = None  # type: ignore[assignment]  # begin() reads again where there are none
+            super().begin()
+
+
+class _Watched:
+    """A connection that names its socket before it waits for a response."""
+
+    response_class = _FinalResponse
+
+    def getresponse(self, *args: Any, **options: Any) -> Any:
+        _sending.watch(self.sock)  # type: ignore[attr-defined]  # it is mixed into urllib3's connections
+        return super().getresponse(*args, **options)  # type: ignore[misc]  # the same
+
+
+@functools.cache
+def _watched(connection_class: type) -> type:
+    if issubclass(connection_class, _Watched):
+        return connection_class
+    return type(connection_class.__name__, (_Watched, connection_class), {})
+
+
+def _new_session(context: ssl.SSLContext | None) -> requests.Session:
+    session = requests.Session()
+    adapter = _Adapter(context)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def _drop_cookie(prepared: requests.PreparedRequest, name: str) -> None:
+    cookies = prepared.headers.pop("Cookie", "").split("; ")
+    kept = [cookie for cookie in cookies if cookie and cookie.partition("=")[0] != name]
+    if kept:
+        prepared.headers["Cookie"] = "; ".join(kept)
+
+
+def _is_cut_short(error: Exception) -> bool:
+    """Whether the connection ended cleanly in the middle of a body."""
+    short = http.client.IncompleteRead, urllib3.exceptions.IncompleteRead
+    return isinstance(error, short) or any(isinstance(cause, short) for cause in error.args)
+
+
+_INVALID = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidHeader,
+    requests.exceptions.InvalidProxyURL,
+)
+
+
+def _failure(error: Exception, patience: Patience, clock: str, url: str) -> ChatError:
+    """Return the error of this package for one of requests' or urllib3's."""
+    if isinstance(error, _INVALID):
+        hint = "; pip install 'chatgpt4online[socks]'" if "SOCKS" in str(error) else ""
+        return InvalidInput(f"{error}{hint}")
+    if isinstance(error, requests.ConnectTimeout):
+        return patience.expired("connect", time.monotonic())
+    if isinstance(error, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError | TimeoutError):
+        return patience.expired(clock, time.monotonic())
+    failure = ConnectionFailed(f"the connection to {url.partition('?')[0]} failed: {_reason(error)}")
+    failure.retryable = not isinstance(error, requests.exceptions.SSLError)
+    return failure
+
+
+def _reason(error: BaseException) -> str:
+    """Return the words of the innermost cause, which are those that help."""
+    while True:
+        inner = getattr(error, "reason", None) or next((arg for arg in error.args if isinstance(arg, Exception)), None)
+        if not isinstance(inner, BaseException):
+            return str(error) or type(error).__name__
+        error = inner
