@@ -11,7 +11,6 @@ from importlib import import_module
 TYPE_CHECKING = False  # type checkers take this name for true; importing typing for it would cost more than the parser
 if TYPE_CHECKING:
     from .client import Client as Client
-    from .client import Stream as Stream
     from .client import ask as ask
     from .client import stream as stream
     from .protocol.errors import Blocked as Blocked
@@ -43,13 +42,53 @@ if TYPE_CHECKING:
     from .protocol.parser import EventParser as EventParser
     from .protocol.timeout import Timeout as Timeout
     from .protocol.turn import Turn as Turn
-    from .protocol.wire import VERSION as __version__  # noqa: N811  # the name that Python expects
+    from .protocol.wire import VERSION as __version__  # noqa: F401, N811  # the name that Python expects
     from .protocol.wire import Request as Request
     from .protocol.wire import Session as Session
     from .protocol.wire import Submission as Submission
+    from .streaming import Stream as Stream
+
+__all__ = [
+    "Action",
+    "Block",
+    "Blocked",
+    "ChatError",
+    "Client",
+    "ConnectionFailed",
+    "Done",
+    "Event",
+    "EventParser",
+    "Failed",
+    "InvalidInput",
+    "InvalidState",
+    "LocalError",
+    "NonceRefused",
+    "NotAiEngine",
+    "Notice",
+    "ProtocolError",
+    "RateLimited",
+    "Reply",
+    "Request",
+    "ServerError",
+    "Session",
+    "Shortcut",
+    "StatusError",
+    "Stream",
+    "Submission",
+    "Text",
+    "TimedOut",
+    "Timeout",
+    "TooLarge",
+    "Truncated",
+    "Turn",
+    "Usage",
+    "ask",
+    "format_prompt",
+    "stream",
+]
 
 _HOMES = {
-    "client": ("Client", "Stream", "ask", "stream"),
+    "client": ("Client", "ask", "stream"),
     "protocol.errors": (
         "Blocked",
         "ChatError",
@@ -73,10 +112,9 @@ _HOMES = {
     "protocol.timeout": ("Timeout",),
     "protocol.turn": ("Turn",),
     "protocol.wire": ("Request", "Session", "Submission"),
+    "streaming": ("Stream",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
-
-__all__ = sorted(_HOME)  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> object:
@@ -91,4 +129,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__})

@@ -8,9 +8,9 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
-from socket import SHUT_RDWR, socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from socket import socket
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -27,185 +27,25 @@ from .protocol.parser import DEFAULT_LIMIT
 from .protocol.timeout import Patience, Timeout
 from .protocol.wire import Request, Session
 from .settings import DEFAULT_SITE, Settings
+from .streaming import Stream, Transfer
 
 T = TypeVar("T")
 
 _READ_SIZE = 65_536  # bytes
-_DRAIN_SECONDS = 0.2  # the end of a body that comes later behind the last event costs more than a new connection
+_FINISH_SECONDS = 0.2  # the end of a body that comes later behind the last event costs more than a new connection
 _NOT_SENT_BACK = "PHPSESSID"  # requests that share it wait for each other on many sites (protocol section 7)
 
-_sending = threading.local()  # .watch: who wants to know the socket that this thread is about to wait for
-
-
-class Stream(Generator[T, None, None]):
-    """A running answer: a generator of its pieces, which can also be closed at any time and from any thread.
-
-    Iterate over it once, from one thread. ``with`` closes it at the end of the block, and so does letting go of it, as
-    ``break`` does. After the end, :attr:`reply` has the whole answer.
-    """
-
-    def __init__(self, transfer: _Transfer, view: Callable[[list[Event]], list[T]]) -> None:
-        self._transfer = transfer
-        self._items = transfer.run(view)  # it does not refer to this object, which can so be let go of
-
-    def __repr__(self) -> str:
-        return f"<Stream of {self._transfer.exchange!r}{', closed' if self._transfer.closed.is_set() else ''}>"
-
-    @property
-    def reply(self) -> Reply:
-        """The whole reply. Raises the error of an answer that failed, and InvalidState where the end has not come."""
-        return self._transfer.exchange.result()
-
-    @property
-    def text(self) -> str:
-        """The answer so far."""
-        return self._transfer.exchange.text
-
-    def __next__(self) -> T:
-        return next(self._items)
-
-    def send(self, value: None) -> T:
-        """Return the next piece, as ``next()`` does; it is here for those who treat the stream as a generator."""
-        return self._items.send(value)
-
-    def throw(self, *error: Any) -> T:
-        """Raise an error where the stream stands, which ends it."""
-        return self._items.throw(*error)
-
-    def close(self) -> None:
-        """Stop the answer and free its connection. It may be called again, and from any thread.
-
-        A reader that waits for the site in another thread stops at once, as if the answer had ended there.
-        """
-        self._transfer.cancel()
-        with suppress(ValueError):  # another thread is in the generator, and leaves it now
-            self._items.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class _Transfer:
-    """The I/O of one exchange."""
-
-    def __init__(self, client: Client, exchange: Exchange, timeout: Timeout) -> None:
-        self.exchange = exchange
-        self.closed = threading.Event()
-        self._client = client
-        self._timeout = timeout
-        self._response: requests.Response | None = None
-        self._socket: socket | None = None
-
-    def cancel(self) -> None:
-        """Wake whoever waits for the network, from whatever thread."""
-        self.closed.set()
-        waiting_for = self._socket
-        if waiting_for is not None:
-            with suppress(OSError):  # it is closed by now
-                waiting_for.shutdown(SHUT_RDWR)
-
-    def run(self, view: Callable[[list[Event]], list[T]]) -> Generator[T, None, None]:
-        """Drive the exchange to its end."""
-        exchange, patience = self.exchange, Patience(self._timeout, time.monotonic())
-        try:
-            while not self.closed.is_set() and (request := exchange.next_request()) is not None:
-                with self._client._renewing if request.exclusive else nullcontext():
-                    if exchange.next_request() != request:
-                        continue  # another stream renewed the session while this one waited to do it
-                    for events in self._perform(request, patience):
-                        yield from view(events)
-                    self._hang_up()
-        finally:
-            self._hang_up()
-        if not self.closed.is_set():
-            exchange.result()
-
-    def _perform(self, request: Request, patience: Patience) -> Iterator[list[Event]]:
-        """Send a request and read its answer. What is yielded is never inside a ``try``: it may not come back."""
-        exchange = self.exchange
-        try:
-            self._open(request, patience)
-        except ConnectionFailed as error:
-            yield self._fail(error)
-            return
-        assert self._response is not None  # or it would have raised
-        yield exchange.receive_response(self._response.status_code, self._response.headers)
-        while not exchange.over:
-            try:
-                data = self._read(patience)
-            except ConnectionFailed as error:
-                yield self._fail(error)
-                return
-            if self.closed.is_set():
-                return
-            if not data:
-                yield exchange.receive_eof()
-                return
-            yield exchange.receive_data(data)
-        self._drain()
-
-    def _open(self, request: Request, patience: Patience) -> None:
-        if request.delay:
-            self.closed.wait(patience.within(request.delay, time.monotonic()))
-        self._response = self._client._send(request, patience, self._watch)
-        if self._socket is None:  # a session of the caller's own tells less
-            self._watch(getattr(self._response.raw.connection, "sock", None))
-
-    def _watch(self, waiting_for: socket | None) -> None:
-        self._socket = waiting_for
-        if self.closed.is_set():  # by a thread that did not find the socket yet
-            raise ConnectionFailed("the stream was closed")
-
-    def _read(self, patience: Patience) -> bytes:
-        """Return what has come of the body by now, or the next that comes; ``b""`` at its end.
-
-        Of all ways that requests has, only ``raw.read1`` returns what is there in every framing.
-        """
-        assert self._response is not None  # a response is read between _open and _hang_up
-        seconds = patience.allow("idle", time.monotonic())
-        try:
-            if self._socket is not None and seconds != self._socket.gettimeout():
-                self._socket.settimeout(seconds)
-            data: bytes = self._response.raw.read1(_READ_SIZE, decode_content=True)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            if _is_cut_short(error):
-                return b""  # the protocol knows whether the answer was complete
-            raise _failure(error, patience, "idle", self._response.url) from error
-        return data
-
-    def _fail(self, error: ConnectionFailed) -> list[Event]:
-        return [] if self.closed.is_set() else self.exchange.receive_error(error)
-
-    def _drain(self) -> None:
-        """Read the end of the body, if it is there, so that the connection can serve again."""
-        if self._socket is None or self._response is None:
-            return
-        with suppress(urllib3.exceptions.HTTPError, OSError):
-            self._socket.settimeout(_DRAIN_SECONDS)
-            for _ in range(8):  # reads: what follows the last event is short, or nothing to wait for
-                if not self._response.raw.read1(_READ_SIZE, decode_content=True):
-                    break
-
-    def _hang_up(self) -> None:
-        self._socket = None
-        if self._response is not None:
-            self._response.close()
-            self._response = None
+_sending = threading.local()  # .watch: who wants to know the socket that this thread is about to wait at
 
 
 class Client:
     """A client for the chats of one site. It may be shared between threads; they then share nonce and connections.
 
     ``site`` is the site's address. ``bot_id`` (or ``custom_id``) and ``context_id`` name the bot and the page that it
-    answers for. ``timeout`` is a :class:`Timeout` or a number of seconds, ``retries`` how often a request is repeated of
-    whose answer nothing has come. ``proxy`` is an address such as ``http://user:password@proxy:3128``; without one, the
-    environment's counts. ``headers`` and ``cookies`` go with every request; ``verify`` is True, False, the path of a CA
-    bundle, or an ``ssl.SSLContext``. ``max_event_size`` and ``max_body_size`` are in bytes. ``http`` is a
+    answers for. ``timeout`` is a :class:`Timeout` or a number of seconds, ``retries`` how often a request is repeated
+    of whose answer nothing has come. ``proxy`` is an address such as ``http://user:password@proxy:3128``; without one,
+    the environment's counts. ``headers`` and ``cookies`` go with every request; ``verify`` is True, False, the path of a
+    CA bundle, or an ``ssl.SSLContext``. ``max_event_size`` and ``max_body_size`` are in bytes. ``http`` is a
     ``requests.Session`` of your own to send with; it is not closed with the client.
 
     ``session`` is the nonce and session id that all turns share. Raises InvalidInput for what cannot be used.
@@ -240,13 +80,7 @@ class Client:
             max_body_size=max_body_size,
         )
         self.session = Session()
-        context = verify if isinstance(verify, ssl.SSLContext) else None
-        self._verify = True if isinstance(verify, ssl.SSLContext) else verify
-        self._proxies = {"http": proxy, "https": proxy} if proxy else {}
-        self._owns_http = http is None
-        self._http = _new_session(context) if http is None else http
-        self._http.cookies.update(cookies or {})
-        self._renewing = threading.Lock()
+        self._transport = _Transport(http, proxy, cookies or {}, verify)
         self._streams: weakref.WeakSet[Stream[Any]] = weakref.WeakSet()
         self._guard = threading.Lock()
         self._closed = False
@@ -319,8 +153,7 @@ class Client:
             streams = list(self._streams)
         for stream in streams:
             stream.close()
-        if self._owns_http:
-            self._http.close()
+        self._transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -346,31 +179,12 @@ class Client:
         self, view: Callable[[list[Event]], list[T]], exchange: Exchange, timeout: Timeout | float | None
     ) -> Stream[T]:
         limits = self._settings.timeout if timeout is None else Timeout.of(timeout)
-        stream = Stream(_Transfer(self, exchange, limits), view)
+        stream = Stream(Transfer(self._transport, exchange, limits), view)
         with self._guard:
             if self._closed:
                 raise InvalidState("this client is closed; make a new one")
             self._streams.add(stream)
         return stream
-
-    def _send(self, request: Request, patience: Patience, watch: Callable[[socket | None], None]) -> requests.Response:
-        """Return the response to a request as soon as its headers are there; ``watch`` is told the socket before."""
-        http, now = self._http, time.monotonic()
-        options: dict[str, Any] = {"timeout": (patience.allow("connect", now), patience.allow("first_byte", now))}
-        _sending.watch = watch
-        try:
-            prepared = http.prepare_request(
-                requests.Request(request.method, request.url, headers=dict(request.headers), data=request.body)
-            )
-            _drop_cookie(prepared, _NOT_SENT_BACK)
-            options |= http.merge_environment_settings(prepared.url, self._proxies, True, self._verify, None)
-            response = http.get_adapter(request.url).send(prepared, **options)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise _failure(error, patience, "first_byte", request.url) from error
-        finally:
-            del _sending.watch
-        extract_cookies_to_jar(http.cookies, prepared, response.raw)  # type: ignore[no-untyped-call]  # requests' own
-        return response
 
 
 def ask(prompt: Prompt, *, site: str = DEFAULT_SITE, bot_id: str = "default", **options: Any) -> Reply:
@@ -383,6 +197,90 @@ def stream(prompt: Prompt, *, site: str = DEFAULT_SITE, bot_id: str = "default",
     """Return the pieces of a site's answer as they come; ``options`` are those of :class:`Client`."""
     # Once the stream is let go of, so is its client, and with it the connections.
     return Client(site, bot_id=bot_id, **options).stream(prompt)
+
+
+class _Transport:
+    """requests, as streams need it."""
+
+    def __init__(
+        self,
+        http: requests.Session | None,
+        proxy: str | None,
+        cookies: Mapping[str, str],
+        verify: bool | str | ssl.SSLContext,
+    ) -> None:
+        context = verify if isinstance(verify, ssl.SSLContext) else None
+        self.renewing = threading.Lock()
+        self._verify = True if isinstance(verify, ssl.SSLContext) else verify
+        self._proxies = {"http": proxy, "https": proxy} if proxy else {}
+        self._owned = http is None
+        self._http = _new_session(context) if http is None else http
+        self._http.cookies.update(cookies)
+
+    def close(self) -> None:
+        if self._owned:
+            self._http.close()
+
+    def send(self, request: Request, patience: Patience, watch: Callable[[socket | None], None]) -> _Response:
+        session, now = self._http, time.monotonic()
+        options: dict[str, Any] = {"timeout": (patience.allow("connect", now), patience.allow("first_byte", now))}
+        waiting_at: list[socket | None] = []
+
+        def found(at: socket | None) -> None:
+            waiting_at.append(at)
+            watch(at)
+
+        _sending.watch = found
+        try:
+            prepared = session.prepare_request(
+                requests.Request(request.method, request.url, headers=dict(request.headers), data=request.body)
+            )
+            _drop_cookie(prepared, _NOT_SENT_BACK)
+            options |= session.merge_environment_settings(prepared.url, self._proxies, True, self._verify, None)
+            response = session.get_adapter(request.url).send(prepared, **options)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise _failure(error, patience, "first_byte", request.url) from error
+        finally:
+            del _sending.watch
+        extract_cookies_to_jar(session.cookies, prepared, response.raw)  # type: ignore[no-untyped-call]  # requests' own
+        if not waiting_at:  # the adapter of a session of the caller's own does not tell
+            found(getattr(response.raw.connection, "sock", None))
+        return _Response(response, waiting_at[-1])
+
+
+class _Response:
+    """A response of requests, read as streams need it."""
+
+    def __init__(self, response: requests.Response, waiting_at: socket | None) -> None:
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._socket = waiting_at
+
+    def read(self, patience: Patience) -> bytes:
+        # Of all ways that requests has, only raw.read1 returns what is there in every framing.
+        seconds = patience.allow("idle", time.monotonic())
+        try:
+            if self._socket is not None and seconds != self._socket.gettimeout():
+                self._socket.settimeout(seconds)
+            data: bytes = self._response.raw.read1(_READ_SIZE, decode_content=True)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            if _is_cut_short(error):
+                return b""  # the protocol knows whether the answer was complete
+            raise _failure(error, patience, "idle", self._response.url) from error
+        return data
+
+    def finish(self) -> None:
+        if self._socket is None:
+            return
+        with suppress(urllib3.exceptions.HTTPError, OSError):
+            self._socket.settimeout(_FINISH_SECONDS)
+            for _ in range(8):  # reads: what follows the last event is short, or nothing to wait for
+                if not self._response.raw.read1(_READ_SIZE, decode_content=True):
+                    break
+
+    def close(self) -> None:
+        self._response.close()
 
 
 class _Adapter(HTTPAdapter):

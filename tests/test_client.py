@@ -20,13 +20,13 @@ from chatgpt4online import (
     Notice,
     Reply,
     Session,
+    Stream,
     Text,
     TimedOut,
     Timeout,
     ask,
     stream,
 )
-from chatgpt4online.client import Stream
 
 from . import recordings
 from .behaviours import BEHAVIOURS, HELLO, streamed
@@ -81,11 +81,12 @@ def test_recording_over_a_socket(name):
     with Server(site(chat)) as server, Client(server.url, retries=0) as client:
         seen = []
         try:
-            seen.extend(client.events("Hi"))
+            seen.extend(client.events("Hi", chat_id="mine"))
         except ChatError as error:
             seen.append(Failed(error))
     assert seen[:-1] == expected[:-1]
     if isinstance(expected[-1], Done):
+        expected[-1].reply.chat_id = "mine"
         assert seen[-1] == expected[-1]
     else:
         for attribute in ("__class__", "partial_text", "status", "code", "message", "retry_after"):

@@ -54,12 +54,12 @@ Event: TypeAlias = Text | Notice | Done | Failed
 
 def texts(events: Iterable[Event]) -> list[str]:
     """Return the pieces of the answer among these events, and nothing else."""
-    return [event.text for event in events if event.__class__ is Text]
+    return [event.text for event in events if isinstance(event, Text)]
 
 
 def without_failure(events: Iterable[Event]) -> list[Event]:
     """Return these events without ``Failed``: for callers to whom its error is raised."""
-    return [event for event in events if event.__class__ is not Failed]
+    return [event for event in events if not isinstance(event, Failed)]
 
 
 @dataclass(slots=True, frozen=True)
@@ -138,18 +138,17 @@ class Reply:
         return self.text
 
 
-def read_reply(raw: Json, streamed: str, chat_id: str = "") -> Reply:
+def read_reply(raw: Json) -> Reply:
     """Return the reply in a final object; whatever has another shape than protocol section 2.4 is left in ``raw``."""
     usage = raw.get("usage")
     return Reply(
-        text=_text(raw, "reply") or streamed,
+        text=_text(raw, "reply"),
         images=tuple(url for url in _list(raw, "images") if isinstance(url, str)),
         actions=tuple(_action(kind, data) for kind, data in _tagged(raw, "actions")),
         shortcuts=read_shortcuts(raw),
         blocks=tuple(_block(kind, data) for kind, data in _tagged(raw, "blocks")),
         usage=_usage(usage) if isinstance(usage, dict) and usage else None,
         response_id=_text(raw, "responseId"),
-        chat_id=chat_id,
         raw=raw,
     )
 

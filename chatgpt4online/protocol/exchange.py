@@ -110,6 +110,7 @@ class Exchange:
         """Take the status and the headers (a mapping or pairs, str or bytes) of the answer to the last request."""
         if self._request is None or self._reading or self.over:
             raise InvalidState("no request waits for a response: send what next_request() returns first")
+        self._asked = self._request
         self._reading, self._delay, self._address = True, 0.0, ""
         self._status, self._answer_headers = status, fold_headers(headers)
         self._location = self._answer_headers.get("location", "") if status in _REDIRECTS else ""
@@ -137,7 +138,7 @@ class Exchange:
         return self._judge(events) if events else events
 
     def receive_error(self, error: ConnectionFailed) -> list[Event]:
-        """Take a failure of the network: the request is repeated if nothing of its answer had come and that may help."""
+        """Take a failure of the network; the request is repeated if nothing of its answer came and that may help."""
         if self._request is None or self.over:
             raise InvalidState("no request is under way that could have failed")
         reading, self._reading = self._reading, False
@@ -153,8 +154,8 @@ class Exchange:
         """Return the headers and the body of the request to ``_route``."""
         raise NotImplementedError
 
-    def _explain(self, error: ChatError) -> None:
-        """Add to an error what only this kind of exchange can know."""
+    def _annotate(self, outcome: Done | Failed) -> None:
+        """Add to the outcome what only this kind of exchange can know."""
 
     def _complete(self, headers: dict[str, str], url: str) -> dict[str, str]:
         """Return the headers with those of every request and the caller's, whose credentials stay with the site."""
@@ -166,19 +167,18 @@ class Exchange:
 
     def _judge(self, events: list[Event]) -> list[Event]:
         """Take note of what an answer said, and return what of it the caller is to see."""
-        last, handshake = events[-1], self._asked().exclusive
+        last, handshake = events[-1], self._asked.exclusive
         if isinstance(last, Failed):
             if len(events) == 1 and self._recover(last.error):
                 return []
-            self._explain(last.error)
-            self._outcome = last
+            self._finish(last)
         elif isinstance(last, Done):
             self._session.adopt(last.reply.raw)
             if not self._session.nonce:
                 return self._fail(ProtocolError("the site started a session but gave no nonce"))
             if handshake and self._route:
                 return []
-            self._outcome = last
+            self._finish(last)
         elif handshake:
             return []
         self._spoke = True
@@ -186,7 +186,7 @@ class Exchange:
 
     def _recover(self, error: ChatError) -> bool:
         """Whether the request goes out once more after this refusal, because nothing was done about it yet."""
-        request = self._asked()
+        request = self._asked
         if self._spoke:
             return False
         if isinstance(error, NonceRefused):
@@ -209,7 +209,7 @@ class Exchange:
 
     def _follow(self) -> list[Event]:
         """Turn to where the answer redirects: the same route elsewhere, or (307, 308) any address of this origin."""
-        request, location = self._asked(), self._location
+        request, location = self._asked, self._location
         target = absolute(request.url, location) or ""
         root = moved_root(target, START_SESSION if request.exclusive else self._route)
         stays = origin(target) == origin(request.url)
@@ -226,9 +226,10 @@ class Exchange:
 
     def _fail(self, error: ChatError) -> list[Event]:
         error.partial_text = self.text
-        self._outcome = Failed(error)
-        return [self._outcome]
+        outcome = Failed(error)
+        self._finish(outcome)
+        return [outcome]
 
-    def _asked(self) -> Request:
-        assert self._request is not None  # every caller has an answer in hand, so something was asked
-        return self._request
+    def _finish(self, outcome: Done | Failed) -> None:
+        self._annotate(outcome)
+        self._outcome = outcome

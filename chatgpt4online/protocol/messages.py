@@ -15,9 +15,9 @@ Prompt: TypeAlias = str | Sequence[Message]
 def submission(prompt: Prompt, *, flatten: bool = False, **options: Any) -> Submission:
     """Return the Submission for a prompt; ``options`` are the other fields of it.
 
-    ``prompt`` is a string, or a list of ``{"role", "content"}`` dicts in the OpenAI form: the last one is what is asked,
-    the earlier ones are the history. ``content`` is a string or a list of ``{"type": "text", "text"}`` parts. With
-    ``flatten`` all of them go into one text (see :func:`format_prompt`). Raises InvalidInput for any other shape.
+    ``prompt`` is a string, or a list of ``{"role", "content"}`` dicts in the OpenAI form: the last one is what is
+    asked, the earlier ones are the history. ``content`` is a string or a list of ``{"type": "text", "text"}`` parts.
+    With ``flatten`` all of them go into one text (see :func:`format_prompt`). Raises InvalidInput for any other shape.
     """
     if isinstance(prompt, str):
         return Submission(prompt, **options)

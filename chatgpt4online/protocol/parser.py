@@ -224,7 +224,7 @@ class EventParser:
                 self._fail(ServerError(message), events)
             else:
                 self._empty_error = True  # some engines send the real one behind it (protocol section 2.2)
-        elif kind.__class__ is str:
+        elif isinstance(kind, str):
             rest = {key: value for key, value in event.items() if key not in ("type", "data")}
             events.append(Notice(kind, _to_text(event.get("data")), metadata=rest))
         else:
@@ -260,9 +260,10 @@ class EventParser:
             message = words(_to_text(final.get("message")))
             self._fail(ServerError(message or "the site says that it failed, but not why"), events)
             return
-        streamed = self.text
-        reply = read_reply(final, streamed)
-        if reply.text and not streamed:
+        reply = read_reply(final)
+        if not reply.text:
+            reply.text = self.text
+        elif not self._text.tell():
             events.append(Text(reply.text))
             self._text.write(reply.text)
         events.append(Done(reply))

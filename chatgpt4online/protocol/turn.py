@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .errors import ChatError, ServerError
+from .errors import ServerError
+from .events import Done, Failed
 from .exchange import Exchange
 from .parser import DEFAULT_LIMIT
 from .wire import SUBMIT, Session, Submission
@@ -52,10 +53,12 @@ class Turn(Exchange):
             headers["Accept"] = "text/event-stream"
         return headers, self._submission.body(self._session.session_id)
 
-    def _explain(self, error: ChatError) -> None:
-        if isinstance(error, ServerError) and error.message == _REJECTED:
+    def _annotate(self, outcome: Done | Failed) -> None:
+        if isinstance(outcome, Done):
+            outcome.reply.chat_id = self._submission.chat_id
+        elif isinstance(outcome.error, ServerError) and outcome.error.message == _REJECTED:
             size = len(self._submission.message)
-            error.hint = (
+            outcome.error.hint = (
                 f"the message has {size} characters, and bots take {_USUAL_LIMIT} unless their owner raised it"
                 if size > _USUAL_LIMIT
                 else "the site may have no such bot"

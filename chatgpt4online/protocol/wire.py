@@ -182,7 +182,7 @@ def fold_headers(headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> dict
 
     Takes a mapping or pairs, of str or (as h11 has them) bytes.
     """
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    pairs: Any = headers.items() if isinstance(headers, Mapping) else headers
     return {_latin(name).lower(): _latin(value) for name, value in pairs}
 
 

@@ -1,0 +1,178 @@
+"""A running answer: the loop that drives an exchange over any blocking transport, and the generator around it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import nullcontext, suppress
+from socket import SHUT_RDWR, socket
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
+
+from .protocol.errors import ConnectionFailed
+from .protocol.events import Event, Reply
+from .protocol.exchange import Exchange
+from .protocol.timeout import Patience, Timeout
+from .protocol.wire import Request
+
+T = TypeVar("T")
+
+
+class Response(Protocol):
+    """What a transport has to offer of a response whose head has come."""
+
+    status: int
+    headers: Mapping[str, str]
+
+    def read(self, patience: Patience) -> bytes:
+        """Return what there is of the body, or the next that comes; ``b""`` at its end. Raises ConnectionFailed."""
+        ...
+
+    def finish(self) -> None:
+        """Read the end of the body, if it is there, so that the connection can serve again."""
+
+    def close(self) -> None:
+        """Close the response, and the connection unless the body was read to its end."""
+
+
+class Transport(Protocol):
+    """What sends requests."""
+
+    renewing: threading.Lock
+    """The lock that exclusive requests hold."""
+
+    def send(self, request: Request, patience: Patience, watch: Callable[[socket | None], None]) -> Response:
+        """Return the response once its head has come, after telling ``watch`` which socket it will be waited for at.
+
+        Raises ConnectionFailed.
+        """
+        ...
+
+
+class Stream(Generator[T, None, None]):
+    """A running answer: a generator of its pieces, which can also be closed at any time and from any thread.
+
+    Iterate over it once, from one thread. ``with`` closes it at the end of the block, and so does letting go of it, as
+    ``break`` does. After the end, :attr:`reply` has the whole answer.
+    """
+
+    def __init__(self, transfer: Transfer, view: Callable[[list[Event]], list[T]]) -> None:
+        self._transfer = transfer
+        self._items = transfer.run(view)  # it does not refer to this object, which can so be let go of
+
+    def __repr__(self) -> str:
+        return f"<Stream of {self._transfer.exchange!r}{', closed' if self._transfer.closed.is_set() else ''}>"
+
+    @property
+    def reply(self) -> Reply:
+        """The whole reply. Raises the error of an answer that failed, and InvalidState where the end has not come."""
+        return self._transfer.exchange.result()
+
+    @property
+    def text(self) -> str:
+        """The answer so far."""
+        return self._transfer.exchange.text
+
+    def __next__(self) -> T:
+        return next(self._items)
+
+    def send(self, value: None) -> T:
+        """Return the next piece, as ``next()`` does; it is here for those who treat the stream as a generator."""
+        return self._items.send(value)
+
+    def throw(self, *error: Any) -> T:
+        """Raise an error where the stream stands, which ends it."""
+        return self._items.throw(*error)
+
+    def close(self) -> None:
+        """Stop the answer and free its connection. It may be called again, and from any thread.
+
+        A reader that waits for the site in another thread stops at once, as if the answer had ended there.
+        """
+        self._transfer.cancel()
+        with suppress(ValueError):  # another thread is in the generator, and leaves it now
+            self._items.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Transfer:
+    """The driving of one exchange over a transport."""
+
+    def __init__(self, transport: Transport, exchange: Exchange, timeout: Timeout) -> None:
+        self.exchange = exchange
+        self.closed = threading.Event()
+        self._transport = transport
+        self._timeout = timeout
+        self._response: Response | None = None
+        self._socket: socket | None = None
+
+    def cancel(self) -> None:
+        """Wake whoever waits for the network, from whatever thread."""
+        self.closed.set()
+        waiting_at = self._socket
+        if waiting_at is not None:
+            with suppress(OSError):  # it is closed by now
+                waiting_at.shutdown(SHUT_RDWR)
+
+    def run(self, view: Callable[[list[Event]], list[T]]) -> Generator[T, None, None]:
+        """Drive the exchange to its end."""
+        exchange, patience = self.exchange, Patience(self._timeout, time.monotonic())
+        try:
+            while not self.closed.is_set() and (request := exchange.next_request()) is not None:
+                with self._transport.renewing if request.exclusive else nullcontext():
+                    if exchange.next_request() != request:
+                        continue  # another stream renewed the session while this one waited to do it
+                    for events in self._perform(request, patience):
+                        yield from view(events)
+                    self._hang_up()
+        finally:
+            self._hang_up()
+        if not self.closed.is_set():
+            exchange.result()
+
+    def _perform(self, request: Request, patience: Patience) -> Iterator[list[Event]]:
+        """Send a request and read its answer. What is yielded is never inside a ``try``: it may not come back."""
+        exchange = self.exchange
+        try:
+            if request.delay:
+                self.closed.wait(patience.within(request.delay, time.monotonic()))
+            response = self._response = self._transport.send(request, patience, self._watch)
+        except ConnectionFailed as error:
+            yield self._fail(error)
+            return
+        yield exchange.receive_response(response.status, response.headers)
+        while not exchange.over:
+            try:
+                data = response.read(patience)
+            except ConnectionFailed as error:
+                yield self._fail(error)
+                return
+            if self.closed.is_set():
+                return
+            if not data:
+                yield exchange.receive_eof()
+                return
+            yield exchange.receive_data(data)
+        response.finish()
+
+    def _watch(self, waiting_at: socket | None) -> None:
+        self._socket = waiting_at
+        if self.closed.is_set():  # by a thread that did not find the socket yet
+            raise ConnectionFailed("the stream was closed")
+
+    def _fail(self, error: ConnectionFailed) -> list[Event]:
+        return [] if self.closed.is_set() else self.exchange.receive_error(error)
+
+    def _hang_up(self) -> None:
+        self._socket = None
+        if self._response is not None:
+            self._response.close()
+            self._response = None
