@@ -17,8 +17,8 @@ from typing import Any, Self, TypeVar
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests.cookies import extract_cookies_to_jar
 
+from .cookies import Cookies
 from .protocol.errors import ChatError, ConnectionFailed, InvalidInput, InvalidState
 from .protocol.events import Event, Reply, texts, without_failure
 from .protocol.exchange import Exchange
@@ -33,7 +33,6 @@ T = TypeVar("T")
 
 _READ_SIZE = 65_536  # bytes
 _FINISH_SECONDS = 0.2  # the end of a body that comes later behind the last event costs more than a new connection
-_NOT_SENT_BACK = "PHPSESSID"  # requests that share it wait for each other on many sites (protocol section 7)
 
 _sending = threading.local()  # .watch: who wants to know the socket that this thread is about to wait at
 
@@ -44,8 +43,8 @@ class Client:
     ``site`` is the site's address. ``bot_id`` (or ``custom_id``) and ``context_id`` name the bot and the page that it
     answers for. ``timeout`` is a :class:`Timeout` or a number of seconds, ``retries`` how often a request is repeated
     of whose answer nothing has come. ``proxy`` is an address such as ``http://user:password@proxy:3128``; without one,
-    the environment's counts. ``headers`` and ``cookies`` go with every request; ``verify`` is True, False, the path of a
-    CA bundle, or an ``ssl.SSLContext``. ``max_event_size`` and ``max_body_size`` are in bytes. ``http`` is a
+    the environment's counts. ``headers`` and ``cookies`` go with every request; ``verify`` is True, False, the path of
+    a CA bundle, or an ``ssl.SSLContext``. ``max_event_size`` and ``max_body_size`` are in bytes. ``http`` is a
     ``requests.Session`` of your own to send with; it is not closed with the client.
 
     ``session`` is the nonce and session id that all turns share. Raises InvalidInput for what cannot be used.
@@ -75,12 +74,13 @@ class Client:
             context_id=context_id,
             timeout=Timeout.of(timeout),
             headers=headers,
+            cookies=cookies,
             retries=retries,
             max_event_size=max_event_size,
             max_body_size=max_body_size,
         )
         self.session = Session()
-        self._transport = _Transport(http, proxy, cookies or {}, verify)
+        self._transport = _Transport(http, proxy, verify)
         self._streams: weakref.WeakSet[Stream[Any]] = weakref.WeakSet()
         self._guard = threading.Lock()
         self._closed = False
@@ -206,7 +206,6 @@ class _Transport:
         self,
         http: requests.Session | None,
         proxy: str | None,
-        cookies: Mapping[str, str],
         verify: bool | str | ssl.SSLContext,
     ) -> None:
         context = verify if isinstance(verify, ssl.SSLContext) else None
@@ -215,7 +214,7 @@ class _Transport:
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
         self._owned = http is None
         self._http = _new_session(context) if http is None else http
-        self._http.cookies.update(cookies)
+        self._cookies = Cookies(self._http.cookies)
 
     def close(self) -> None:
         if self._owned:
@@ -235,14 +234,16 @@ class _Transport:
             prepared = session.prepare_request(
                 requests.Request(request.method, request.url, headers=dict(request.headers), data=request.body)
             )
-            _drop_cookie(prepared, _NOT_SENT_BACK)
+            prepared.headers.pop("Cookie", None)  # requests would send back each of the jar
+            if cookie := self._cookies.header(request.url, request.headers):
+                prepared.headers["Cookie"] = cookie
             options |= session.merge_environment_settings(prepared.url, self._proxies, True, self._verify, None)
             response = session.get_adapter(request.url).send(prepared, **options)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise _failure(error, patience, "first_byte", request.url) from error
         finally:
             del _sending.watch
-        extract_cookies_to_jar(session.cookies, prepared, response.raw)  # type: ignore[no-untyped-call]  # requests' own
+        self._cookies.keep(request.url, response.raw.headers.getlist("Set-Cookie"))
         if not waiting_at:  # the adapter of a session of the caller's own does not tell
             found(getattr(response.raw.connection, "sock", None))
         return _Response(response, waiting_at[-1])
@@ -338,13 +339,6 @@ def _new_session(context: ssl.SSLContext | None) -> requests.Session:
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
-
-
-def _drop_cookie(prepared: requests.PreparedRequest, name: str) -> None:
-    cookies = prepared.headers.pop("Cookie", "").split("; ")
-    kept = [cookie for cookie in cookies if cookie and cookie.partition("=")[0] != name]
-    if kept:
-        prepared.headers["Cookie"] = "; ".join(kept)
 
 
 def _is_cut_short(error: Exception) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .cookies import cookie_header
 from .protocol.exchange import Exchange
 from .protocol.messages import Prompt, submission
 from .protocol.parser import DEFAULT_LIMIT
@@ -34,12 +35,14 @@ class Settings:
     context_id: int | None = None
     timeout: Timeout = field(default_factory=Timeout)
     headers: Mapping[str, str] | None = None
+    cookies: Mapping[str, str] | None = None
     retries: int = 2
     max_event_size: int = DEFAULT_LIMIT
     max_body_size: int = DEFAULT_LIMIT
 
     def __post_init__(self) -> None:
         rest_root(self.site)  # raises for what is no address, before the first question
+        cookie_header(self.cookies or {})  # and for what is no cookie
 
     def turn(
         self, prompt: Prompt, session: Session, *, chat_id: str | None, flatten: bool, files: Sequence[str]
@@ -61,5 +64,10 @@ class Settings:
         return Exchange(self.site, session, **self._exchange_options())
 
     def _exchange_options(self) -> dict[str, Any]:
-        names = ("headers", "retries", "max_event_size", "max_body_size")
-        return {name: getattr(self, name) for name in names}
+        cookie = {"Cookie": cookie_header(self.cookies)} if self.cookies else {}
+        return {
+            "headers": dict(self.headers or {}) | cookie,
+            "retries": self.retries,
+            "max_event_size": self.max_event_size,
+            "max_body_size": self.max_body_size,
+        }

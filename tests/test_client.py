@@ -333,6 +333,7 @@ class TestNonce:
         assert "x-wp-nonce" not in other.requests[0].headers
         assert other.requests[1].headers["x-wp-nonce"] == "2222222222"
         assert "authorization" not in other.requests[1].headers
+        assert "cookie" not in other.requests[1].headers
         assert other.requests[1].headers["x-mine"] == "1"
         assert first.requests[1].headers["authorization"] == "Basic c2VjcmV0"
 
@@ -426,6 +427,7 @@ class TestRequests:
             ({"max_event_size": 1}, "at least"),
             ({"bot_id": None}, "bot"),
             ({"headers": {"X-Bad": "a\nb"}}, "header"),
+            ({"cookies": {"a": "b;c"}}, "cookie"),
             ({"proxy": "socks5://127.0.0.1:1"}, "chatgpt4online[socks]"),
         ],
         ids=str,

@@ -25,5 +25,5 @@ def test_code_block_runs(block, capsys):
 @pytest.mark.parametrize("name", ["README.rst", "CHANGELOG.rst", "CONTRIBUTING.rst"])
 def test_document_is_sound(name):
     text = (README.parent / name).read_text()
-    settings = {"report_level": docutils.utils.Reporter.WARNING_LEVEL, "halt_level": 2, "input_encoding": "unicode"}
-    docutils.core.publish_string(text, writer_name="null", settings_overrides=settings)
+    settings = {"report_level": docutils.utils.Reporter.WARNING_LEVEL, "halt_level": 2}
+    docutils.core.publish_doctree(text, settings_overrides=settings)

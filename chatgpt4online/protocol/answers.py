@@ -79,7 +79,7 @@ def words(text: str, limit: int = 300) -> str:
     """Return the readable words of a text that may be HTML, at most ``limit`` characters of them."""
     if "<" in text:
         text = _TAG.sub(" ", _INLINE_TAG.sub("", _HIDDEN.sub(" ", text[:_PAGE])))
-    return " ".join(html.unescape(text[:_PAGE]).split())[:limit]
+    return " ".join(html.unescape(text[:_PAGE]).replace("\ufeff", " ").split())[:limit]
 
 
 def read_answer(body: str, status: int, headers: dict[str, str], *, streamed: bool = False) -> Json | ChatError:
@@ -88,20 +88,16 @@ def read_answer(body: str, status: int, headers: dict[str, str], *, streamed: bo
     ``headers`` have lower-case names; ``streamed`` says that events came before this body.
     """
     answer = _find_object(body)
-    if answer is not None and status != 429:
+    if answer is not None:
         if answer.get("success"):
             return answer
-        if "success" in answer:
-            return ServerError(words(_string(answer.get("message"))) or "the site says that it failed, but not why")
-        if isinstance(answer.get("code"), str):
+        message, code = words(_string(answer.get("message"))), _string(answer.get("code"))
+        if "success" in answer and status != 429:
+            return ServerError(message or "the site says that it failed, but not why")
+        if code or status == 429:
             data = answer.get("data")
             said = data.get("status") if isinstance(data, dict) else None
-            return refusal(
-                said if isinstance(said, int) else status,
-                answer["code"],
-                words(_string(answer.get("message"))),
-                headers,
-            )
+            return refusal(said if isinstance(said, int) else status, code, message, headers)
     if status >= 300:
         return refusal(status, "", _page_words(body), headers, body)
     if streamed:
@@ -133,7 +129,7 @@ def refusal(status: int, code: str, message: str, headers: dict[str, str], body:
         kind = RateLimited
     elif code == "rest_no_route" or (status in (404, 405, 410) and not code):
         kind = NotAiEngine
-    elif status < 400:
+    elif 300 <= status < 400:
         advice = f"it redirects to {headers.get('location', 'nowhere')}; give the site's final address"
     elif status == 503:
         advice = "the site is busy or in maintenance; try again later"

@@ -17,7 +17,7 @@ LONGEST_WAIT = 30.0
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _BUSY = (429, 503)
-_STAYS_HOME = ("authorization", "cookie", "proxy-authorization", "x-wp-nonce")
+_CREDENTIALS = {"authorization", "cookie", "proxy-authorization", "x-wp-nonce"}
 
 
 class Exchange:
@@ -53,7 +53,9 @@ class Exchange:
         self._limits = {"max_event_size": max_event_size, "max_body_size": max_body_size}
         self._parser = EventParser(max_event_size=max_event_size, max_body_size=max_body_size)
         self._request: Request | None = None
+        self._asked: Request
         self._reading = False
+        self._handshake = True  # whether what was asked last is but the nonce
         self._status = 0
         self._answer_headers: dict[str, str] = {}
         self._address = ""  # where the next request goes instead of its usual place
@@ -75,7 +77,7 @@ class Exchange:
     @property
     def text(self) -> str:
         """The answer so far."""
-        return self._parser.text
+        return "" if self._handshake else self._parser.text
 
     def result(self) -> Reply:
         """Return the reply of ``Done``; raise the error of ``Failed``, or InvalidState before either has come."""
@@ -103,14 +105,17 @@ class Exchange:
             headers, body = self._content()
             headers["X-WP-Nonce"] = nonce
         url = self._address or (self._session.root or self._root) + (START_SESSION if handshake else self._route)
-        self._request = Request("POST", url, self._complete(headers, url), body, self._delay, exclusive=handshake)
+        self._request = Request(
+            "POST", url, self._complete(headers, url, handshake), body, self._delay, exclusive=handshake
+        )
         return self._request
 
     def receive_response(self, status: int, headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> list[Event]:
         """Take the status and the headers (a mapping or pairs, str or bytes) of the answer to the last request."""
-        if self._request is None or self._reading or self.over:
+        if self._request is None or self.over:
             raise InvalidState("no request waits for a response: send what next_request() returns first")
-        self._asked = self._request
+        self._asked, self._request = self._request, None
+        self._handshake = self._asked.exclusive
         self._reading, self._delay, self._address = True, 0.0, ""
         self._status, self._answer_headers = status, fold_headers(headers)
         self._location = self._answer_headers.get("location", "") if status in _REDIRECTS else ""
@@ -139,9 +144,9 @@ class Exchange:
 
     def receive_error(self, error: ConnectionFailed) -> list[Event]:
         """Take a failure of the network; the request is repeated if nothing of its answer came and that may help."""
-        if self._request is None or self.over:
+        if self.over or not (self._request or self._reading):
             raise InvalidState("no request is under way that could have failed")
-        reading, self._reading = self._reading, False
+        reading, self._reading, self._request = self._reading, False, None
         if not reading and error.retryable and self._try_again(None):
             return []
         return self._fail(error)
@@ -157,30 +162,37 @@ class Exchange:
     def _annotate(self, outcome: Done | Failed) -> None:
         """Add to the outcome what only this kind of exchange can know."""
 
-    def _complete(self, headers: dict[str, str], url: str) -> dict[str, str]:
+    def _complete(self, headers: dict[str, str], url: str, handshake: bool) -> dict[str, str]:
         """Return the headers with those of every request and the caller's, whose credentials stay with the site."""
         at_home = origin(url) == origin(self._root)
-        own = {name: value for name, value in self._headers.items() if at_home or name.lower() not in _STAYS_HOME}
+        withheld = set() if at_home else _CREDENTIALS
+        if handshake:
+            withheld = withheld | {"x-wp-nonce"}  # WordPress refuses a stale one even here
+        own = {name: value for name, value in self._headers.items() if name.lower() not in withheld}
         taken = {name.lower() for name in own}
         common = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"}
         return {name: value for name, value in (common | headers).items() if name.lower() not in taken} | own
 
     def _judge(self, events: list[Event]) -> list[Event]:
         """Take note of what an answer said, and return what of it the caller is to see."""
-        last, handshake = events[-1], self._asked.exclusive
+        if self._handshake:
+            events = [event for event in events if isinstance(event, Done | Failed)]
+            if not events:
+                return []
+        last = events[-1]
         if isinstance(last, Failed):
             if len(events) == 1 and self._recover(last.error):
                 return []
+            if self._handshake:
+                last.error.partial_text = ""
             self._finish(last)
         elif isinstance(last, Done):
             self._session.adopt(last.reply.raw)
-            if not self._session.nonce:
+            if self._handshake and not self._session.nonce:
                 return self._fail(ProtocolError("the site started a session but gave no nonce"))
-            if handshake and self._route:
+            if self._handshake and self._route:
                 return []
             self._finish(last)
-        elif handshake:
-            return []
         self._spoke = True
         return events
 
@@ -190,10 +202,10 @@ class Exchange:
         if self._spoke:
             return False
         if isinstance(error, NonceRefused):
-            if request.exclusive or self._renewed or error.code != STALE_NONCE:
+            if self._handshake or self._renewed or error.code != STALE_NONCE:
                 return False
             self._renewed = True
-            self._session.forget_nonce(request.headers["X-WP-Nonce"])
+            self._session.forget_nonce(request.headers.get("X-WP-Nonce", ""))
             return True
         if isinstance(error, StatusError) and error.status in _BUSY and not isinstance(error, Blocked):
             return self._try_again(error.retry_after)
@@ -211,7 +223,7 @@ class Exchange:
         """Turn to where the answer redirects: the same route elsewhere, or (307, 308) any address of this origin."""
         request, location = self._asked, self._location
         target = absolute(request.url, location) or ""
-        root = moved_root(target, START_SESSION if request.exclusive else self._route)
+        root = moved_root(target, START_SESSION if self._handshake else self._route)
         stays = origin(target) == origin(request.url)
         self._redirects += 1
         if self._redirects > _MOST_REDIRECTS or not (root or (stays and self._status in (307, 308))):

@@ -24,7 +24,6 @@ _PLAIN = 'data: {"type":"live","data":"'
 _PLAIN_SIZE = len(_PLAIN)
 _NEXT_PLAIN = "}\n\n" + _PLAIN
 _NEXT_PLAIN_SIZE = len(_NEXT_PLAIN)
-_NUMBERS = (float, int)
 _ONE_LINE = re.compile(rb"[^\r\n]*[\r\n]?")
 
 
@@ -110,7 +109,8 @@ class EventParser:
                 return
             lines = self._lines.push(piece)
             size = len(lines) - 1 if lines else len(self._lines.held)
-            if (lines or self._lines.held).startswith(b"data:"):
+            head = lines[:5] or self._lines.held[:5]
+            if head == b"data:" or (not lines and b"data:".startswith(head)):
                 limit, what, option = self._max_event_size, "one event", "max_event_size"
             else:
                 size += self._other_size
@@ -132,13 +132,13 @@ class EventParser:
                     return
             if text[:7] == "data: {":
                 event, end = scan_json(text, 6)
-                if text.find("\n") == end == len(text) - 2 and text[-1] == "\n":
+                if text.find("\n") == end == len(text) - 2 and text[-1] == "\n" and "\r" not in text:
                     self._streamed = True
                     if self._other_size:
                         self._forget_other()
                     self._read_event(event, text, events)
                     return
-        except (ValueError, RecursionError):
+        except (ValueError, StopIteration, RecursionError):
             pass  # whatever it is, it is judged line by line below
         if "\r" in text:
             text = text.replace("\r", "\n")
@@ -209,7 +209,7 @@ class EventParser:
                     data if data.__class__ is str else _to_text(data),
                     visibility if visibility.__class__ is str else "",
                     metadata if metadata.__class__ is dict else {},
-                    float(timestamp) if timestamp.__class__ in _NUMBERS else None,
+                    timestamp if timestamp.__class__ is float else _seconds(timestamp),
                 )
                 events.append(notice)
             elif data.__class__ is str:
@@ -297,7 +297,17 @@ def _malformed(line: str) -> Notice:
 def _to_text(value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    try:
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return "(nested too deeply to show)"
+
+
+def _seconds(value: Any) -> float | None:
+    try:
+        return float(value) if value.__class__ is int else None
+    except OverflowError:
+        return None
 
 
 def _to_bytes(data: Any) -> bytes:

@@ -105,12 +105,12 @@ class Submission:
             if value is not None and not (isinstance(value, str) and len(value) <= _LONGEST_ID):
                 raise InvalidInput(f"{name} is a string of at most {_LONGEST_ID} characters, not {value!r}")
         for number, item in enumerate(self.messages):
-            if not all(isinstance(item.get(key), str) for key in ("role", "content")):
-                raise InvalidInput(f"messages[{number}] must have 'role' and 'content', both strings")
+            if not isinstance(item, Mapping) or not all(isinstance(item.get(key), str) for key in ("role", "content")):
+                raise InvalidInput(f"messages[{number}] must be a dict with 'role' and 'content', both strings")
         try:
-            "".join([self.message, *(item["content"] for item in self.messages)]).encode()
+            self.body("")
         except UnicodeEncodeError as error:
-            raise InvalidInput(f"the message holds half a character (a lone surrogate): {error}") from None
+            raise InvalidInput(f"what is sent holds half a character (a lone surrogate): {error}") from None
 
     def body(self, session_id: str) -> bytes:
         """Return the JSON body of the request, in UTF-8."""
@@ -142,12 +142,12 @@ def rest_root(site: str) -> str:
     ``site`` is a site's address or its REST root, in the pretty (``.../wp-json``) or the plain
     (``...?rest_route=``) form. Raises InvalidInput for what is no web address. Source: protocol section 1.1.
     """
-    parts = urlsplit(site) if isinstance(site, str) else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+    if not isinstance(site, str) or not _is_web_address(site):
         raise InvalidInput(f"a site is a web address such as 'https://example.org', not {site!r}")
     plain = re.match(r"[^#]*[?&]rest_route=", site)
     if plain:
         return plain[0]
+    parts = urlsplit(site)
     address = f"{parts.scheme}://{parts.netloc}{parts.path}"
     pretty = re.match(r".*?/wp-json(?=/|$)", address)
     return pretty[0] if pretty else address.rstrip("/") + "/wp-json"
@@ -156,7 +156,9 @@ def rest_root(site: str) -> str:
 def moved_root(url: str, route: str) -> str | None:
     """Return the REST root of a redirect's target, or None when it does not lead to the same route."""
     address = url.rstrip("/")
-    return address[: -len(route)] if address.endswith(route) else None
+    parts = urlsplit(address)
+    leads = parts.query.endswith(f"rest_route={route}") if parts.query else parts.path.endswith(route)
+    return address[: -len(route)] if leads and not parts.fragment else None
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
@@ -169,12 +171,18 @@ def absolute(url: str, location: str) -> str | None:
     """Return where ``location`` leads from ``url``, or None when that is no web address or gives up TLS."""
     try:
         target = urljoin(url, location.strip())
-        parts = urlsplit(target)
-        parts.port  # noqa: B018  # reading it is what checks it
     except ValueError:
         return None
-    downgrade = parts.scheme == "http" and urlsplit(url).scheme == "https"
-    return target if parts.scheme in ("http", "https") and parts.hostname and not downgrade else None
+    downgrade = url.startswith("https:") and target.startswith("http:")
+    return target if _is_web_address(target) and not downgrade else None
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0  # reading it checks it
+    except ValueError:
+        return False
 
 
 def fold_headers(headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> dict[str, str]:

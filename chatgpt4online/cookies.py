@@ -1,0 +1,60 @@
+"""The cookies that go with a request, by the same rules in both clients: http.cookiejar's, less one name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from email.message import Message
+from http.client import HTTPResponse
+from http.cookiejar import CookieJar
+from typing import cast
+from urllib.request import Request
+
+from .protocol.errors import InvalidInput
+
+_NOT_SENT_BACK = "PHPSESSID"  # requests that share it wait for each other on many sites (protocol section 7)
+_VALID = re.compile(r"[!-~]+")
+
+
+class Cookies:
+    """The cookies that sites set, in a jar of ``http.cookiejar``."""
+
+    def __init__(self, jar: CookieJar | None = None) -> None:
+        self._jar = CookieJar() if jar is None else jar
+
+    def header(self, url: str, headers: Mapping[str, str]) -> str:
+        """Return the ``Cookie`` header for a request to ``url``; names that ``headers`` have in theirs win."""
+        own = next((value for name, value in headers.items() if name.lower() == "cookie"), "")
+        request = Request(url)  # noqa: S310  # nothing is opened
+        self._jar.add_cookie_header(request)
+        pairs: dict[str, str] = {}
+        for cookie in [*own.split(";"), *request.get_header("Cookie", "").split(";")]:
+            name, _, value = cookie.strip().partition("=")
+            if name and name != _NOT_SENT_BACK:
+                pairs.setdefault(name, value)
+        return "; ".join(f"{name}={value}" for name, value in pairs.items())
+
+    def keep(self, url: str, values: Iterable[str]) -> None:
+        """Keep what a response from ``url`` sets in its ``Set-Cookie`` headers."""
+        headers = Message()
+        for value in values:
+            headers["Set-Cookie"] = value
+        self._jar.extract_cookies(cast(HTTPResponse, _Headers(headers)), Request(url))  # noqa: S310  # nothing is opened
+
+
+class _Headers:
+    """As much of a response as a jar looks at."""
+
+    def __init__(self, headers: Message) -> None:
+        self._headers = headers
+
+    def info(self) -> Message:
+        return self._headers
+
+
+def cookie_header(cookies: Mapping[str, str]) -> str:
+    """Return a ``Cookie`` header that holds ``cookies``. Raises InvalidInput for what cannot stand in one."""
+    for name, value in cookies.items():
+        if not _VALID.fullmatch(f"{name}={value}") or ";" in f"{name}{value}" or "=" in name:
+            raise InvalidInput(f"a cookie is a name and a value without spaces and semicolons, not {name}={value!r}")
+    return "; ".join(f"{name}={value}" for name, value in cookies.items())

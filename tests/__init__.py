@@ -1,0 +1,1 @@
+"""The tests; ``python -m tests.mutants`` tests the tests."""

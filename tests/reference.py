@@ -1,0 +1,148 @@
+"""The oracle: what a whole body means, from the words of protocol sections 2, 5 and 7, slowly and without cuts.
+
+It shares no code with the package but the names of its errors, and says what happened in tuples; :func:`plainly` puts
+the package's events into the same form.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from chatgpt4online.protocol.events import Done, Event, Failed, Notice, Text
+
+_BLANK = "\ufeff \t\r\n"
+_NO_FIELDS = (":", "event:", "id:", "retry:")
+
+
+def reference(body: bytes) -> list[tuple[Any, ...]]:
+    """Return what happens in a body that came with status 200, up to and with its end."""
+    happened: list[tuple[Any, ...]] = []
+    others: list[str] = []
+    streamed = empty_error = False
+    for whole in re.split("\r\n|\r|\n", body.decode("utf-8", "replace")):
+        line = whole.lstrip("\ufeff")
+        if not line.startswith("data:"):
+            others += [line] if line.strip() and not line.startswith(_NO_FIELDS) else []
+            continue
+        streamed, others, payload = True, [], line[5:].strip(" \t")
+        if payload == "":
+            continue
+        event = _json(payload)
+        kind = event.get("type") if isinstance(event, dict) else None
+        data = event.get("data") if isinstance(event, dict) else None
+        if kind == "live" and event.get("subtype") not in (None, "", 0, False, [], {}, "content"):
+            happened.append(("notice", _said(event["subtype"]), _said(data), *_details(event)))
+        elif kind == "live" and isinstance(data, str):
+            happened.append(("text", data))
+        elif kind == "error":
+            if _words(_said(data)):
+                return [*happened, ("failed", "ServerError", _words(_said(data)), _text(happened))]
+            empty_error = True
+        elif kind == "end":
+            final = _json(data.strip()) if isinstance(data, str) else data
+            if not isinstance(final, dict) and data is not False:
+                happened.append(("notice", "malformed", payload.strip()[:200], "", "{}", None))
+            return _end(happened, final if isinstance(final, dict) else {})
+        elif isinstance(kind, str) and kind != "live":
+            rest = {key: value for key, value in event.items() if key not in ("type", "data")}
+            happened.append(("notice", kind, _said(data), "", repr(rest), None))
+        elif kind != "live" or data is not None:
+            happened.append(("notice", "malformed", payload.strip()[:200], "", "{}", None))
+    return _cut_short(happened, others, streamed, empty_error)
+
+
+def _cut_short(happened: list[Any], others: list[str], streamed: bool, empty_error: bool) -> list[Any]:
+    """Return what a body without ``end`` and ``error`` comes to; None stands for words that are not checked."""
+    for number, line in enumerate(others):
+        answer = _first_json("\n".join(others[number:]).lstrip("\ufeff" + " \t\n")) if "{" in line else None
+        if empty_error or not isinstance(answer, dict):
+            continue
+        if answer.get("success"):
+            return _end(happened, answer)
+        if "success" in answer:
+            return [*happened, ("failed", "ServerError", _words(_own(answer.get("message"))) or None, _text(happened))]
+        if isinstance(answer.get("code"), str):
+            return [*happened, ("failed", "StatusError", None, _text(happened))]
+        if "code" in answer:
+            break
+    start = "\n".join(others).lstrip(_BLANK)
+    broken = start.startswith("{") and _json(start.rstrip()) is _NO_JSON
+    error = "ServerError" if empty_error else "Truncated" if streamed or not start or broken else "ProtocolError"
+    error = "StatusError" if error == "ProtocolError" and start.startswith("<") else error
+    return [*happened, ("failed", error, None, _text(happened))]
+
+
+def _end(happened: list[Any], final: dict[str, Any]) -> list[Any]:
+    if not final.get("success", True):
+        return [*happened, ("failed", "ServerError", _words(_said(final.get("message"))) or None, _text(happened))]
+    streamed, reply = _text(happened), _own(final.get("reply"))
+    late = [("text", reply)] if reply and not streamed else []
+    return [*happened, *late, ("done", reply or streamed, repr(final))]
+
+
+_NO_JSON = object()
+
+
+def _json(text: str) -> Any:
+    try:
+        return _NO_JSON if text[:1] in ("", " ", "\t", "\n", "\r") else json.loads(text)
+    except (ValueError, RecursionError):
+        return _NO_JSON
+
+
+def _first_json(text: str) -> Any:
+    """Return the first value in the text if it has a key by which the site's answers are known."""
+    try:
+        answer = json.JSONDecoder().raw_decode(text)[0] if text.startswith("{") else None
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) and ("success" in answer or "code" in answer) else None
+
+
+def _details(event: dict[str, Any]) -> tuple[str, str, float | None]:
+    visibility, metadata, when = event.get("visibility"), event.get("metadata"), event.get("timestamp")
+    try:
+        seconds = float(when) if isinstance(when, (int, float)) and not isinstance(when, bool) else None
+    except OverflowError:
+        seconds = None
+    return _own(visibility), repr(metadata if isinstance(metadata, dict) else {}), seconds
+
+
+def _said(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _own(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _words(text: str) -> str:
+    joined = re.sub(r"(?i)</?(a|b|code|em|i|small|span|strong|u)\b[^<>]*>", "", text)
+    return " ".join(html.unescape(re.sub(r"</?[a-zA-Z!][^<>]*>", " ", joined)).split())[:300]
+
+
+def _text(happened: list[Any]) -> str:
+    return "".join(item[1] for item in happened if item[0] == "text")
+
+
+def plainly(events: Iterable[Event]) -> list[tuple[Any, ...]]:
+    """Return the package's events as tuples, whole; NaN equals itself in them, and errors compare by their words."""
+    told: list[tuple[Any, ...]] = []
+    for event in events:
+        if isinstance(event, Text):
+            told.append(("text", event.text))
+        elif isinstance(event, Notice):
+            seconds = event.timestamp
+            told.append(("notice", event.kind, event.text, event.visibility, repr(event.metadata), seconds))
+        elif isinstance(event, Done):
+            told.append(("done", event.reply.text, repr(event.reply.raw), repr(event.reply)))
+        else:
+            assert isinstance(event, Failed)
+            told.append(("failed", type(event.error), str(event.error), event.error.partial_text))
+    return [tuple("nan" if item != item else item for item in entry) for entry in told]  # noqa: PLR0124  # only NaN

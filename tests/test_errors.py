@@ -1,0 +1,144 @@
+"""The tree of errors."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+
+from chatgpt4online.protocol import errors
+from chatgpt4online.protocol.errors import (
+    Blocked,
+    ChatError,
+    ConnectionFailed,
+    InvalidInput,
+    InvalidState,
+    LocalError,
+    NonceRefused,
+    NotAiEngine,
+    ProtocolError,
+    RateLimited,
+    ServerError,
+    StatusError,
+    TimedOut,
+    TooLarge,
+    Truncated,
+)
+
+TREE: dict[type[ChatError], tuple[type, ...]] = {
+    ChatError: (Exception,),
+    LocalError: (ChatError,),
+    InvalidInput: (LocalError, ValueError),
+    InvalidState: (LocalError, RuntimeError),
+    ConnectionFailed: (ChatError,),
+    TimedOut: (ConnectionFailed,),
+    ProtocolError: (ChatError,),
+    Truncated: (ProtocolError,),
+    TooLarge: (ProtocolError,),
+    StatusError: (ChatError,),
+    NonceRefused: (StatusError,),
+    RateLimited: (StatusError,),
+    NotAiEngine: (StatusError,),
+    Blocked: (StatusError,),
+    ServerError: (ChatError,),
+}
+SAMPLES: list[ChatError] = [
+    ChatError("a"),
+    InvalidInput("a"),
+    InvalidState("a"),
+    ConnectionFailed("a"),
+    TimedOut("idle", 60.0),
+    Truncated("a"),
+    TooLarge("a"),
+    StatusError(500, "c", "m", {"a": "b"}, 1.5),
+    NonceRefused(403),
+    RateLimited(429, retry_after=7.0),
+    NotAiEngine(404),
+    Blocked(403),
+    ServerError("no", "hint"),
+]
+
+
+def test_the_tree() -> None:
+    """Every class has the parents that the module draws, and there is no other class."""
+    defined = {
+        value for value in vars(errors).values() if isinstance(value, type) and value.__module__ == errors.__name__
+    }
+    assert defined == set(TREE)
+    for kind, parents in TREE.items():
+        assert kind.__bases__ == parents
+        assert kind.__name__ in (errors.__doc__ or "")
+
+
+@pytest.mark.parametrize("error", SAMPLES, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("duplicate", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_errors_travel(error: ChatError, duplicate: Any) -> None:
+    """An error survives a copy and a process boundary, with its partial text."""
+    error.partial_text = "so far"
+    twin = duplicate(error)
+    assert type(twin) is type(error)
+    assert (str(twin), repr(twin), vars(twin)) == (str(error), repr(error), vars(error))
+    assert twin.partial_text == "so far"
+
+
+def test_partial_text_is_empty_at_first() -> None:
+    """It is there on every error, and each has its own."""
+    one, other = ChatError(), ServerError("a")
+    one.partial_text = "x"
+    assert other.partial_text == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (StatusError(500), "HTTP 500"),
+        (StatusError(500, "c"), "HTTP 500 (c)"),
+        (StatusError(500, message="m"), "HTTP 500: m"),
+        (StatusError(503, "c", "m", {}, 1.5), "HTTP 503 (c): m (the site asks to wait 1.5 s)"),
+        (StatusError(503, retry_after=0.0), "HTTP 503 (the site asks to wait 0 s)"),
+        (RateLimited(429, "", "m"), f"HTTP 429: m [{RateLimited.advice}]"),
+        (ServerError("no"), "no"),
+        (ServerError("no", "because"), "no [because]"),
+    ],
+)
+def test_words(error: ChatError, text: str) -> None:
+    """An error's text says all that is known."""
+    assert str(error) == text
+
+
+def test_the_parts_of_a_status_error() -> None:
+    """Parts that are not known are empty."""
+    error = StatusError(500)
+    assert (error.status, error.code, error.message, error.headers, error.retry_after) == (500, "", "", {}, None)
+    assert repr(NonceRefused(403, "c", "m")) == "NonceRefused(403, 'c', 'm')"
+    assert StatusError(500).headers is not StatusError(500).headers
+
+
+@pytest.mark.parametrize("kind", [NonceRefused, RateLimited, NotAiEngine, Blocked])
+def test_each_kind_has_advice(kind: type[StatusError]) -> None:
+    """Whoever reads the error learns what to do."""
+    assert kind(400).advice in str(kind(400))
+    assert kind.advice
+
+
+@pytest.mark.parametrize(
+    ("clock", "words", "retryable"),
+    [
+        ("connect", "no connection was made", True),
+        ("first_byte", "the site sent nothing", False),
+        ("idle", "the answer stood still", False),
+        ("total", "the answer was not complete", False),
+    ],
+)
+def test_timeouts_name_their_clock(clock: str, words: str, retryable: bool) -> None:
+    """The text says which limit ran out, and which to raise."""
+    error = TimedOut(clock, 2.5)
+    assert str(error) == f"{words} within 2.5 s; raise timeout.{clock} if the site needs longer"
+    assert (error.clock, error.seconds, error.retryable) == (clock, 2.5, retryable)
+
+
+def test_failed_connections_may_be_tried_again() -> None:
+    """Unless who found them knows better."""
+    assert ConnectionFailed("x").retryable is True

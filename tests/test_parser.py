@@ -1,0 +1,702 @@
+"""Bodies to events: first what holds for every body, then what each quirk of the protocol means."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from chatgpt4online.protocol.errors import InvalidInput, InvalidState, ServerError, TooLarge, Truncated
+from chatgpt4online.protocol.events import Action, Block, Done, Event, Failed, Notice, Reply, Shortcut, Text, Usage
+from chatgpt4online.protocol.parser import DEFAULT_LIMIT, EventParser
+
+from .reference import plainly, reference
+from .strategies import (
+    FATAL,
+    RARE,
+    STALE,
+    bodies,
+    cut,
+    cut_bodies,
+    end,
+    error,
+    header_sets,
+    limits,
+    line,
+    live,
+    php,
+    statuses,
+    texts,
+    values,
+)
+
+BOM = b"\xef\xbb\xbf"
+NAMES = sorted(RARE)
+
+
+def parse(*pieces: bytes, **options: Any) -> list[Event]:
+    """Return the events of a body in pieces."""
+    parser = EventParser(**options)
+    events: list[Event] = []
+    for piece in pieces:
+        events += parser.receive_data(piece)
+    return events + parser.receive_eof()
+
+
+def sizes(event_limit: int | None, body_limit: int | None) -> dict[str, int]:
+    return {"max_event_size": event_limit or DEFAULT_LIMIT, "max_body_size": body_limit or DEFAULT_LIMIT}
+
+
+def assert_prefix_equation(pieces: list[bytes], **options: Any) -> None:
+    """P1: after each piece, what came is what a fresh parser says to the same bytes at once."""
+    parser, events, fed = EventParser(**options), [], b""
+    for piece in pieces:
+        events += parser.receive_data(piece)
+        fed += piece
+        fresh = EventParser(**options)
+        assert plainly(events) == plainly(fresh.receive_data(fed))
+        assert parser.text == fresh.text
+    assert plainly(events + parser.receive_eof()) == plainly(parse(fed, **options))
+
+
+class TestForAnyBody:
+    """The properties."""
+
+    @settings(max_examples=300)
+    @given(cut_bodies(), limits, limits)
+    @example([b"x" * 62 + b"\n" + b"dat", b'a: {"type":"live","data":"x"}\n'], None, 64)
+    @example([b"y" * 60 + b"\nd", b"a", b"t", b"a: \n"], None, 64)
+    @example([BOM + b"x" * 61, b"\n"], None, 64)
+    @example([b"x" * 64, b"\r", b"\n", b"\r\n"], None, 64)
+    @example([b"x" * 65, b"\n"], None, 64)
+    @example([live("a"), b"\n", live("x" * 60), b"\n\n"], 64, None)
+    @example([b"a\n" * 31 + live("b"), b"\n", b"a\n" * 40], 100, 64)
+    @example([b"\xff" * 40, b"\xff" * 24, b"\n"], None, 64)
+    @example(["é".encode() * 32 + b"\n", b"e\n", b"e"], None, 64)
+    def test_prefix_equation(self, pieces: list[bytes], event_limit: int | None, body_limit: int | None) -> None:
+        """P1: cuts make no difference, neither to events nor to limits nor to when they come."""
+        assert_prefix_equation(pieces, **sizes(event_limit, body_limit))
+
+    @given(cut_bodies(), statuses, header_sets)
+    def test_prefix_equation_for_refusals(self, pieces: list[bytes], status: int, headers: dict[str, str]) -> None:
+        """P1 with any status and headers."""
+        assert_prefix_equation(pieces, status=status, headers=headers)
+
+    @pytest.mark.parametrize("ending", [b"\n\n", b"\r\n\r\n", b"\r", b" \n", b""])
+    @pytest.mark.parametrize("name", NAMES)
+    def test_prefix_equation_for_each_rarity(self, name: str, ending: bytes) -> None:
+        """P1 for each rarity, between two events, cut around each place near its ends, and byte by byte."""
+        body = live("before") + b"\n\n" + RARE[name] + ending + live("after") + b"\n\n" + end(reply=None) + b"\n\n"
+        around = {len(live("before")) + 2 + delta for delta in range(-2, 9)}
+        around |= {len(body) - len(live("after") + end(reply=None)) - 4 + delta for delta in range(-5, 3)}
+        for place in sorted(around):
+            assert_prefix_equation([body[:place], body[place:]])
+        assert_prefix_equation([RARE[name] + ending, live("after") + b"\n\n"])
+        assert_prefix_equation([b"<br />\n", RARE[name] + ending, b"<br />\n"])
+        if len(body) < 1000:
+            assert_prefix_equation(cut(body, [1]))
+            assert_prefix_equation(cut(RARE[name] + ending, [1]))
+            for place in range(len(body)):
+                assert_prefix_equation([body[:place], body[place:]])
+
+    @settings(max_examples=300)
+    @given(bodies())
+    def test_the_oracle_agrees(self, body: bytes) -> None:
+        """P2: the parser says what the reference says."""
+        assert_like_the_oracle(body)
+
+    @pytest.mark.parametrize("ending", [b"\n\n", b"\r\n", b"\r", b""])
+    @pytest.mark.parametrize("name", NAMES)
+    def test_the_oracle_agrees_about_each_rarity(self, name: str, ending: bytes) -> None:
+        """P2 for each rarity: alone, behind text, and before text and an end."""
+        assert_like_the_oracle(RARE[name] + ending)
+        assert_like_the_oracle(live("before") + b"\n\n" + RARE[name] + ending)
+        assert_like_the_oracle(RARE[name] + ending + live("after") + b"\n\n" + end(reply="end") + b"\n\n")
+        assert_like_the_oracle(BOM + b"<br />\n" + RARE[name] + ending + RARE["fatal"] + b"\n")
+
+    @settings(max_examples=200)
+    @given(st.one_of(cut_bodies(), st.lists(st.binary(max_size=30), max_size=8)), statuses, header_sets, limits, limits)
+    @example([b"data: " + b"[" * 100_000 + b"\n"], 200, {}, None, None)
+    @example([b"{" * 5000], 403, {}, None, None)
+    @example([b"<script" * 2000], 200, {}, None, None)
+    @example([], 429, {"Retry-After": "99999999999999999999"}, None, None)
+    def test_totality(
+        self, pieces: list[bytes], status: int, headers: dict[str, str], event_limit: int | None, body_limit: int | None
+    ) -> None:
+        """P3: nothing that arrives raises; one Done or Failed comes, last, and nothing after it."""
+        options = {"status": status, "headers": headers, **sizes(event_limit, body_limit)}
+        events = parse(*pieces, **options)
+        assert [isinstance(event, Done | Failed) for event in events] == [False] * (len(events) - 1) + [True]
+        said = "".join(event.text for event in events if isinstance(event, Text))
+        if isinstance(events[-1], Failed):
+            assert events[-1].error.partial_text == said
+            assert str(events[-1].error)
+            repr(events[-1].error)
+        else:
+            assert isinstance(events[-1].reply, Reply)
+
+    @given(cut_bodies(), limits, limits)
+    def test_bounds(self, pieces: list[bytes], event_limit: int | None, body_limit: int | None) -> None:
+        """P4: what is held between two calls is one unfinished line and one body within the limits."""
+        options = sizes(event_limit or 64, body_limit or 64)
+        parser = EventParser(**options)
+        for piece in pieces:
+            events = parser.receive_data(piece)
+            held, others = bytes(parser._lines.held), parser._other.getvalue()
+            assert len(held) <= options["max_event_size" if held.startswith(b"data:") else "max_body_size"]
+            assert len(others) <= options["max_body_size"] + 1  # and the end of its last line
+            assert "data:" not in [other[:5] for other in others.split("\n")]
+            if any(isinstance(event, Done | Failed) for event in events):
+                assert (held, others) == (b"", "")
+
+    @given(
+        st.lists(st.tuples(texts, st.booleans(), st.sampled_from([b"\n", b"\r", b"\r\n"]), st.integers(1, 3))),
+        st.lists(st.integers(1, 50), min_size=1, max_size=4),
+        texts,
+    )
+    @example([("a\r\nb\u2028\ufeff", False, b"\r", 1), ("", True, b"\r\n", 2)], [1], "")
+    @example([("\u0085", False, b"\n", 2), ("😀", True, b"\n", 2)], [7], "😀")
+    def test_round_trip(self, said: list[tuple[str, bool, bytes, int]], rhythm: list[int], reply: str) -> None:
+        """P5: texts in, encoded by any server and cut by any network, are the same texts out."""
+        body = b"".join(
+            line({"type": "live", "data": text}, ascii_only=ascii_only) + ending * times
+            for text, ascii_only, ending, times in said
+        )
+        *pieces, last = parse(*cut(body + end(reply=reply) + b"\n\n", rhythm))
+        expected = [text for text, *_ in said]
+        streamed = "".join(expected)
+        if reply and not streamed:
+            expected = [*expected, reply]
+        assert pieces == [Text(text) for text in expected]
+        assert isinstance(last, Done)
+        assert last.reply.text == (reply or streamed)
+
+    @given(st.lists(st.tuples(texts.filter(bool), values, st.dictionaries(texts, values, max_size=2)), max_size=5))
+    def test_round_trip_of_notices(self, said: list[tuple[str, Any, dict[str, Any]]]) -> None:
+        """P5 for notices: any kind, data and metadata."""
+        said = [item for item in said if item[0] != "content"]
+        body = b"".join(live(data, subtype=kind, metadata=metadata) + b"\n\n" for kind, data, metadata in said)
+        *notices, _ = parse(body)
+        assert [notice.kind for notice in notices] == [kind for kind, _, _ in said]
+        assert [notice.metadata for notice in notices] == [metadata for _, _, metadata in said]
+        for notice, (_, data, _) in zip(notices, said, strict=True):
+            expected = data if isinstance(data, str) else "" if data is None else json.dumps(data, ensure_ascii=False)
+            assert notice.text == expected
+
+
+def assert_like_the_oracle(body: bytes) -> None:
+    """Compare the parser with the reference; None in the latter is what it does not say."""
+    *told, last = plainly(parse(body))
+    *expected, outcome = [
+        tuple("nan" if item != item else item for item in entry)  # noqa: PLR0124  # NaN
+        for entry in reference(body)
+    ]
+    assert told == expected
+    if outcome[0] == "done":
+        assert last[:3] == outcome
+        return
+    kind, name, message, partial = outcome
+    assert last[0] == kind
+    assert name in [ancestor.__name__ for ancestor in last[1].__mro__]
+    assert last[3] == partial
+    if message is not None:
+        assert last[2] == message
+
+
+def state_of(parser: EventParser) -> dict[str, Any]:
+    """Return all that a parser knows, as values."""
+    return vars(parser) | {
+        "_lines": bytes(parser._lines.held),
+        "_text": parser.text,
+        "_other": parser._other.getvalue(),
+    }
+
+
+class ParserMachine(RuleBasedStateMachine):
+    """P6: whatever order the calls come in, the parser stays legal, and a wrong call changes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parser = EventParser(max_event_size=128, max_body_size=96)
+        self.events: list[Event] = []
+        self.ended = False
+
+    @rule(data=st.one_of(bodies(max_lines=3), st.sampled_from(list(RARE.values())), st.just(b"")))
+    def receive_data(self, data: bytes) -> None:
+        if self.ended:
+            before = state_of(self.parser)
+            with pytest.raises(InvalidState):
+                self.parser.receive_data(data)
+            assert state_of(self.parser) == before
+        else:
+            over = self.over
+            events = self.parser.receive_data(data)
+            assert not (over and events)
+            self.events += events
+
+    @rule(data=st.sampled_from(["text", None, 3, ["data"]]))
+    def receive_what_is_not_bytes(self, data: Any) -> None:
+        before = state_of(self.parser)
+        with pytest.raises((InvalidInput, InvalidState)):
+            self.parser.receive_data(data)
+        assert state_of(self.parser) == before
+
+    @rule()
+    def receive_eof(self) -> None:
+        if self.ended:
+            before = state_of(self.parser)
+            with pytest.raises(InvalidState):
+                self.parser.receive_eof()
+            assert state_of(self.parser) == before
+        else:
+            self.events += self.parser.receive_eof()
+            self.ended = True
+
+    @property
+    def over(self) -> bool:
+        return any(isinstance(event, Done | Failed) for event in self.events)
+
+    @invariant()
+    def is_legal(self) -> None:
+        ends = [number for number, event in enumerate(self.events) if isinstance(event, Done | Failed)]
+        assert ends in ([], [len(self.events) - 1])
+        assert ends or not self.ended
+        assert self.parser.text == "".join(event.text for event in self.events if isinstance(event, Text))
+        assert repr(self.parser) == (
+            f"<EventParser {'over' if self.over else 'open'}, {len(self.parser.text)} characters of text>"
+        )
+
+
+TestParserMachine = ParserMachine.TestCase
+
+
+def notice(kind: str, text: str = "", **more: Any) -> Notice:
+    return Notice(kind, text, **more)
+
+
+def malformed(beginning: str) -> Notice:
+    return Notice("malformed", beginning)
+
+
+QUIRKS: dict[str, tuple[bytes, list[Event]]] = {
+    # Section 2.2 and 2.3: what is text and what is not.
+    "live": (live("Hi"), [Text("Hi")]),
+    "live, empty": (live(""), [Text("")]),
+    "live, null": (live(None), []),
+    "live, no data": (line({"type": "live"}), []),
+    "live, not a string": (live(["a"]), [malformed('{"type":"live","data":["a"]}')]),
+    "live, content": (live("Hi", subtype="content", timestamp=1.5), [Text("Hi")]),
+    "live, subtype null": (live("Hi", subtype=None), [Text("Hi")]),
+    "live, subtype empty": (live("Hi", subtype=""), [Text("Hi")]),
+    "embeddings": (
+        live("Found 2", timestamp=1795400129.12, subtype="embeddings", visibility="visible", metadata={"count": 2}),
+        [notice("embeddings", "Found 2", visibility="visible", metadata={"count": 2}, timestamp=1795400129.12)],
+    ),
+    "unknown subtype": (live("x", subtype="brand_new"), [notice("brand_new", "x")]),
+    "subtype that is no string": (live("x", subtype=["a"]), [notice('["a"]', "x")]),
+    "subtype, data null": (live(None, subtype="heartbeat"), [notice("heartbeat")]),
+    "subtype, data an object": (live({"é": 1}, subtype="debug"), [notice("debug", '{"é": 1}')]),
+    "metadata as PHP's empty array": (live("x", subtype="status", metadata=[]), [notice("status", "x")]),
+    "visibility null": (live("x", subtype="status", visibility=None), [notice("status", "x")]),
+    "timestamp an integer": (live("x", subtype="status", timestamp=3), [notice("status", "x", timestamp=3.0)]),
+    "timestamp a string": (live("x", subtype="status", timestamp="3"), [notice("status", "x")]),
+    "timestamp true": (live("x", subtype="status", timestamp=True), [notice("status", "x")]),
+    "timestamp beyond floats": (RARE["timestamp huge"], [notice("status", "a")]),
+    "unknown type": (
+        line({"type": "usage", "data": {"a": 1}, "more": [1]}),
+        [notice("usage", '{"a": 1}', metadata={"more": [1]})],
+    ),
+    "unknown type, no data": (line({"type": "ping"}), [notice("ping")]),
+    # Section 5, 2 and 3: how it may be written.
+    "no space after the colon": (b'data:{"type":"live","data":"Hi"}', [Text("Hi")]),
+    "two spaces": (b'data:  {"type":"live","data":"Hi"}', [Text("Hi")]),
+    "white space behind": (live("Hi") + b" \t", [Text("Hi")]),
+    "other spacing": (b'data: {"type": "live", "data": "Hi"}', [Text("Hi")]),
+    "byte order mark": (BOM + live("Hi"), [Text("Hi")]),
+    "empty data": (b"data: ", []),
+    "bare data:": (b"data:", []),
+    "data null": (b"data: null", [malformed("null")]),
+    "data of words": (b"data:  two", [malformed("two")]),
+    "data without a space": (b"data:x", [malformed("x")]),
+    "data a list": (b"data: [1]", [malformed("[1]")]),
+    "data, JSON with no value": (b'data: {"type":}', [malformed('{"type":}')]),
+    "data, two objects": (live("a") + b"{}", [malformed('{"type":"live","data":"a"}{}')]),
+    "data, nested too deeply": (b"data: " + b"[" * 100_000, [malformed("[" * 200)]),
+    "data, an integer beyond Python's limit": (
+        b'data: {"type":"live","n":' + b"9" * 5000 + b"}",
+        [malformed('{"type":"live","n":' + "9" * 181)],
+    ),
+    "no type": (line({"data": "a"}), [malformed('{"data":"a"}')]),
+    "type not a string": (line({"type": 1}), [malformed('{"type":1}')]),
+    "a long one": (b"data: " + b"x" * 300, [malformed("x" * 200)]),
+    "comment": (b": keepalive", []),
+    "other fields": (b"event: message\nid: 1\nretry: 2", []),
+    "PHP warning": (b"<br />\n<b>Warning</b>:  x in <b>/y.php</b> on line <b>1</b><br />", []),
+    "raw CR in an event": (b'data: {"type":"live",\r"data":"x"}', [malformed('{"type":"live",')]),
+    "raw LF in an event": (b'data: {"type":"live",\n"data":"x"}', [malformed('{"type":"live",')]),
+    # Section 5, 9.
+    "U+2028, U+2029 and U+0085": (
+        line({"type": "live", "data": "a\u2028b\u2029c\u0085d"}, ascii_only=False),
+        [Text("a\u2028b\u2029c\u0085d")],
+    ),
+    "VT, FF, FS escaped": (live("a\x0b\x0c\x1cb"), [Text("a\x0b\x0c\x1cb")]),
+    "surrogate pair": (b'data: {"type":"live","data":"\\ud83d\\ude00"}', [Text("😀")]),
+    "bad UTF-8": (b'data: {"type":"live","data":"a\xffb"}', [Text("a\ufffdb")]),
+    "cut UTF-8": (b'data: {"type":"live","data":"a\xe2\x82"}', [Text("a\ufffd")]),
+    "NUL and DEL": (b'data: {"type":"live","data":"\\u0000\x7f"}', [Text("\0\x7f")]),
+    "error, empty": (error("", timestamp=1.0), []),
+}
+
+
+@pytest.mark.parametrize("ending", [b"\n\n", b"\n", b"\r\n\r\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("name", QUIRKS)
+def test_quirk(name: str, ending: bytes) -> None:
+    """One quirk amid an ordinary answer, whole and byte by byte."""
+    written, expected = QUIRKS[name]
+    before = b"" if written.startswith(BOM) else live("1") + ending
+    body = before + written + ending + live("2") + ending + end(reply="12") + ending
+    events = [*([Text("1")] if before else []), *expected, Text("2")]
+    for pieces in ([body], cut(body, [1]) if len(body) < 1000 else cut(body, [997])):
+        *told, last = parse(*pieces)
+        assert told == events
+        assert last == Done(Reply("12", raw={"success": True, "reply": "12"}))
+
+
+def done(text: str = "", **more: Any) -> Done:
+    return Done(Reply(text, **more))
+
+
+SUCCESS = {"success": True}
+HI = {"success": True, "reply": "Hi"}
+ENDS: dict[str, tuple[bytes, list[Event]]] = {
+    "text streamed": (live("Hi ") + b"\n\n" + end(reply="Hi"), [Text("Hi "), done("Hi", raw=HI)]),
+    "text only in end": (end(reply="Hi"), [Text("Hi"), done("Hi", raw=HI)]),
+    "only empty text streamed": (
+        live("") + b"\n\n" + end(reply="Hi"),
+        [Text(""), Text("Hi"), done("Hi", raw=HI)],
+    ),
+    "only notices streamed": (
+        live("Hm", subtype="thinking") + b"\n\n" + end(reply="Hi"),
+        [notice("thinking", "Hm"), Text("Hi"), done("Hi", raw=HI)],
+    ),
+    "last round only": (live("AB") + b"\n\n" + end(reply="B"), [Text("AB"), done("B", raw=SUCCESS | {"reply": "B"})]),
+    "reply null": (live("Hi") + b"\n\n" + end(reply=None), [Text("Hi"), done("Hi", raw=SUCCESS | {"reply": None})]),
+    "reply empty": (live("Hi") + b"\n\n" + end(reply=""), [Text("Hi"), done("Hi", raw=SUCCESS | {"reply": ""})]),
+    "reply missing": (live("Hi") + b"\n\n" + end(), [Text("Hi"), done("Hi", raw=SUCCESS)]),
+    "reply no string": (live("Hi") + b"\n\n" + end(reply=[1]), [Text("Hi"), done("Hi", raw=SUCCESS | {"reply": [1]})]),
+    "nothing at all": (end(reply=""), [done(raw=SUCCESS | {"reply": ""})]),
+    "end false": (live("Hi") + b"\n\n" + RARE["end false"], [Text("Hi"), done("Hi")]),
+    "end null": (
+        live("Hi") + b"\n\n" + RARE["end null"],
+        [Text("Hi"), malformed('{"type":"end","data":null}'), done("Hi")],
+    ),
+    "end without data": (RARE["end, no data"], [malformed('{"type":"end"}'), done()]),
+    "end an object": (RARE["end object"], [Text("Hello"), done("Hello", raw=SUCCESS | {"reply": "Hello"})]),
+    "end a list": (RARE["end list"], [malformed('{"type":"end","data":[1]}'), done()]),
+    "end of broken JSON": (
+        live("Hi") + b"\n\n" + line({"type": "end", "data": '{"reply":"'}),
+        [Text("Hi"), malformed('{"type":"end","data":"{\\"reply\\":\\""}'), done("Hi")],
+    ),
+    "end, JSON with no value": (RARE["end, no value"], [malformed(RARE["end, no value"][6:].decode()), done()]),
+    "end, JSON in white space": (
+        RARE["end, JSON in spaces"],
+        [Text("Hi"), done("Hi", raw=HI)],
+    ),
+    "end without success": (RARE["end, no success"], [Text("Hi"), done("Hi", raw={"reply": "Hi"})]),
+    "end, success false": (live("Hi") + b"\n\n" + RARE["end, success false"], [Text("Hi"), ServerError("No.")]),
+    "end, success null": (RARE["end, success null"], [ServerError('{"a": 1}')]),
+    "end, success false, mute": (
+        line({"type": "end", "data": '{"success":false}'}),
+        [ServerError("the site says that it failed, but not why")],
+    ),
+    "end twice": (end(reply="A") + b"\n\n" + end(reply="B"), [Text("A"), done("A", raw=SUCCESS | {"reply": "A"})]),
+    "text behind end": (end(reply="A") + b"\n\n" + live("B"), [Text("A"), done("A", raw=SUCCESS | {"reply": "A"})]),
+    "comment behind end": (end(reply="A") + b"\n<!-- cached -->", [Text("A"), done("A", raw=SUCCESS | {"reply": "A"})]),
+    "end, its line unfinished": (live("A") + b"\n\n" + end(), [Text("A"), done("A", raw=SUCCESS)]),
+    "error": (live("Hi") + b"\n\n" + error("OpenAI: no"), [Text("Hi"), ServerError("OpenAI: no")]),
+    "error in HTML": (error("You must <a href='/x'>log in</a> &amp; pay."), [ServerError("You must log in & pay.")]),
+    "error, long": (error("x" * 400), [ServerError("x" * 300)]),
+    "error an object": (error({"a": "é"}), [ServerError('{"a": "é"}')]),
+    "error empty, then real": (error("") + b"\n\n" + error("quota"), [ServerError("quota")]),
+    "error empty, then end": (
+        error("") + b"\n\n" + end(reply="A"),
+        [Text("A"), done("A", raw=SUCCESS | {"reply": "A"})],
+    ),
+    "error empty, then nothing": (
+        live("A") + b"\n\n" + error(None),
+        [Text("A"), ServerError("the site reported an error without a word about it")],
+    ),
+    "error of tags alone": (error("<br />&nbsp;") + b"\n" + error("real"), [ServerError("real")]),
+    "error twice": (error("first") + b"\n\n" + error("second"), [ServerError("first")]),
+    "no end": (live("A"), [Text("A"), Truncated("the answer stopped before its end")]),
+    "no end, an event cut": (
+        live("A") + b"\n\n" + live("B")[:-3],
+        [Text("A"), malformed('{"type":"live","data":"'), Truncated("the answer stopped before its end")],
+    ),
+    "no end, only a comment": (b": keepalive\n\n", [Truncated("the site answered with nothing at all")]),
+    "no end, only an empty event": (b"data: \n\n", [Truncated("the answer stopped before its end")]),
+    "no end, last words": (
+        live("A") + b"\n\n<b>Fatal error</b>: none",
+        [Text("A"), Truncated("the answer stopped before its end; the site's last words were: Fatal error: none")],
+    ),
+    "words before an event are not the last": (
+        b"<b>Warning</b>\n" + live("A"),
+        [Text("A"), Truncated("the answer stopped before its end")],
+    ),
+    "nothing": (b"", [Truncated("the site answered with nothing at all")]),
+    "white space": (BOM + b" \r\n\t\n", [Truncated("the site answered with nothing at all")]),
+    "plain JSON": (
+        php({"success": True, "reply": "Hi"}).encode(),
+        [Text("Hi"), done("Hi", raw=HI)],
+    ),
+    "plain JSON, pretty": (
+        json.dumps({"success": True, "reply": "Hi"}, indent=2).encode(),
+        [Text("Hi"), done("Hi", raw=HI)],
+    ),
+    "plain JSON in dirt": (
+        BOM + b"\n\n<br />\n<b>Warning</b>\n" + BOM + b' {"success":true,"reply":"Hi"}\n<!-- cached -->',
+        [Text("Hi"), done("Hi", raw=HI)],
+    ),
+    "plain JSON, cut": (
+        b'{"success":true,"reply":"H',
+        [Truncated("the site's JSON stopped before its end; it begins " + repr('{"success":true,"reply":"H\n'))],
+    ),
+    "plain refusal": (b'{"success":false,"message":"No <b>bot</b>"}', [ServerError("No bot")]),
+    "plain refusal, mute": (b'{"success":false}', [ServerError("the site says that it failed, but not why")]),
+    "deep JSON": (
+        b"{" + b'"a":{' * 20_000,
+        [Truncated("the site's JSON stopped before its end; it begins " + repr("{" + ('"a":{' * 40)[:199]))],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", [b"\n\n", b"\n", b"\r\n", b"\r", b""])
+@pytest.mark.parametrize("name", ENDS)
+def test_end(name: str, ending: bytes) -> None:
+    """One way for an answer to end, whole and byte by byte; the last line need not be finished."""
+    written, expected = ENDS[name]
+    body = written + ending
+    for pieces in ([body], cut(body, [1] if len(body) < 1000 else [997])):
+        *told, last = parse(*pieces)
+        *before, outcome = expected
+        assert told == before
+        if isinstance(outcome, Done):
+            assert last == outcome
+        else:
+            assert isinstance(last, Failed)
+            assert type(last.error) is type(outcome)
+            assert str(last.error) == str(outcome)
+            assert last.error.partial_text == "".join(event.text for event in before if isinstance(event, Text))
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [(FATAL, 500, "internal_server_error"), (STALE, 403, "rest_cookie_invalid_nonce")],
+)
+@pytest.mark.parametrize("pretty", [None, 2])
+@pytest.mark.parametrize("before", [b"", live("Hi") + b"\n\n", b"<br />\n"])
+def test_a_fatal_in_midstream(body: dict[str, Any], status: int, code: str, pretty: int | None, before: bytes) -> None:
+    """A bare JSON error behind events says its own status, whatever the response's was."""
+    *told, last = parse(before + json.dumps(body, indent=pretty).encode(), status=200)
+    assert told == ([Text("Hi")] if before.startswith(b"data") else [])
+    assert isinstance(last, Failed)
+    assert (last.error.status, last.error.code) == (status, code)
+    assert last.error.partial_text == ("Hi" if told else "")
+
+
+def test_the_whole_reply() -> None:
+    """Every field of section 2.4 arrives where the reply has a place for it."""
+    final = {
+        "reply": "Hi",
+        "images": ["https://x/1.png", None],
+        "actions": [{"type": "function", "data": {"name": "f", "args": []}}],
+        "shortcuts": [{"type": "message", "data": {"label": "L", "message": "M", "icon": "i", "variant": "v"}}],
+        "blocks": [{"id": "b", "type": "content", "data": {"id": "c", "html": "<p>", "script": "s()"}}],
+        "usage": {"prompt_tokens": 31, "completion_tokens": 4, "total_tokens": 35, "price": None, "queries": 1},
+        "responseId": "resp_x",
+        "new_token": "0a1b2c3d4e",
+    }
+    *_, last = parse(end(**final) + b"\n\n")
+    assert last == Done(
+        Reply(
+            "Hi",
+            ("https://x/1.png",),
+            (Action("function", "f"),),
+            (Shortcut("message", "L", "M", variant="v", icon="i"),),
+            (Block("content", "c", "<p>", "s()"),),
+            Usage(31, 4, 35, None, 1),
+            "resp_x",
+            raw={"success": True, **final},
+        )
+    )
+
+
+class TestLimits:
+    """What is over a limit ends the answer, at the same byte in any cut."""
+
+    @pytest.mark.parametrize("limit", [64, 100, 1000])
+    @pytest.mark.parametrize("rhythm", [[1], [7], [63, 2], [100_000]])
+    @pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"])
+    def test_an_event_may_be_as_large_as_the_limit(self, limit: int, rhythm: list[int], ending: bytes) -> None:
+        """The limit counts the line without its end: so many bytes are right, one more is wrong."""
+        fixed = len(live(""))
+        right, wrong = "x" * (limit - fixed), "x" * (limit - fixed + 1)
+        assert parse(*cut(live(right) + ending, rhythm), max_event_size=limit)[0] == Text(right)
+        told = parse(*cut(live("ok") + ending + live(wrong) + ending, rhythm), max_event_size=limit)
+        assert told[0] == Text("ok")
+        assert isinstance(told[1], Failed)
+        assert isinstance(told[1].error, TooLarge)
+        assert told[1].error.partial_text == "ok"
+        assert str(limit) in str(told[1].error)
+        assert "max_event_size" in str(told[1].error)
+
+    def test_it_fails_as_soon_as_it_is_over(self) -> None:
+        """Nobody waits for the end of a line that is too long already."""
+        parser = EventParser(max_event_size=64)
+        assert parser.receive_data(b"data: " + b"x" * 58) == []
+        (failed,) = parser.receive_data(b"x")
+        assert isinstance(failed, Failed)
+        assert parser.receive_data(b"x\n" + end()) == []
+        assert parser.receive_eof() == []
+
+    @pytest.mark.parametrize("rhythm", [[1], [7], [100_000]])
+    def test_a_body_may_be_as_large_as_its_limit(self, rhythm: list[int]) -> None:
+        """All lines that are no event count together."""
+        right = b'{"success":true,\n"reply":"' + b"x" * 36 + b'"}'
+        assert len(right) == 64
+        assert parse(*cut(right, rhythm), max_body_size=64)[0] == Text("x" * 36)
+        (failed,) = parse(*cut(right[:-2] + b'x"}', rhythm), max_body_size=64)
+        assert isinstance(failed, Failed)
+        assert isinstance(failed.error, TooLarge)
+        assert "max_body_size" in str(failed.error)
+
+    @pytest.mark.parametrize("rhythm", [[1], [3], [100_000]])
+    def test_an_event_after_words_is_judged_by_its_own_limit(self, rhythm: list[int]) -> None:
+        """What stands before an event takes nothing from it, even when the cut comes within ``data:``."""
+        body = b"x" * 62 + b"\n" + live("Hi") + b"\n\n" + end(reply="Hi") + b"\n\n"
+        told = parse(*cut(body, rhythm), max_body_size=64, max_event_size=100)
+        assert told[0] == Text("Hi")
+        assert isinstance(told[-1], Done)
+
+    @pytest.mark.parametrize("rhythm", [[1], [7], [100_000]])
+    def test_words_between_events_do_not_add_up(self, rhythm: list[int]) -> None:
+        """Each event begins the count anew: warnings by the thousand between events break no limit."""
+        body = (b"<b>Warning</b>: something\n" * 2 + live("a") + b"\n\n") * 50 + end(reply="a") + b"\n\n"
+        told = parse(*cut(body, rhythm), max_body_size=64, max_event_size=100)
+        assert told[:-1] == [Text("a")] * 50
+        assert isinstance(told[-1], Done)
+
+    def test_both_limits_count_bytes(self) -> None:
+        """Two bytes of UTF-8 are two."""
+        text = "é" * 18
+        assert len(line({"type": "live", "data": text}, ascii_only=False)) == 67
+        (failed,) = parse(line({"type": "live", "data": text}, ascii_only=False), max_event_size=66)
+        assert isinstance(failed, Failed)
+
+    @pytest.mark.parametrize("option", ["max_event_size", "max_body_size"])
+    @pytest.mark.parametrize("limit", [63, 0, -1])
+    def test_limits_that_take_nothing_are_refused(self, option: str, limit: int) -> None:
+        """No limit may be under 64 bytes."""
+        with pytest.raises(InvalidInput, match="at least 64 bytes"):
+            EventParser(**{option: limit})
+        EventParser(**{option: 64})
+
+
+@pytest.mark.parametrize("kind", ["live", "status", "usage", "error", "end"])
+def test_no_depth_of_nesting_raises(kind: str) -> None:
+    """JSON that can just be read, and not be written again from where we stand, is no reason to raise."""
+
+    def encoded(depth: int) -> bytes:
+        nested = "[" * depth + "]" * depth
+        event = {
+            "live": '{"type":"live","data":%s}',
+            "status": '{"type":"live","subtype":"status","data":%s}',
+            "usage": '{"type":"usage","data":%s}',
+            "error": '{"type":"error","data":%s}',
+            "end": '{"type":"end","data":{"success":false,"message":%s}}',
+        }[kind]
+        return b"data: " + (event % nested).encode() + b"\n\n"
+
+    def readable(depth: int) -> bool:
+        try:
+            json.loads(encoded(depth)[6:])
+        except RecursionError:
+            return False
+        return True
+
+    low, high = 1, 200_000
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if readable(middle) else (low, middle)
+    assert high < 200_000 or sys.version_info >= (3, 12)
+    for depth in [*range(max(1, low - 60), low + 10), 200_000]:
+        body = encoded(depth)
+        for pieces in ([body], [body[:-1], body[-1:]], [body[:9], body[9:]]):
+            events = parse(*pieces)
+            assert isinstance(events[-1], Done | Failed)
+            assert len(events) <= 2
+
+
+class TestCalls:
+    """How the parser may be called."""
+
+    @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+    def test_any_bytes_like(self, kind: Any) -> None:
+        """Buffers of other libraries need no copy by the caller, and are not kept."""
+        parser = EventParser()
+        assert parser.receive_data(kind(live("Hi")[:9])) == []
+        assert parser.receive_data(kind(live("Hi")[9:] + b"\n\n")) == [Text("Hi")]
+
+    @pytest.mark.parametrize("data", ["text", None, 1])
+    def test_what_is_not_bytes(self, data: Any) -> None:
+        """A string is refused, and says so, and the parser is as it was."""
+        parser = EventParser()
+        with pytest.raises(InvalidInput, match=f"not as {type(data).__name__}"):
+            parser.receive_data(data)
+        assert parser.receive_data(live("Hi") + b"\n\n") == [Text("Hi")]
+
+    def test_the_text_so_far(self) -> None:
+        """``text`` grows with the answer and stays after its end."""
+        parser = EventParser()
+        seen = [parser.text]
+        for piece in (
+            live("a") + b"\n\n",
+            live("x", subtype="thinking") + b"\n\n",
+            live("b") + b"\n\n",
+            end(reply="C"),
+        ):
+            parser.receive_data(piece)
+            seen.append(parser.text)
+        parser.receive_eof()
+        assert [*seen, parser.text] == ["", "a", "a", "ab", "ab", "ab"]
+
+    def test_calls_after_the_end(self) -> None:
+        """Data after Done is passed over until the end of the body was told; then it is the caller's mistake."""
+        parser = EventParser()
+        parser.receive_data(end(reply="Hi") + b"\n\n")
+        assert parser.receive_data(live("more") + b"\n\n") == []
+        assert parser.receive_eof() == []
+        with pytest.raises(InvalidState, match="new one"):
+            parser.receive_data(b"")
+        with pytest.raises(InvalidState, match="already"):
+            parser.receive_eof()
+
+    def test_header_names_in_any_case(self) -> None:
+        """An embedder may hand over the headers as they came."""
+        (failed,) = parse(status=429, headers={"RETRY-After": "7"})
+        assert isinstance(failed, Failed)
+        assert failed.error.retry_after == 7.0
+
+    def test_an_event_is_out_with_its_line(self) -> None:
+        """The blank line behind an event is not waited for, nor is the LF of a CRLF."""
+        parser = EventParser()
+        assert parser.receive_data(live("a")) == []
+        assert parser.receive_data(b"\r") == [Text("a")]
+        assert parser.receive_data(b"\n") == []
+        assert parser.receive_data(live("b") + b"\n") == [Text("b")]
+        assert parser.receive_data(b"\n") == []

@@ -1,0 +1,80 @@
+"""Lines from bytes that are cut anywhere."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from chatgpt4online.protocol.sse import LineBuffer
+
+from .strategies import bodies, cut, cut_bodies
+
+endings = st.lists(st.sampled_from([b"a", b"\n", b"\r", b"\r\n", b"", "\u2028\u0085".encode(), b"\x0b\x0c\x1c"]))
+
+
+@given(cut_bodies(st.one_of(bodies(), endings.map(b"".join))))
+@example([b"a\r", b"\nb\n"])
+@example([b"a\r\n", b"\n", b"", b"b"])
+@example([b"\n", b"\r", b"a"])
+@example([b"a", b"b", b"\rc", b"d\n"])
+def test_what_went_in_comes_out_line_by_line(pieces: list[bytes]) -> None:
+    """P1 and P2: after each piece all ended lines are out, and what is held is the line that has not ended."""
+    buffer, out, fed = LineBuffer(), b"", b""
+    for piece in pieces:
+        lines = buffer.push(piece)
+        out, fed = out + lines, fed + piece
+        unfinished = re.split(rb"[\r\n]", fed)[-1]
+        assert bytes(buffer.held) == unfinished
+        assert out + unfinished == fed
+        assert lines == b"" or lines.endswith((b"\n", b"\r"))
+    rest = buffer.flush()
+    assert out + rest == fed
+    assert buffer.held == b""
+    assert buffer.flush() == b""
+
+
+@pytest.mark.parametrize(
+    ("pieces", "lines"),
+    [
+        ([b"a\n"], [b"a\n"]),
+        ([b"a"], [b""]),
+        ([b""], [b""]),
+        ([b"a\r", b"\nb\n"], [b"a\r", b"\nb\n"]),
+        ([b"a\r\nb", b"c"], [b"a\r\n", b""]),
+        ([b"a", b"b\nc\rd", b"\n"], [b"", b"ab\nc\r", b"d\n"]),
+        ([b"a\rb\nc"], [b"a\rb\n"]),
+        (["a\u2028b\u0085".encode(), b"\x0b\x0c\x1d\n"], [b"", "a\u2028b\u0085\x0b\x0c\x1d\n".encode()]),
+    ],
+)
+def test_a_line_is_out_when_it_ends(pieces: list[bytes], lines: list[bytes]) -> None:
+    """A line ends with CR, LF or CRLF, and with nothing else; CR ends it at once."""
+    buffer = LineBuffer()
+    assert [buffer.push(piece) for piece in pieces] == lines
+
+
+def test_the_buffer_goes_on_after_a_flush() -> None:
+    """What was flushed does not come again."""
+    buffer = LineBuffer()
+    buffer.push(b"unfinished")
+    assert buffer.flush() == b"unfinished"
+    assert buffer.push(b"next\n") == b"next\n"
+
+
+def test_a_flushed_line_is_a_value() -> None:
+    """What flush returns does not change with what comes later."""
+    buffer = LineBuffer()
+    buffer.push(b"a")
+    line = buffer.flush()
+    buffer.push(b"b")
+    assert line == b"a"
+    assert isinstance(line, bytes)
+
+
+def test_a_long_line_in_small_pieces() -> None:
+    """A line of a megabyte is whole however many pieces it came in."""
+    line = bytes(range(14, 256)) * 4400 + b"\n"
+    buffer = LineBuffer()
+    assert b"".join(buffer.push(piece) for piece in cut(line, [997])) == line

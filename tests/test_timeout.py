@@ -1,0 +1,96 @@
+"""How long to wait. Time is a number here, so nothing waits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chatgpt4online.protocol.errors import InvalidInput, TimedOut
+from chatgpt4online.protocol.timeout import Patience, Timeout
+
+CLOCKS = ["connect", "first_byte", "idle", "total"]
+
+
+class TestTimeout:
+    """Four limits."""
+
+    def test_the_defaults(self) -> None:
+        """Models think long, and answers may be endless."""
+        assert Timeout() == Timeout(connect=10.0, first_byte=120.0, idle=60.0, total=None)
+
+    @pytest.mark.parametrize("clock", CLOCKS)
+    @pytest.mark.parametrize("seconds", [0, -1, 0.0, "5", float("nan"), [], b"1"])
+    def test_what_is_no_time(self, clock: str, seconds: Any) -> None:
+        """The error names the clock."""
+        with pytest.raises(InvalidInput, match=rf"timeout\.{clock} .* not "):
+            Timeout(**{clock: seconds})
+
+    @pytest.mark.parametrize("clock", CLOCKS)
+    @pytest.mark.parametrize("seconds", [None, 0.001, 5, 1e9, float("inf")])
+    def test_what_is_a_time(self, clock: str, seconds: Any) -> None:
+        """None is no limit."""
+        assert getattr(Timeout(**{clock: seconds}), clock) == seconds
+
+    def test_of(self) -> None:
+        """A number sets every wait, and not the length of the answer."""
+        timeout = Timeout(1, 2, 3, 4)
+        assert Timeout.of(timeout) is timeout
+        assert Timeout.of(5) == Timeout(5, 5, 5, None)
+        with pytest.raises(InvalidInput):
+            Timeout.of("5")  # type: ignore[arg-type]
+
+    def test_it_is_a_value(self) -> None:
+        """It may be shared by clients, and be a key."""
+        assert len({Timeout(), Timeout(), Timeout(idle=1)}) == 2
+        with pytest.raises(AttributeError):
+            Timeout().idle = 1.0  # type: ignore[misc]
+
+
+class TestPatience:
+    """What is left of a turn's time."""
+
+    @pytest.mark.parametrize("clock", CLOCKS[:3])
+    def test_without_a_total(self, clock: str) -> None:
+        """Each wait has its own limit, at any time."""
+        patience = Patience(Timeout(1, 2, 3), now=100.0)
+        limit = {"connect": 1, "first_byte": 2, "idle": 3}[clock]
+        assert patience.allow(clock, 100.0) == patience.allow(clock, 1e9) == limit
+        assert patience.within(7.0, 1e9) == 7.0
+        assert Patience(Timeout(None, None, None), 0.0).allow(clock, 5.0) is None
+
+    @pytest.mark.parametrize(
+        ("now", "idle", "first_byte"),
+        [(100.0, 3.0, 10.0), (106.0, 3.0, 4.0), (108.0, 2.0, 2.0), (109.5, 0.5, 0.5)],
+    )
+    def test_with_a_total(self, now: float, idle: float, first_byte: float) -> None:
+        """No wait may last longer than what is left of the turn."""
+        patience = Patience(Timeout(1.0, None, 3.0, total=10.0), now=100.0)
+        assert patience.allow("idle", now) == idle
+        assert patience.allow("first_byte", now) == first_byte
+        assert patience.within(3.0, now) == idle
+
+    @pytest.mark.parametrize("now", [110.0, 110.5, 1e9])
+    def test_a_turn_that_is_over(self, now: float) -> None:
+        """When the total has run out no wait is allowed, and it is the total that is to blame."""
+        patience = Patience(Timeout(total=10.0), now=100.0)
+        with pytest.raises(TimedOut) as caught:
+            patience.allow("idle", now)
+        assert (caught.value.clock, caught.value.seconds) == ("total", 10.0)
+        assert patience.within(3.0, now) == 0.0
+
+    @pytest.mark.parametrize(
+        ("total", "now", "clock", "seconds"),
+        [
+            (None, 1e9, "idle", 60.0),
+            (10.0, 105.0, "idle", 60.0),
+            (10.0, 109.9, "idle", 60.0),
+            (10.0, 109.9995, "total", 10.0),
+            (10.0, 110.0, "total", 10.0),
+            (10.0, 120.0, "total", 10.0),
+        ],
+    )
+    def test_who_is_to_blame(self, total: float | None, now: float, clock: str, seconds: float) -> None:
+        """A wait that the total cut short ran into the total, even where the timer rang a little early."""
+        error = Patience(Timeout(total=total), now=100.0).expired("idle", now)
+        assert (error.clock, error.seconds) == (clock, seconds)

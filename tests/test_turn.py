@@ -1,0 +1,1047 @@
+"""The machine of a turn: what it sends, what it makes of the answers, and what it does about them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from chatgpt4online.protocol.errors import (
+    Blocked,
+    ConnectionFailed,
+    InvalidInput,
+    InvalidState,
+    NonceRefused,
+    NotAiEngine,
+    ProtocolError,
+    RateLimited,
+    ServerError,
+    StatusError,
+    TimedOut,
+    TooLarge,
+    Truncated,
+)
+from chatgpt4online.protocol.events import Done, Event, Failed, Notice, Text
+from chatgpt4online.protocol.exchange import LONGEST_WAIT, Exchange
+from chatgpt4online.protocol.turn import Turn
+from chatgpt4online.protocol.wire import USER_AGENT, Request, Session, Submission
+
+from .reference import plainly
+from .strategies import (
+    FATAL,
+    FORBIDDEN,
+    NO_ROUTE,
+    RARE,
+    SESSION,
+    STALE,
+    bodies,
+    cut,
+    cut_bodies,
+    end,
+    error,
+    header_sets,
+    live,
+    php,
+    statuses,
+)
+
+SITE = "https://example.org"
+START = f"{SITE}/wp-json/mwai/v1/start_session"
+SUBMIT = f"{SITE}/wp-json/mwai-ui/v1/chats/submit"
+NONCE = SESSION["restNonce"]
+GOOD = live("Hi") + b"\n\n" + end(reply="Hi") + b"\n\n"
+REJECTED = {"success": False, "message": "Sorry, your query has been rejected."}
+
+
+def turn(session: Session | None = None, message: str = "Hello", site: str = SITE, **options: Any) -> Turn:
+    return Turn(site, Submission(message, chat_id="c1"), session, **options)
+
+
+def ready(nonce: str = NONCE, **options: Any) -> Turn:
+    """Return a turn whose session has a nonce."""
+    return turn(Session(nonce=nonce), **options)
+
+
+def ask(exchange: Exchange) -> Request:
+    """Return the request that the machine wants to send."""
+    request = exchange.next_request()
+    assert request is not None
+    assert request.method == "POST"
+    return request
+
+
+def answer(exchange: Exchange, body: Any = b"", status: int = 200, headers: Any = ()) -> list[Event]:
+    """Give the whole answer to the request that is asked for; a dict is sent as JSON."""
+    ask(exchange)
+    events = exchange.receive_response(status, headers)
+    assert events == []
+    events = exchange.receive_data(body if isinstance(body, bytes) else php(body).encode())
+    return events + exchange.receive_eof()
+
+
+def failure(events: list[Event]) -> Any:
+    """Return the error of events that are nothing but a failure."""
+    (failed,) = events
+    assert isinstance(failed, Failed)
+    return failed.error
+
+
+def route(request: Request) -> str:
+    return "handshake" if request.url.endswith("start_session") else "submit"
+
+
+class TestAnOrdinaryTurn:
+    """A nonce, a question, an answer."""
+
+    def test_the_handshake_goes_first(self) -> None:
+        """Without a nonce the first request is start_session, which carries none, nor a body."""
+        request = ask(turn())
+        assert request == Request(
+            "POST",
+            START,
+            {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
+            b"",
+            0.0,
+            exclusive=True,
+        )
+
+    def test_then_the_question(self) -> None:
+        """The question carries the nonce and the session id that the handshake brought."""
+        machine = turn()
+        assert answer(machine, SESSION) == []
+        request = ask(machine)
+        assert (request.url, request.exclusive, request.delay) == (SUBMIT, False, 0.0)
+        assert request.headers == {
+            "User-Agent": USER_AGENT,
+            "Accept": "text/event-stream",
+            "Accept-Encoding": "identity",
+            "Content-Type": "application/json",
+            "X-WP-Nonce": NONCE,
+        }
+        body = json.loads(request.body)
+        assert (body["newMessage"], body["session"], body["chatId"]) == ("Hello", SESSION["sessionId"], "c1")
+
+    def test_then_the_answer(self) -> None:
+        """Text comes as it came, Done is last, and then there is nothing more to send."""
+        machine = turn()
+        answer(machine, SESSION)
+        text, done = answer(machine, GOOD)
+        assert text == Text("Hi")
+        assert isinstance(done, Done)
+        assert machine.over
+        assert machine.text == "Hi"
+        assert machine.result() is done.reply
+        assert done.reply.chat_id == "c1"
+        assert machine.next_request() is None
+
+    def test_a_known_nonce_saves_the_handshake(self) -> None:
+        """A session that has a nonce asks at once."""
+        request = ask(ready())
+        assert (request.url, request.headers["X-WP-Nonce"]) == (SUBMIT, NONCE)
+
+    def test_a_whole_answer_asks_for_json(self) -> None:
+        """``stream=False`` is in the body and in Accept."""
+        request = ask(Turn(SITE, Submission("Hello", stream=False), Session(nonce="n")))
+        assert request.headers["Accept"] == "application/json"
+        assert json.loads(request.body)["stream"] is False
+
+    def test_asking_again_changes_nothing(self) -> None:
+        """next_request is a question: it may be repeated, and sees what another turn has done meanwhile."""
+        session = Session()
+        machine = turn(session)
+        assert ask(machine) == ask(machine)
+        session.nonce = "of-another-turn"
+        assert route(ask(machine)) == "submit"
+        assert ask(machine).headers["X-WP-Nonce"] == "of-another-turn"
+
+    def test_events_come_with_their_bytes(self) -> None:
+        """Nothing waits for the end of the body."""
+        machine = ready()
+        ask(machine)
+        machine.receive_response(200, [])
+        assert machine.receive_data(live("a") + b"\n") == [Text("a")]
+        assert not machine.over
+        assert machine.text == "a"
+        assert machine.receive_data(b"\n" + live("b")) == []
+        assert machine.receive_data(b"\n") == [Text("b")]
+        (done,) = machine.receive_data(end() + b"\n")
+        assert isinstance(done, Done)
+        assert machine.over
+        assert machine.receive_data(b"\nmore\n") == []
+        assert machine.receive_eof() == []
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"X-WP-Nonce": "fresh"},
+            [("x-wp-nonce", "fresh")],
+            [(b"X-WP-NONCE", b"fresh")],
+            {b"x-wp-nonce": b"fresh"},
+            iter([("Server", "x"), ("X-Wp-Nonce", "fresh")]),
+        ],
+    )
+    def test_headers_in_any_form(self, headers: Any) -> None:
+        """A mapping or pairs, str or bytes, names in any case."""
+        machine = ready()
+        ask(machine)
+        machine.receive_response(200, headers)
+        assert machine._session.nonce == "fresh"
+
+    def test_its_own_session(self) -> None:
+        """Turns share a session only when they are given one."""
+        answer(turn(), SESSION)
+        assert route(ask(turn())) == "handshake"
+
+    def test_an_empty_session_is_shared_too(self) -> None:
+        """A session that holds nothing yet is taken for what it is."""
+        session = Session()
+        answer(turn(session), SESSION)
+        assert session == Session(NONCE, SESSION["sessionId"])
+
+    @pytest.mark.parametrize("site", ["example.org", "ftp://x", "", None])
+    def test_a_bad_address(self, site: Any) -> None:
+        """What is no web address is refused before anything is sent."""
+        with pytest.raises(InvalidInput):
+            turn(site=site)
+
+    @pytest.mark.parametrize("option", ["max_event_size", "max_body_size"])
+    def test_a_bad_limit(self, option: str) -> None:
+        """A limit that takes no event is refused before anything is sent."""
+        with pytest.raises(InvalidInput):
+            turn(**{option: 1})
+
+    def test_limits_hold(self) -> None:
+        """Both limits are those of the answer."""
+        machine = ready(max_event_size=100)
+        error = failure(answer(machine, live("x" * 200)))
+        assert isinstance(error, TooLarge)
+        machine = ready(max_body_size=100)
+        assert isinstance(failure(answer(machine, b"x" * 101)), TooLarge)
+
+    def test_its_repr_says_where_it_stands(self) -> None:
+        """The repr has no secrets in it."""
+        machine = ready(nonce="secret")
+        seen = [repr(machine)]
+        ask(machine)
+        machine.receive_response(200, [])
+        seen.append(repr(machine))
+        machine.receive_data(GOOD)
+        seen.append(repr(machine))
+        assert seen == [f"<Turn with {SITE}/wp-json, {state}>" for state in ("waiting", "reading", "over")]
+        assert "secret" not in repr(machine._session)
+
+
+class TestTheHandshakeAlone:
+    """An Exchange without a question fetches a nonce."""
+
+    def test_it_fetches_a_nonce(self) -> None:
+        """Done ends it, and the session has what came, even where it had a nonce before."""
+        session = Session(nonce="old", session_id="s")
+        exchange = Exchange(SITE, session)
+        assert "X-WP-Nonce" not in ask(exchange).headers
+        (done,) = answer(exchange, SESSION)
+        assert isinstance(done, Done)
+        assert exchange.over
+        assert exchange.result().raw == SESSION
+        assert session == Session(NONCE, SESSION["sessionId"])
+
+    def test_the_question_of_no_kind(self) -> None:
+        """It has nothing to ask; that is for its kinds."""
+        with pytest.raises(NotImplementedError):
+            Exchange(SITE)._content()
+
+    def test_it_fails_like_a_turn(self) -> None:
+        """A refusal is its end."""
+        exchange = Exchange(SITE)
+        assert isinstance(failure(answer(exchange, NO_ROUTE, 404)), NotAiEngine)
+        with pytest.raises(NotAiEngine):
+            exchange.result()
+
+
+class TestNonces:
+    """Where nonces come from, and where they go."""
+
+    @pytest.mark.parametrize(
+        ("said", "expected"),
+        [
+            ({"restNonce": "a"}, "a"),
+            ({"restNonce": "a", "new_token": "b"}, "b"),
+            ({"restNonce": "", "new_token": "b"}, "b"),
+            ({"restNonce": "a", "new_token": ""}, "a"),
+            ({"restNonce": "a", "new_token": 7}, "a"),
+            ({"restNonce": "a", "new_token": None}, "a"),
+            ({"restNonce": "a", "new_token": "b\r\nX-Evil: 1"}, "a"),
+            ({"restNonce": "a", "new_token": "b c"}, "a"),
+            ({"restNonce": "a", "new_token": "é"}, "a"),
+            ({"restNonce": "a", "new_token": "b" * 129}, "a"),
+            ({"restNonce": "a", "new_token": "b" * 128}, "b" * 128),
+            ({"restNonce": "a", "new_token": ["b"]}, "a"),
+        ],
+    )
+    def test_what_a_handshake_may_say(self, said: dict[str, Any], expected: str) -> None:
+        """Only what can stand in a header is taken for a nonce; the replacement counts more."""
+        session = Session()
+        assert answer(turn(session), {"success": True, **said}) == []
+        assert session.nonce == expected
+
+    @pytest.mark.parametrize(
+        "nonce", ["", None, 12, True, ["a"], {"a": "b"}, "a\nb", "a\r", "a\0", " ", "\u2028", "a\n"]
+    )
+    def test_a_handshake_without_a_nonce(self, nonce: Any) -> None:
+        """Garbage is never sent back; a site that gives nothing else fails, and says why."""
+        session = Session()
+        machine = turn(session)
+        error = failure(answer(machine, {"success": True, "restNonce": nonce}))
+        assert type(error) is ProtocolError
+        assert "no nonce" in str(error)
+        assert session.nonce == ""
+        assert machine.over
+        assert machine.next_request() is None
+
+    @pytest.mark.parametrize("header", ["", " ", "a b", "a\r\nb", "a" * 129, "é"])
+    def test_garbage_in_the_header(self, header: str) -> None:
+        """A header that is no nonce leaves the old one."""
+        session = Session(nonce="old")
+        answer(turn(session), GOOD, headers={"X-WP-Nonce": header})
+        assert session.nonce == "old"
+
+    def test_the_header_refreshes_it(self) -> None:
+        """Every answer's X-WP-Nonce is the current one, of refusals too."""
+        session = Session(nonce="old")
+        answer(turn(session), GOOD, headers={"X-WP-Nonce": "new"})
+        assert session.nonce == "new"
+        answer(turn(session), REJECTED, 403, {"X-WP-Nonce": "newer"})
+        assert session.nonce == "newer"
+
+    @pytest.mark.parametrize(
+        "body", [end(reply="Hi", new_token="token") + b"\n\n", php({"success": True, "new_token": "token"}).encode()]
+    )
+    def test_the_end_refreshes_it(self, body: bytes) -> None:
+        """``new_token`` counts more than the header, streamed or not."""
+        session = Session(nonce="old")
+        answer(turn(session), body, headers={"X-WP-Nonce": "header"})
+        assert session.nonce == "token"
+
+    @pytest.mark.parametrize("session_id", ["N/A", "", None, 5])
+    def test_a_session_id_that_is_none(self, session_id: Any) -> None:
+        """``N/A`` is no identity."""
+        session = Session(session_id="mine")
+        answer(turn(session), SESSION | {"sessionId": session_id})
+        assert session.session_id == "mine"
+        machine = turn()
+        answer(machine, SESSION | {"sessionId": session_id})
+        assert json.loads(ask(machine).body)["session"] is None
+
+    def test_the_nonce_is_reused(self) -> None:
+        """One handshake serves all the turns of a session."""
+        session = Session()
+        answer(turn(session), SESSION)
+        for _ in range(3):
+            machine = turn(session)
+            assert ask(machine).headers["X-WP-Nonce"] == NONCE
+            answer(machine, GOOD)
+
+    @pytest.mark.parametrize("pretty", [None, 2])
+    def test_a_stale_one_is_renewed_once(self, pretty: int | None) -> None:
+        """403 rest_cookie_invalid_nonce: a handshake without the old nonce, and the question again."""
+        session = Session(nonce="stale")
+        machine = turn(session)
+        first = ask(machine)
+        assert answer(machine, json.dumps(STALE, indent=pretty).encode(), 403) == []
+        assert not machine.over
+        assert session.nonce == ""
+        handshake = ask(machine)
+        assert (route(handshake), handshake.exclusive) == ("handshake", True)
+        assert "X-WP-Nonce" not in handshake.headers
+        assert answer(machine, SESSION) == []
+        again = ask(machine)
+        assert again.headers == first.headers | {"X-WP-Nonce": NONCE}
+        assert json.loads(again.body) == json.loads(first.body) | {"session": SESSION["sessionId"]}
+        assert answer(machine, GOOD)[0] == Text("Hi")
+        assert session.nonce == NONCE
+
+    def test_a_second_refusal_is_the_end(self) -> None:
+        """A new nonce that does not help is no reason to go on."""
+        machine = ready("stale", retries=5)
+        assert answer(machine, STALE, 403) == []
+        assert answer(machine, SESSION) == []
+        error = failure(answer(machine, STALE, 403))
+        assert type(error) is NonceRefused
+        assert (error.status, error.code, error.message) == (403, STALE["code"], STALE["message"])
+        assert machine.next_request() is None
+
+    def test_a_handshake_that_is_refused_so(self) -> None:
+        """There is no nonce to renew in a request that carries none."""
+        machine = turn(retries=5)
+        assert isinstance(failure(answer(machine, STALE, 403)), NonceRefused)
+        machine = ready("stale")
+        answer(machine, STALE, 403)
+        assert isinstance(failure(answer(machine, STALE, 403)), NonceRefused)
+
+    @pytest.mark.parametrize("body", [FORBIDDEN, FORBIDDEN | {"code": "rest_login_required"}, REJECTED])
+    @pytest.mark.parametrize("status", [401, 403])
+    def test_other_refusals_are_not_renewed(self, body: Any, status: int) -> None:
+        """Only the code of a stale nonce says that a new one may help."""
+        session = Session(nonce="good")
+        machine = turn(session, retries=5)
+        failure(answer(machine, body, status))
+        assert machine.next_request() is None
+        assert session.nonce == "good"
+
+    @pytest.mark.parametrize("before", [live("Hi"), live("Hm", subtype="thinking"), b"data: null"])
+    @pytest.mark.parametrize("whole", [True, False])
+    def test_not_renewed_after_an_event(self, before: bytes, whole: bool) -> None:
+        """Once something came the question was processed: it is not asked twice, whatever comes then."""
+        machine = ready()
+        ask(machine)
+        machine.receive_response(200, [])
+        events = []
+        body = before + b"\n\n" + php(STALE).encode()
+        for piece in [body] if whole else cut(body, [1]):
+            events += machine.receive_data(piece)
+        events += machine.receive_eof()
+        assert isinstance(events[-1], Failed)
+        assert isinstance(events[-1].error, NonceRefused)
+        assert machine.over
+
+    def test_another_turns_fresh_nonce_stays(self) -> None:
+        """A refusal of the old nonce does not drop the one that another turn has fetched since."""
+        session = Session(nonce="old")
+        slow, quick = turn(session), turn(session)
+        ask(slow)
+        answer(quick, STALE, 403)
+        answer(quick, SESSION)
+        slow.receive_response(403, [])
+        slow.receive_data(php(STALE).encode())
+        assert slow.receive_eof() == []
+        assert session.nonce == NONCE
+        again = ask(slow)
+        assert (route(again), again.headers["X-WP-Nonce"]) == ("submit", NONCE)
+        assert isinstance(answer(slow, GOOD)[-1], Done)
+
+    def test_another_turns_refusal_does_not_spoil_an_answer(self) -> None:
+        """An answer that was already on its way is good although its nonce has been dropped since."""
+        session = Session(nonce="old")
+        slow, quick = turn(session), turn(session)
+        ask(slow)
+        slow.receive_response(200, [])
+        answer(quick, STALE, 403)
+        assert session.nonce == ""
+        events = slow.receive_data(GOOD)
+        assert events[0] == Text("Hi")
+        assert isinstance(events[1], Done)
+
+    def test_a_refusal_with_the_new_nonce_in_its_header(self) -> None:
+        """A nonce that came with the refusal is tried at once."""
+        machine = ready("stale")
+        assert answer(machine, STALE, 403, {"X-WP-Nonce": "fresh"}) == []
+        assert ask(machine).headers["X-WP-Nonce"] == "fresh"
+
+    def test_the_callers_own_nonce(self) -> None:
+        """A caller who brings a nonce of a login is told when it is refused, and nothing raises."""
+        machine = ready("ours", headers={"x-wp-nonce": "theirs"})
+        assert {name.lower(): value for name, value in ask(machine).headers.items()}["x-wp-nonce"] == "theirs"
+        events: list[Event] = []
+        for _ in range(4):
+            if machine.next_request() is None:
+                break
+            handshake = route(ask(machine)) == "handshake"
+            events += answer(machine, SESSION) if handshake else answer(machine, STALE, 403)
+        assert isinstance(failure(events), NonceRefused)
+
+    @settings(max_examples=50)
+    @given(cut_bodies(), statuses, header_sets)
+    @example([live("a") + b"\n\n", error("no") + b"\n\n"], 200, {})
+    @example([live("a") + b"\n\n", live("b")], 200, {})
+    @example([b"data: null\n\n", b"{}"], 200, {})
+    def test_a_handshake_has_no_text(self, pieces: list[bytes], status: int, headers: dict[str, str]) -> None:
+        """What the handshake's answer says is no part of the answer to the question, however it is cut."""
+        machine = turn()
+        ask(machine)
+        machine.receive_response(status, headers)
+        events = []
+        for piece in pieces:
+            events += machine.receive_data(piece)
+        events += machine.receive_eof()
+        assert [type(event) for event in events] in ([], [Failed])
+        assert bool(events) == machine.over
+        if events:
+            assert events[0].error.partial_text == ""  # type: ignore[union-attr]
+
+
+class TestRetries:
+    """What is repeated, when, and how often."""
+
+    @pytest.mark.parametrize("status", [429, 503])
+    @pytest.mark.parametrize("nonce", ["", NONCE])
+    def test_a_busy_site_is_asked_again(self, status: int, nonce: str) -> None:
+        """429 and 503 are repeated after 0.5 and 1 s, and end the turn after that."""
+        machine = ready(nonce, retries=2)
+        request = ask(machine)
+        for delay in (0.5, 1.0):
+            assert answer(machine, b"<html>Busy</html>", status) == []
+            again = ask(machine)
+            assert (again.url, again.body, again.headers) == (request.url, request.body, request.headers)
+            assert again.delay == delay
+        error = failure(answer(machine, b"<html>Busy</html>", status))
+        assert error.status == status
+        assert machine.next_request() is None
+
+    def test_no_retries_unless_asked_for(self) -> None:
+        """By itself a turn asks once."""
+        assert isinstance(failure(answer(ready(), b"", 429)), RateLimited)
+        assert isinstance(failure(answer(ready(), b"", 503)), StatusError)
+        machine = ready()
+        ask(machine)
+        assert failure(machine.receive_error(ConnectionFailed("reset"))).args == ("reset",)
+
+    @pytest.mark.parametrize(
+        ("headers", "delay"),
+        [
+            ({"Retry-After": "0"}, 0.0),
+            ({"Retry-After": "7"}, 7.0),
+            ({"Retry-After": "30"}, 30.0),
+            ({"Retry-After": "soon"}, 0.5),
+            ({"Retry-After": "-1"}, 0.5),
+            ({}, 0.5),
+            (
+                {"Retry-After": "Mon, 23 Nov 2026 02:22:18 GMT", "Date": "Mon, 23 Nov 2026 02:22:08 GMT"},
+                10.0,
+            ),
+            ({"Retry-After": "Mon, 23 Nov 2026 02:22:18 GMT"}, 0.5),
+        ],
+    )
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_it_waits_as_long_as_it_is_told(self, headers: dict[str, str], delay: float, status: int) -> None:
+        """Retry-After is honoured up to LONGEST_WAIT."""
+        machine = ready(retries=1)
+        assert answer(machine, b"", status, headers) == []
+        assert ask(machine).delay == delay
+        assert answer(machine, GOOD)[0] == Text("Hi")
+
+    @pytest.mark.parametrize("wait", ["31", "600", "9" * 20])
+    def test_it_does_not_wait_for_ever(self, wait: str) -> None:
+        """A longer wait is the caller's decision."""
+        assert LONGEST_WAIT == 30.0
+        machine = ready(retries=5)
+        error = failure(answer(machine, b"", 503, {"Retry-After": wait}))
+        assert error.retry_after > 30
+
+    def test_the_delay_is_for_one_request(self) -> None:
+        """The request after a repeated one goes at once."""
+        machine = turn(retries=3)
+        answer(machine, b"", 503)
+        assert ask(machine).delay == 0.5
+        assert answer(machine, SESSION) == []
+        assert ask(machine).delay == 0.0
+
+    def test_retries_are_counted_per_turn(self) -> None:
+        """Failures of any kind, of the handshake and of the question, add up."""
+        machine = turn(retries=2)
+        answer(machine, b"", 503)
+        ask(machine)
+        assert machine.receive_error(ConnectionFailed("refused")) == []
+        assert ask(machine).delay == 1.0
+        answer(machine, SESSION)
+        assert isinstance(failure(answer(machine, b"", 429)), RateLimited)
+
+    @pytest.mark.parametrize(
+        ("body", "status", "headers"),
+        [
+            (FATAL, 500, {}),
+            ({"success": False, "message": "No."}, 500, {}),
+            (b"", 500, {}),
+            (b"", 502, {}),
+            (b"", 504, {}),
+            (b"", 520, {}),
+            (NO_ROUTE, 404, {}),
+            (b"<title>Just a moment...</title>", 503, {}),
+            (b"", 503, {"cf-mitigated": "challenge"}),
+            (b"", 429, {"cf-mitigated": "challenge"}),
+            (error("busy"), 200, {}),
+            ({"success": False, "message": "Busy"}, 503, {}),
+            (b"", 200, {}),
+        ],
+    )
+    def test_what_is_not_repeated(self, body: Any, status: int, headers: dict[str, str]) -> None:
+        """500 may be a policy, a challenge does not pass by itself, and the site's own word is final."""
+        machine = ready(retries=5)
+        failure(answer(machine, body, status, headers))
+        assert machine.next_request() is None
+
+    def test_the_network_is_tried_again(self) -> None:
+        """A connection that failed before the answer began: after 0.5, 1, 2 s."""
+        machine = ready(retries=3)
+        request = ask(machine)
+        for delay in (0.5, 1.0, 2.0):
+            assert machine.receive_error(ConnectionFailed("refused")) == []
+            assert ask(machine).delay == delay
+            assert ask(machine).body == request.body
+        error = ConnectionFailed("refused for good")
+        assert failure(machine.receive_error(error)) is error
+        with pytest.raises(ConnectionFailed, match="for good"):
+            machine.result()
+
+    def test_some_failures_are_final(self) -> None:
+        """A certificate does not get better, and a site that is slow may be at work."""
+        certificate = ConnectionFailed("certificate")
+        certificate.retryable = False
+        for final in (certificate, TimedOut("first_byte", 120.0), TimedOut("total", 1.0)):
+            machine = ready(retries=5)
+            ask(machine)
+            assert failure(machine.receive_error(final)) is final
+        machine = ready(retries=5)
+        ask(machine)
+        assert machine.receive_error(TimedOut("connect", 10.0)) == []
+
+    @pytest.mark.parametrize("fed", [b"", b"d", live("Hel") + b"\n\n", live("Hel") + b"\n\n" + live("lo")])
+    def test_nothing_is_repeated_once_the_answer_began(self, fed: bytes) -> None:
+        """The status line is a byte too: the site has begun, and asking again would ask twice."""
+        machine = ready(retries=5)
+        ask(machine)
+        machine.receive_response(200, [])
+        machine.receive_data(fed)
+        error = ConnectionFailed("reset")
+        assert failure(machine.receive_error(error)) is error
+        assert error.partial_text == ("Hel" if b"Hel" in fed else "")
+        assert machine.over
+
+    def test_a_cut_answer_is_not_repeated(self) -> None:
+        """An answer that stopped is an error with what had come of it."""
+        machine = ready(retries=5)
+        text, failed = answer(machine, live("Hel") + b"\n\n")
+        assert text == Text("Hel")
+        error = failure([failed])
+        assert (type(error), error.partial_text) == (Truncated, "Hel")
+
+    def test_a_redirected_request_is_repeated_where_it_went(self) -> None:
+        """The new address stays for the repetition after a failed connection."""
+        machine = ready(retries=1)
+        answer(machine, b"", 307, {"Location": "/other"})
+        ask(machine)
+        machine.receive_error(ConnectionFailed("reset"))
+        assert ask(machine).url == f"{SITE}/other"
+
+
+class TestRedirects:
+    """Where a question may be sent instead."""
+
+    @pytest.mark.parametrize("nonce", ["", NONCE])
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    def test_to_itself(self, nonce: str, status: int) -> None:
+        """A site that wants its cookie first gets the same POST again."""
+        machine = ready(nonce)
+        request = ask(machine)
+        assert answer(machine, b"<html>moved</html>", status, {"Location": request.url}) == []
+        assert ask(machine) == request
+
+    @pytest.mark.parametrize("status", [301, 302, 307, 308])
+    @pytest.mark.parametrize(
+        ("site", "location", "root"),
+        [
+            ("https://example.org", "/en/wp-json/mwai-ui/v1/chats/submit", "https://example.org/en/wp-json"),
+            ("https://example.org", "/wp-json/mwai-ui/v1/chats/submit/", "https://example.org/wp-json"),
+            (
+                "https://example.org",
+                "/index.php?rest_route=/mwai-ui/v1/chats/submit",
+                "https://example.org/index.php?rest_route=",
+            ),
+        ],
+    )
+    def test_within_the_site(self, site: str, location: str, root: str, status: int) -> None:
+        """The same route elsewhere on the site is where the API lives, from now on; the nonce goes along."""
+        session = Session(nonce=NONCE)
+        machine = turn(session, site=site)
+        body = ask(machine).body
+        assert answer(machine, b"", status, {"location": location}) == []
+        assert session == Session(NONCE, root=root)
+        request = ask(machine)
+        assert (request.url, request.body) == (f"{root}/mwai-ui/v1/chats/submit", body)
+        assert request.headers["X-WP-Nonce"] == NONCE
+        answer(machine, GOOD)
+        assert ask(turn(session, site=site)).url == request.url
+
+    @pytest.mark.parametrize("status", [301, 302, 307, 308])
+    @pytest.mark.parametrize(
+        ("site", "target"),
+        [
+            ("http://example.org", "https://example.org"),
+            ("https://example.org", "https://www.example.org"),
+            ("https://example.org", "https://example.org:8443"),
+            ("http://example.org", "//other.org/sub"),
+        ],
+    )
+    def test_to_another_origin(self, site: str, target: str, status: int) -> None:
+        """The nonce and the caller's credentials stay behind; there a new session begins."""
+        session = Session(nonce="secret")
+        theirs = {"Authorization": "Basic eA==", "COOKIE": "a=b", "Proxy-Authorization": "x", "X-Team": "blue"}
+        machine = turn(session, site=site, headers=theirs)
+        assert theirs.items() <= ask(machine).headers.items()
+        location = f"{target}/wp-json/mwai-ui/v1/chats/submit"
+        assert answer(machine, b"", status, {"Location": location}) == []
+        root = f"{'http:' if target.startswith('//') else ''}{target}/wp-json"
+        assert session == Session(root=root)
+        handshake = ask(machine)
+        assert handshake.url == f"{root}/mwai/v1/start_session"
+        assert answer(machine, SESSION) == []
+        request = ask(machine)
+        assert request.url == f"{root}/mwai-ui/v1/chats/submit"
+        assert request.headers["X-WP-Nonce"] == NONCE
+        for sent in (handshake, request):
+            assert sent.headers["X-Team"] == "blue"
+            assert not {"authorization", "cookie", "proxy-authorization"} & {name.lower() for name in sent.headers}
+        assert "X-WP-Nonce" not in handshake.headers
+        assert isinstance(answer(machine, GOOD)[-1], Done)
+
+    def test_the_callers_nonce_stays_home_too(self) -> None:
+        """A nonce of the caller's is for the caller's site."""
+        machine = ready(headers={"X-Wp-Nonce": "theirs"})
+        answer(machine, b"", 308, {"Location": "https://other.org/wp-json/mwai-ui/v1/chats/submit"})
+        assert "theirs" not in ask(machine).headers.values()
+        answer(machine, SESSION)
+        assert "theirs" not in ask(machine).headers.values()
+
+    def test_the_handshake_is_redirected_alike(self) -> None:
+        """http to https at the first request: both requests go where it led."""
+        session = Session()
+        machine = turn(session, site="http://example.org")
+        answer(machine, b"", 301, {"Location": START})
+        assert ask(machine).url == START
+        answer(machine, SESSION)
+        assert ask(machine).url == SUBMIT
+
+    @pytest.mark.parametrize("status", [307, 308])
+    def test_to_any_address_of_the_site(self, status: int) -> None:
+        """307 and 308 ask for the same POST, whatever the address; it is for this one request."""
+        session = Session(nonce=NONCE)
+        machine = turn(session)
+        body = ask(machine).body
+        answer(machine, b"", status, {"Location": "?check=1"})
+        request = ask(machine)
+        assert (request.url, request.body) == (f"{SUBMIT}?check=1", body)
+        assert request.headers["X-WP-Nonce"] == NONCE
+        answer(machine, GOOD)
+        assert session == Session(NONCE)
+
+    @pytest.mark.parametrize(
+        ("status", "location"),
+        [
+            (302, "/wp-login.php"),
+            (302, f"/wp-login.php?redirect_to={SUBMIT}"),
+            (302, "/wp-login.php?redirect_to=/wp-json/mwai-ui/v1/chats/submit"),
+            (302, "/login#/wp-json/mwai-ui/v1/chats/submit"),
+            (301, "/"),
+            (303, "/thanks"),
+            (302, SUBMIT.replace("https", "http")),
+            (308, SUBMIT.replace("https", "http")),
+            (307, "https://other.org/"),
+            (308, "https://other.org/wp-json/mwai/v1/start_session"),
+            (301, "https://[::1"),
+            (301, "https://example.org:99999/wp-json/mwai-ui/v1/chats/submit"),
+            (301, "ftp://example.org/wp-json/mwai-ui/v1/chats/submit"),
+            (301, "javascript:/mwai-ui/v1/chats/submit"),
+        ],
+    )
+    def test_where_it_does_not_go(self, status: int, location: str) -> None:
+        """Log-ins, other pages, other hosts' pages, TLS given up: the turn ends, and says where it led."""
+        session = Session(nonce=NONCE)
+        machine = turn(session, retries=5)
+        error = failure(answer(machine, b"<html>Moved</html>", status, {"Location": location}))
+        assert (type(error), error.status) == (StatusError, status)
+        assert location in str(error)
+        assert session == Session(NONCE)
+
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    def test_a_redirect_to_nowhere(self, status: int) -> None:
+        """Without a Location it is a refusal like any other."""
+        error = failure(answer(ready(), b"<title>Moved</title>", status))
+        assert (type(error), error.status, error.message) == (StatusError, status, "Moved")
+
+    @pytest.mark.parametrize("status", [200, 300, 304, 404])
+    def test_a_location_that_is_no_redirect(self, status: int) -> None:
+        """Location means nothing with other statuses."""
+        events = answer(ready(), GOOD, status, {"Location": SUBMIT})
+        assert events[0] == Text("Hi")
+        assert isinstance(events[1], Done)
+
+    def test_loops_end(self) -> None:
+        """Five redirects are followed, the sixth is not."""
+        machine = ready()
+        for _ in range(5):
+            assert answer(machine, b"", 307, {"Location": SUBMIT}) == []
+        error = failure(answer(machine, b"", 307, {"Location": SUBMIT}))
+        assert (type(error), error.status) == (StatusError, 307)
+
+    def test_the_body_of_a_redirect_means_nothing(self) -> None:
+        """Events in it are not the answer."""
+        machine = ready()
+        assert answer(machine, GOOD, 307, {"Location": SUBMIT}) == []
+        assert machine.text == ""
+        assert not machine.over
+
+
+class TestHeaders:
+    """The caller's word counts, but for what must not leave."""
+
+    @pytest.mark.parametrize("name", ["User-Agent", "user-agent", "USER-AGENT"])
+    def test_the_caller_may_override(self, name: str) -> None:
+        """Names are the same in any case; the caller's way to write them stays."""
+        for machine in (turn(headers={name: "mine"}), ready(headers={name: "mine"})):
+            headers = ask(machine).headers
+            assert [value for key, value in headers.items() if key.lower() == "user-agent"] == ["mine"]
+            assert headers[name] == "mine"
+
+    def test_all_of_them_may_be_overridden(self) -> None:
+        """No default is forced on the caller."""
+        theirs = {"accept": "a", "accept-encoding": "b", "content-type": "c", "user-agent": "d"}
+        assert ask(ready(headers=theirs)).headers == theirs | {"X-WP-Nonce": NONCE}
+
+    def test_the_callers_dict_is_not_written_to(self) -> None:
+        """Nor is it read again: what was given counts."""
+        theirs = {"X-Team": "blue"}
+        machine = ready(headers=theirs)
+        theirs["X-Team"] = "red"
+        assert ask(machine).headers["X-Team"] == "blue"
+        assert theirs == {"X-Team": "red"}
+
+    def test_credentials_go_to_the_site(self) -> None:
+        """An application password goes with the handshake and with the question."""
+        machine = turn(headers={"Authorization": "Basic eA=="})
+        assert ask(machine).headers["Authorization"] == "Basic eA=="
+        answer(machine, SESSION)
+        assert ask(machine).headers["Authorization"] == "Basic eA=="
+
+
+class TestExplanations:
+    """What the SDK adds to an error."""
+
+    @pytest.mark.parametrize(
+        ("size", "hint"),
+        [(513, "513 characters, and bots take 512"), (512, "no such bot"), (5, "no such bot")],
+    )
+    @pytest.mark.parametrize("body", [REJECTED, error(REJECTED["message"]) + b"\n\n"])
+    def test_a_rejected_query(self, size: int, hint: str, body: Any) -> None:
+        """The sentence that hides a limit is explained."""
+        machine = turn(Session(nonce="n"), "x" * size)
+        refused = failure(answer(machine, body, 403 if isinstance(body, dict) else 200))
+        assert (type(refused), refused.message) == (ServerError, REJECTED["message"])
+        assert hint in refused.hint
+        assert str(refused) == f"{refused.message} [{refused.hint}]"
+
+    def test_other_errors_speak_for_themselves(self) -> None:
+        """No hint where none is known."""
+        refused = failure(answer(ready(), error("You have reached the limit.")))
+        assert (refused.hint, str(refused)) == ("", "You have reached the limit.")
+
+
+class TestResults:
+    """result() and the order of calls."""
+
+    def test_no_reply_before_the_end(self) -> None:
+        """A turn that was left early says what had come."""
+        machine = ready()
+        ask(machine)
+        machine.receive_response(200, [])
+        machine.receive_data(live("Hel") + b"\n")
+        with pytest.raises(InvalidState, match="before its end") as caught:
+            machine.result()
+        assert caught.value.partial_text == "Hel"
+
+    def test_the_error_of_a_failure(self) -> None:
+        """The same error as in Failed, each time."""
+        machine = ready()
+        error = failure(answer(machine, b"", 404))
+        for _ in range(2):
+            with pytest.raises(NotAiEngine) as caught:
+                machine.result()
+            assert caught.value is error
+
+    @pytest.mark.parametrize("calls", ["response", "data", "eof", "error"])
+    def test_answers_to_nothing(self, calls: str) -> None:
+        """Nothing can come before something was asked, nor after its end before something is asked again."""
+        for machine in (turn(), ready()):
+            with pytest.raises(InvalidState):
+                call(machine, calls)
+        machine = turn()
+        answer(machine, SESSION)
+        with pytest.raises(InvalidState):
+            call(machine, calls)
+        assert route(ask(machine)) == "submit"
+        assert isinstance(answer(machine, GOOD)[-1], Done)
+
+    def test_blocked_by_a_challenge(self) -> None:
+        """What stands in front of a site is told apart from the site."""
+        assert isinstance(failure(answer(ready(), b"<title>Just a moment...</title>", 403)), Blocked)
+
+
+def call(machine: Exchange, name: str) -> Any:
+    return {
+        "response": lambda: machine.receive_response(200, []),
+        "data": lambda: machine.receive_data(GOOD),
+        "eof": machine.receive_eof,
+        "error": lambda: machine.receive_error(ConnectionFailed("reset")),
+    }[name]()
+
+
+def fed_turn(pieces: Iterable[bytes], status: int, headers: dict[str, str], *, ended: bool) -> tuple[Turn, list[Event]]:
+    """Return a turn that was given these pieces as the answer to its question, and its events."""
+    machine = ready(retries=1)
+    ask(machine)
+    events = machine.receive_response(status, headers)
+    for piece in pieces:
+        events += machine.receive_data(piece)
+    return machine, events + (machine.receive_eof() if ended else [])
+
+
+class TestForAnyAnswer:
+    """The properties."""
+
+    @settings(max_examples=200)
+    @given(cut_bodies(), statuses, header_sets)
+    @example([php(STALE).encode()], 403, {})
+    @example([live("a") + b"\n\n", php(STALE).encode()], 200, {})
+    @example([b"data: null\n\n", php(STALE).encode()], 403, {})
+    def test_prefix_equation(self, pieces: list[bytes], status: int, headers: dict[str, str]) -> None:
+        """P1: cuts make no difference to events, nor to what the turn does then."""
+        machine = ready(retries=1)
+        ask(machine)
+        events = machine.receive_response(status, headers)
+        fed = b""
+        for piece in pieces:
+            events += machine.receive_data(piece)
+            fed += piece
+            at_once, expected = fed_turn([fed], status, headers, ended=False)
+            assert plainly(events) == plainly(expected)
+            assert machine.over == at_once.over
+        events += machine.receive_eof()
+        at_once, expected = fed_turn([fed], status, headers, ended=True)
+        assert plainly(events) == plainly(expected)
+        assert machine.next_request() == at_once.next_request()
+        assert asdict(machine._session) == asdict(at_once._session)
+
+    @settings(max_examples=200)
+    @given(st.lists(st.tuples(cut_bodies(bodies(max_lines=3)), statuses, header_sets), max_size=12), st.integers(0, 3))
+    @example([([live("a") + b"\n", b"data: " + b"[" * 100_000 + b"\n"], 200, {})] * 2, 0)
+    def test_totality(self, answers: list[tuple[list[bytes], int, dict[str, str]]], retries: int) -> None:
+        """P3: whatever a site answers, nothing raises, and a turn ends once, last, after so many requests."""
+        machine, events, number = turn(retries=retries), [], 0
+        while (request := machine.next_request()) is not None:
+            pieces, status, headers = answers[number % len(answers)] if answers else ([], 200, {})
+            number += 1
+            assert request.delay <= LONGEST_WAIT
+            assert request.url.startswith(("http://", "https://"))
+            assert not any("\r" in value or "\n" in value for value in request.headers.values())
+            events += machine.receive_response(status, headers)
+            for piece in pieces:
+                events += machine.receive_data(piece)
+            events += machine.receive_eof()
+        ends = [place for place, event in enumerate(events) if isinstance(event, Done | Failed)]
+        assert ends == [len(events) - 1]
+        assert number <= 2 + retries + 5 + 3 + 5
+
+
+def state_of(machine: Exchange) -> dict[str, Any]:
+    """Return all that a machine knows, as values."""
+    parser = vars(machine._parser)
+    return vars(machine) | {
+        "_session": asdict(machine._session),
+        "_parser": {
+            **parser,
+            "_lines": bytes(parser["_lines"].held),
+            "_text": parser["_text"].getvalue(),
+            "_other": parser["_other"].getvalue(),
+        },
+        "_answer_headers": dict(machine._answer_headers),
+    }
+
+
+machine_bodies = st.one_of(
+    bodies(max_lines=2),
+    st.sampled_from([php(SESSION).encode(), php(STALE).encode(), GOOD, live("a") + b"\n\n", error("no") + b"\n\n"]),
+    st.sampled_from([RARE["fatal"], RARE["end"] + b"\n", b""]),
+)
+
+
+class TurnMachine(RuleBasedStateMachine):
+    """P6: whatever order the calls come in, the turn stays legal; a wrong call raises and changes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.machine = turn(retries=1)
+        self.events: list[Event] = []
+        self.state = "idle"  # or "asked", or "reading"
+
+    @property
+    def over(self) -> bool:
+        return any(isinstance(event, Done | Failed) for event in self.events)
+
+    def expect(self, legal: bool, method: Any, *arguments: Any) -> bool:
+        """Call it, and return whether that was right."""
+        before = state_of(self.machine)
+        if not legal:
+            with pytest.raises(InvalidState):
+                method(*arguments)
+            assert state_of(self.machine) == before
+            return False
+        was_over = self.over
+        events = method(*arguments)
+        assert not (was_over and events)
+        self.events += events
+        return True
+
+    @rule()
+    def next_request(self) -> None:
+        if self.state == "reading" and not self.over:
+            self.expect(False, self.machine.next_request)
+        elif self.over:
+            assert self.machine.next_request() is None
+        else:
+            request = ask(self.machine)
+            assert self.machine.next_request() == request
+            self.state = "asked"
+
+    @rule(status=statuses, headers=header_sets)
+    def receive_response(self, status: int, headers: dict[str, str]) -> None:
+        if self.expect(self.state == "asked" and not self.over, self.machine.receive_response, status, headers):
+            self.state = "reading"
+
+    @rule()
+    def receive_good_response(self) -> None:
+        self.receive_response(200, {})
+
+    @rule(data=machine_bodies)
+    def receive_data(self, data: bytes) -> None:
+        self.expect(self.state == "reading", self.machine.receive_data, data)
+
+    @rule()
+    def receive_eof(self) -> None:
+        if self.expect(self.state == "reading", self.machine.receive_eof):
+            self.state = "idle"
+
+    @rule(retryable=st.booleans())
+    def receive_error(self, retryable: bool) -> None:
+        problem = ConnectionFailed("reset")
+        problem.retryable = retryable
+        if self.expect(self.state in ("asked", "reading") and not self.over, self.machine.receive_error, problem):
+            self.state = "idle"
+
+    @invariant()
+    def is_legal(self) -> None:
+        ends = [number for number, event in enumerate(self.events) if isinstance(event, Done | Failed)]
+        assert ends in ([], [len(self.events) - 1])
+        assert self.machine.over == self.over
+        assert all(isinstance(event, Text | Notice | Done | Failed) for event in self.events)
+        assert repr(self.machine).startswith("<Turn with http")
+        if not self.over:
+            with pytest.raises(InvalidState):
+                self.machine.result()
+
+
+TestTurnMachine = TurnMachine.TestCase
+TestTurnMachine.settings = settings(max_examples=200, stateful_step_count=25)

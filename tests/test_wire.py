@@ -1,0 +1,398 @@
+"""Requests as values: bodies, addresses, headers and the session."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatgpt4online.protocol.errors import InvalidInput
+from chatgpt4online.protocol.wire import (
+    USER_AGENT,
+    VERSION,
+    Request,
+    Session,
+    Submission,
+    absolute,
+    fold_headers,
+    moved_root,
+    origin,
+    rest_root,
+)
+
+from .strategies import texts
+
+# Protocol section 1.4: no other key may be sent, since the server merges all of them over the bot's configuration.
+ALLOWED = {
+    "botId",
+    "customId",
+    "newMessage",
+    "messages",
+    "chatId",
+    "session",
+    "contextId",
+    "stream",
+    "newFileId",
+    "newFileIds",
+    "previousResponseId",
+    "shortcutId",
+    "shortcutName",
+}
+
+
+def body(session_id: str = "", message: str = "Hello", **fields: Any) -> dict[str, Any]:
+    """Return the decoded body of a submission."""
+    return json.loads(Submission(message, **fields).body(session_id))
+
+
+class TestBody:
+    """The JSON of a question."""
+
+    def test_the_least(self) -> None:
+        """What a browser sends, in its order, with nothing set."""
+        assert body() == {
+            "botId": "default",
+            "customId": None,
+            "session": None,
+            "chatId": "",
+            "contextId": None,
+            "messages": [],
+            "newMessage": "Hello",
+            "newFileId": None,
+            "newFileIds": None,
+            "stream": True,
+        }
+
+    def test_the_most(self) -> None:
+        """Everything set."""
+        assert body(
+            "s1",
+            messages=[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}],
+            bot_id="support",
+            custom_id="abc",
+            chat_id="c1",
+            context_id=7,
+            file_ids=["f1", "f2"],
+            previous_response_id="resp_1",
+            shortcut_id="x",
+            shortcut_name="Label",
+            stream=False,
+        ) == {
+            "botId": "support",
+            "customId": "abc",
+            "session": "s1",
+            "chatId": "c1",
+            "contextId": 7,
+            "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}],
+            "newMessage": "Hello",
+            "newFileId": None,
+            "newFileIds": ["f1", "f2"],
+            "stream": False,
+            "shortcutId": "x",
+            "shortcutName": "Label",
+            "previousResponseId": "resp_1",
+        }
+
+    @given(
+        texts.filter(str.strip),
+        st.lists(st.fixed_dictionaries({"role": texts, "content": texts}, optional={"id": texts, "model": texts})),
+        st.lists(st.sampled_from(["f1", "f2", "f3"]), max_size=3),
+        st.one_of(st.none(), texts),
+        st.booleans(),
+    )
+    def test_whatever_is_asked(
+        self, message: str, history: list[dict[str, str]], files: list[str], previous: str | None, stream: bool
+    ) -> None:
+        """P5 on the way out: only keys that the server knows, chatId and messages always, and every character whole."""
+        sent = body(message=message, messages=history, file_ids=files, previous_response_id=previous, stream=stream)
+        assert set(sent) <= ALLOWED
+        assert {"chatId", "messages", "newMessage", "botId", "stream"} <= set(sent)
+        assert sent["newMessage"] == message
+        assert sent["messages"] == [{"role": item["role"], "content": item["content"]} for item in history]
+        assert sent["stream"] is stream
+        assert [sent["newFileId"]] * (len(files) == 1) + (sent["newFileIds"] or []) == files
+        assert ("previousResponseId" in sent) == bool(previous)
+
+    @pytest.mark.parametrize("field", ["previous_response_id", "shortcut_id", "shortcut_name"])
+    @pytest.mark.parametrize("value", [None, ""])
+    def test_empty_options_are_not_sent(self, field: str, value: Any) -> None:
+        """An empty id would be looked up by the server."""
+        assert set(body(**{field: value})) == set(body())
+
+    def test_one_file(self) -> None:
+        """A single one travels under the older name, which every version takes."""
+        sent = body(message="", file_ids=("f1",))
+        assert (sent["newFileId"], sent["newFileIds"], sent["newMessage"]) == ("f1", None, "")
+
+    def test_it_is_utf8(self) -> None:
+        """Letters are not escaped: the server's old limit counted bytes."""
+        assert '"newMessage":"Привет 😀"'.encode() in Submission("Привет 😀").body("")
+
+    def test_a_shortcut_needs_no_message(self) -> None:
+        """Its text is the site's secret."""
+        sent = body(message="", shortcut_id="secret")
+        assert (sent["newMessage"], sent["shortcutId"]) == ("", "secret")
+
+    @pytest.mark.parametrize(
+        "ids", [{"bot_id": None, "custom_id": "c"}, {"bot_id": "", "custom_id": "c"}, {"bot_id": "b"}]
+    )
+    def test_one_bot_is_enough(self, ids: dict[str, Any]) -> None:
+        """Either id names the bot."""
+        sent = body(**ids)
+        assert sent["botId"] or sent["customId"]
+
+
+HALF = "\ud83d"
+
+
+class TestInvalidInput:
+    """What no site would take is refused before anything is sent."""
+
+    @pytest.mark.parametrize(
+        ("fields", "names"),
+        [
+            ({"message": ""}, "message"),
+            ({"message": " \r\n\t"}, "message"),
+            ({"message": None}, "message"),
+            ({"message": ["Hello"]}, "message"),
+            ({"message": b"Hello"}, "message"),
+            ({"message": HALF}, "surrogate"),
+            ({"message": "x", "bot_id": None}, "bot_id"),
+            ({"message": "x", "bot_id": ""}, "bot_id"),
+            ({"message": "x", "bot_id": None, "custom_id": ""}, "custom_id"),
+            ({"message": "x", "bot_id": 5}, "bot_id"),
+            ({"message": "x", "bot_id": "b" * 65}, "bot_id"),
+            ({"message": "x", "custom_id": 5}, "custom_id"),
+            ({"message": "x", "custom_id": "b" * 65}, "custom_id"),
+            ({"message": "x", "chat_id": 12}, "chat_id"),
+            ({"message": "x", "chat_id": "c" * 65}, "chat_id"),
+            ({"message": "x", "messages": [{"role": "user"}]}, r"messages\[0\]"),
+            ({"message": "x", "messages": [{"content": "a"}]}, r"messages\[0\]"),
+            ({"message": "x", "messages": [{"role": "user", "content": None}]}, r"messages\[0\]"),
+            ({"message": "x", "messages": [{"role": 1, "content": "a"}]}, r"messages\[0\]"),
+            (
+                {"message": "x", "messages": [{"role": "user", "content": "a"}, {"role": "user", "content": ["a"]}]},
+                r"messages\[1\]",
+            ),
+            ({"message": "x", "messages": ["a"]}, r"messages\[0\]"),
+            ({"message": "x", "messages": [None]}, r"messages\[0\]"),
+            ({"message": "x", "messages": [{"role": "user", "content": HALF}]}, "surrogate"),
+            ({"message": "x", "messages": [{"role": HALF, "content": "a"}]}, "surrogate"),
+            ({"message": "x", "bot_id": HALF}, "surrogate"),
+            ({"message": "x", "custom_id": HALF}, "surrogate"),
+            ({"message": "x", "chat_id": HALF}, "surrogate"),
+            ({"message": "x", "file_ids": [HALF]}, "surrogate"),
+            ({"message": "x", "previous_response_id": HALF}, "surrogate"),
+            ({"message": "x", "shortcut_id": HALF}, "surrogate"),
+            ({"message": "x", "shortcut_name": HALF}, "surrogate"),
+        ],
+    )
+    def test_a_submission(self, fields: dict[str, Any], names: str) -> None:
+        """The error names the value at fault, and is a ValueError too."""
+        with pytest.raises(InvalidInput, match=names) as caught:
+            Submission(**fields)
+        assert isinstance(caught.value, ValueError)
+
+    @pytest.mark.parametrize("field", ["bot_id", "custom_id", "chat_id"])
+    def test_the_longest_ids(self, field: str) -> None:
+        """64 characters are right."""
+        Submission("x", **{field: "i" * 64})
+
+    def test_it_is_a_value(self) -> None:
+        """A submission can be compared, and not be changed."""
+        assert Submission("x", chat_id="c") == Submission("x", chat_id="c")
+        with pytest.raises(AttributeError):
+            Submission("x").message = "y"  # type: ignore[misc]
+
+
+class TestAddresses:
+    """Where the API of a site is."""
+
+    @pytest.mark.parametrize(
+        ("site", "root"),
+        [
+            ("https://example.org", "https://example.org/wp-json"),
+            ("https://example.org/", "https://example.org/wp-json"),
+            ("https://example.org//", "https://example.org/wp-json"),
+            ("https://example.org/blog", "https://example.org/blog/wp-json"),
+            ("https://example.org/blog/", "https://example.org/blog/wp-json"),
+            ("https://example.org/?page=1#top", "https://example.org/wp-json"),
+            ("https://example.org/wp-json", "https://example.org/wp-json"),
+            ("https://example.org/wp-json/", "https://example.org/wp-json"),
+            ("https://example.org/fr/wp-json/mwai-ui/v1", "https://example.org/fr/wp-json"),
+            ("https://example.org/index.php/wp-json/", "https://example.org/index.php/wp-json"),
+            ("https://example.org/wp-jsonish", "https://example.org/wp-jsonish/wp-json"),
+            ("https://example.org/?rest_route=", "https://example.org/?rest_route="),
+            ("https://example.org/?rest_route=/", "https://example.org/?rest_route="),
+            ("https://example.org/index.php?rest_route=/mwai/v1", "https://example.org/index.php?rest_route="),
+            ("https://example.org/?lang=fr&rest_route=/", "https://example.org/?lang=fr&rest_route="),
+            ("http://127.0.0.1:8362", "http://127.0.0.1:8362/wp-json"),
+            ("http://[::1]:8362/", "http://[::1]:8362/wp-json"),
+            ("HTTPS://Example.org", "https://Example.org/wp-json"),
+        ],
+    )
+    def test_rest_root(self, site: str, root: str) -> None:
+        """A site's address or its REST root, in either form, comes to its REST root."""
+        assert rest_root(site) == root
+        assert rest_root(root) == root
+
+    @pytest.mark.parametrize(
+        "site",
+        [
+            "",
+            "example.org",
+            "//example.org",
+            "ftp://example.org",
+            "https://",
+            "https:///path",
+            "file:///etc/passwd",
+            "https://[::1",
+            "https://example.org:99999",
+            "https://example.org:port",
+            None,
+            b"https://example.org",
+            5,
+        ],
+    )
+    def test_no_web_address(self, site: Any) -> None:
+        """The error shows what was given, and what would do."""
+        with pytest.raises(InvalidInput, match=r"https://example\.org") as caught:
+            rest_root(site)
+        assert repr(site) in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("url", "expected"),
+        [
+            ("https://x.org/wp-json/mwai/v1/start_session", "https://x.org/wp-json"),
+            ("https://x.org/wp-json/mwai/v1/start_session/", "https://x.org/wp-json"),
+            ("https://x.org/?rest_route=/mwai/v1/start_session", "https://x.org/?rest_route="),
+            ("https://x.org/index.php?rest_route=/mwai/v1/start_session", "https://x.org/index.php?rest_route="),
+            ("https://x.org/wp-json/mwai-ui/v1/chats/submit", None),
+            ("https://x.org/", None),
+            ("", None),
+        ],
+    )
+    def test_moved_root(self, url: str, expected: str | None) -> None:
+        """The target of a redirect has a root only when it is the same route."""
+        assert moved_root(url, "/mwai/v1/start_session") == expected
+
+    @pytest.mark.parametrize(
+        ("url", "location", "expected"),
+        [
+            ("https://x.org/a/b", "/c", "https://x.org/c"),
+            ("https://x.org/a/b", "c", "https://x.org/a/c"),
+            ("https://x.org/a", "?d=1", "https://x.org/a?d=1"),
+            ("https://x.org/a", " https://y.org/b ", "https://y.org/b"),
+            ("http://x.org/a", "//y.org/b", "http://y.org/b"),
+            ("http://x.org/a", "https://x.org/a", "https://x.org/a"),
+            ("http://x.org/a", "http://y.org/a", "http://y.org/a"),
+            ("https://x.org/a", "http://x.org/a", None),
+            ("https://x.org/a", "ftp://x.org/a", None),
+            ("https://x.org/a", "javascript:alert(1)", None),
+            ("https://x.org/a", "mailto:a@b.c", None),
+            ("https://x.org/a", "https://[::1", None),
+            ("https://x.org/a", "https://x.org:99999/", None),
+            ("https://x.org/a", "https://:80/", None),
+        ],
+    )
+    def test_absolute(self, url: str, location: str, expected: str | None) -> None:
+        """A location is followed to web addresses only, and never from TLS to plain text."""
+        assert absolute(url, location) == expected
+
+    @given(st.text())
+    def test_absolute_never_raises(self, location: str) -> None:
+        """Location is the server's."""
+        target = absolute("https://x.org/a", location)
+        assert target is None or target.startswith("https://")
+
+    @pytest.mark.parametrize(
+        ("one", "other", "same"),
+        [
+            ("https://x.org/a", "https://x.org/b?c", True),
+            ("https://X.org/a", "https://x.ORG/b", True),
+            ("https://x.org", "http://x.org", False),
+            ("https://x.org", "https://www.x.org", False),
+            ("https://x.org", "https://x.org:8443", False),
+            ("https://x.org", "https://user:word@x.org", True),
+        ],
+    )
+    def test_origin(self, one: str, other: str, same: bool) -> None:
+        """Scheme, host and port make an origin."""
+        assert (origin(one) == origin(other)) is same
+
+
+class TestHeaders:
+    """Response headers as a dict."""
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"X-A": "1", "x-b": "2"},
+            [("x-a", "1"), ("X-B", "2")],
+            [(b"X-a", b"1"), (b"x-B", b"2")],
+            (pair for pair in [("X-A", "0"), ("x-a", "1"), ("X-B", "2")]),
+        ],
+    )
+    def test_fold(self, headers: Any) -> None:
+        """Names are lower-case; of several with one name the last counts."""
+        assert fold_headers(headers) == {"x-a": "1", "x-b": "2"}
+
+    def test_bytes_that_are_no_ascii(self) -> None:
+        """HTTP's bytes are latin-1, so nothing is lost and nothing raises."""
+        assert fold_headers([(b"X-\xff", b"\xe9\x00")]) == {"x-\xff": "\xe9\0"}
+
+    def test_the_client_says_who_it_is(self) -> None:
+        """Name and version, and no browser."""
+        assert VERSION in USER_AGENT
+        assert USER_AGENT.startswith("chatgpt4online/")
+        assert "Mozilla" not in USER_AGENT
+
+
+class TestSession:
+    """What a visitor keeps."""
+
+    @given(st.one_of(st.text(), st.binary(), st.integers(), st.none(), st.lists(st.text())))
+    def test_whatever_is_called_a_nonce(self, nonce: Any) -> None:
+        """What is adopted can stand in a header; anything else changes nothing."""
+        session = Session(nonce="old")
+        session.adopt_nonce(nonce)
+        assert session.nonce in ("old", nonce)
+        assert session.nonce.isascii()
+        assert session.nonce.isprintable()
+        assert " " not in session.nonce
+        assert 0 < len(session.nonce) <= 128
+
+    @given(
+        st.dictionaries(st.sampled_from(["restNonce", "new_token", "sessionId"]), st.one_of(st.text(), st.integers()))
+    )
+    def test_whatever_an_answer_says(self, answer: dict[str, Any]) -> None:
+        """The session stays one that can be sent."""
+        session = Session("n", "s")
+        session.adopt(answer)
+        assert isinstance(session.session_id, str)
+        assert session.session_id not in ("", "N/A")
+        assert session.nonce
+
+    def test_the_fresher_counts(self) -> None:
+        """new_token is newer than restNonce."""
+        session = Session()
+        session.adopt({"restNonce": "a", "new_token": "b", "sessionId": "s"})
+        assert session == Session("b", "s")
+
+    def test_forgetting(self) -> None:
+        """Only the nonce that was refused is dropped."""
+        session = Session("new")
+        session.forget_nonce("old")
+        assert session.nonce == "new"
+        session.forget_nonce("new")
+        assert session.nonce == ""
+
+
+def test_a_request_is_a_value() -> None:
+    """Requests can be compared, and not be changed."""
+    assert Request("POST", "u", {}) == Request("POST", "u", {}, b"", 0.0, exclusive=False)
+    with pytest.raises(AttributeError):
+        Request("POST", "u", {}).url = "v"  # type: ignore[misc]
