@@ -30,7 +30,8 @@ REFUSED = {"code": "rest_cookie_invalid_nonce", "message": "Cookie check failed"
 class Behaviour:
     """A server, and the outcome for a client that asks it "Hi" once.
 
-    ``text`` is what was streamed, in the error too; ``routes`` what the server was asked for; ``options`` are the client's.
+    ``text`` is what was streamed, in the error too; ``routes`` what the server was asked for; ``options`` are the
+    client's.
     """
 
     name: str

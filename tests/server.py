@@ -7,6 +7,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 NONCE = "0a1b2c3d4e"
@@ -67,11 +68,9 @@ class Peer:
 
     def wait_for_close(self) -> None:
         """Return when the client has closed the connection."""
-        try:
+        with suppress(OSError):
             while self.socket.recv(65_536):
                 pass
-        except OSError:
-            pass
 
 
 @dataclass

@@ -455,6 +455,10 @@ class TestNonces:
             events += answer(machine, SESSION) if handshake else answer(machine, STALE, 403)
         assert isinstance(failure(events), NonceRefused)
 
+    def test_the_callers_nonce_and_the_handshake(self) -> None:
+        """WordPress refuses a stale nonce even there, so the handshake carries none, nobody's."""
+        assert "x-wp-nonce" not in {name.lower() for name in ask(turn(headers={"X-wp-Nonce": "theirs"})).headers}
+
     @settings(max_examples=50)
     @given(cut_bodies(), statuses, header_sets)
     @example([live("a") + b"\n\n", error("no") + b"\n\n"], 200, {})
@@ -735,11 +739,13 @@ class TestRedirects:
             (302, "/wp-login.php"),
             (302, f"/wp-login.php?redirect_to={SUBMIT}"),
             (302, "/wp-login.php?redirect_to=/wp-json/mwai-ui/v1/chats/submit"),
+            (302, "/wp-login.php?redirect_to=/index.php?rest_route=/mwai-ui/v1/chats/submit"),
             (302, "/login#/wp-json/mwai-ui/v1/chats/submit"),
             (301, "/"),
             (303, "/thanks"),
             (302, SUBMIT.replace("https", "http")),
             (308, SUBMIT.replace("https", "http")),
+            (308, SUBMIT.replace("https", "HTTP")),
             (307, "https://other.org/"),
             (308, "https://other.org/wp-json/mwai/v1/start_session"),
             (301, "https://[::1"),

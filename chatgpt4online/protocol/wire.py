@@ -157,7 +157,7 @@ def moved_root(url: str, route: str) -> str | None:
     """Return the REST root of a redirect's target, or None when it does not lead to the same route."""
     address = url.rstrip("/")
     parts = urlsplit(address)
-    leads = parts.query.endswith(f"rest_route={route}") if parts.query else parts.path.endswith(route)
+    leads = f"&{parts.query}".endswith(f"&rest_route={route}") if parts.query else parts.path.endswith(route)
     return address[: -len(route)] if leads and not parts.fragment else None
 
 
@@ -173,8 +173,9 @@ def absolute(url: str, location: str) -> str | None:
         target = urljoin(url, location.strip())
     except ValueError:
         return None
-    downgrade = url.startswith("https:") and target.startswith("http:")
-    return target if _is_web_address(target) and not downgrade else None
+    if not _is_web_address(target) or (urlsplit(url).scheme, urlsplit(target).scheme) == ("https", "http"):
+        return None
+    return target
 
 
 def _is_web_address(url: str) -> bool:
