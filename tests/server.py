@@ -96,10 +96,8 @@ class Server:
         self._listener.close()
         self._threads[0].join(10)
         for connection in self._sockets:
-            try:
+            with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
         for thread in self._threads[1:]:
             thread.join(10)
             assert not thread.is_alive(), "the script did not end"
