@@ -10,6 +10,10 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # type checkers take this name for true; importing typing for it would cost more than the parser
 if TYPE_CHECKING:
+    from .async_client import AsyncClient as AsyncClient
+    from .async_client import AsyncStream as AsyncStream
+    from .async_client import aask as aask
+    from .async_client import astream as astream
     from .client import Client as Client
     from .client import ask as ask
     from .client import stream as stream
@@ -50,6 +54,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Action",
+    "AsyncClient",
+    "AsyncStream",
     "Block",
     "Blocked",
     "ChatError",
@@ -82,12 +88,15 @@ __all__ = [
     "Truncated",
     "Turn",
     "Usage",
+    "aask",
     "ask",
+    "astream",
     "format_prompt",
     "stream",
 ]
 
 _HOMES = {
+    "async_client": ("AsyncClient", "AsyncStream", "aask", "astream"),
     "client": ("Client", "ask", "stream"),
     "protocol.errors": (
         "Blocked",

@@ -13,7 +13,7 @@ from .protocol.messages import Prompt, submission
 from .protocol.parser import DEFAULT_LIMIT
 from .protocol.timeout import Timeout
 from .protocol.turn import Turn
-from .protocol.wire import Session, rest_root
+from .protocol.wire import Session, rest_roots
 
 DEFAULT_SITE = "https://chatgpt4online.org"
 
@@ -41,7 +41,7 @@ class Settings:
     max_body_size: int = DEFAULT_LIMIT
 
     def __post_init__(self) -> None:
-        rest_root(self.site)  # raises for what is no address, before the first question
+        rest_roots(self.site)  # raises for what is no address, before the first question
         cookie_header(self.cookies or {})  # and for what is no cookie
 
     def turn(

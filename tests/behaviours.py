@@ -1,6 +1,8 @@
 """What servers do, and what every adapter must make of it: one table for all of them."""
 
 import gzip
+import json
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ from .server import (
     LAST_CHUNK,
     NONCE,
     Peer,
+    Received,
     chunk,
     end,
     json_response,
@@ -112,6 +115,50 @@ def counted_sessions(*answers: bytes) -> Callable[[], Callable[[Peer], None]]:
     return make
 
 
+def closing_behind_the_session(peer):
+    for request in peer.requests():
+        if request.route == "start_session":
+            peer.send(session_response())
+            return
+        peer.send(streamed(*HELLO))
+
+
+def answering_before_the_body(peer):
+    """A site that reads the heads of requests, answers, and then reads their bodies."""
+    received = b""
+    while True:
+        while b"\r\n\r\n" not in received:
+            data = peer.socket.recv(65_536)
+            if not data:
+                return
+            received += data
+        head, _, received = received.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        length = next((int(line.split(":")[1]) for line in lines if line.lower().startswith("content-length")), 0)
+        request = Received(*first.split(" ")[:2], {}, b"")
+        peer.server.requests.append(request)
+        peer.send(session_response() if request.route == "start_session" else streamed(*HELLO))
+        while len(received) < length:
+            received += peer.socket.recv(65_536)
+        received = received[length:]
+
+
+def reset_now(peer, _request):
+    peer.reset()
+
+
+def answered_and_reset(peer, _request):
+    peer.send(stream_head() + chunk(*HELLO))
+    peer.reset()
+
+
+def headed(*fields: bytes, status: bytes = b"HTTP/1.1 200 OK", body: bytes | None = None) -> bytes:
+    """A response of which every byte is said; without a body it is the whole answer, with its length."""
+    if body is None:
+        fields, body = (*fields, b"Content-Length: %d" % len(WHOLE)), WHOLE
+    return b"\r\n".join([status, *fields, b"", body])
+
+
 def _deflated(data: bytes) -> bytes:
     packer = zlib.compressobj(wbits=-15)
     return packer.compress(data) + packer.flush()
@@ -119,7 +166,10 @@ def _deflated(data: bytes) -> bytes:
 
 WHOLE = b"".join(HELLO)
 PLAIN = {"success": True, "reply": "Hello", "images": None, "actions": [], "usage": None}
+WARNING = b"<br />\n<b>Warning</b>:  Undefined key in <b>/x.php</b> on line <b>5</b><br />\n"
+GZIPPED = gzip.compress(WHOLE)
 QUICK = {"timeout": 0.5, "retries": 0}
+ONCE = {"retries": 0}
 
 BEHAVIOURS = [
     # Framings
@@ -145,7 +195,95 @@ BEHAVIOURS = [
     chatting("deflate without its header", response(_deflated(WHOLE), Content_Encoding="deflate")),
     chatting("100 before the answer", b"HTTP/1.1 100 Continue\r\n\r\n" + streamed(*HELLO)),
     chatting("103 before the answer", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + streamed(*HELLO)),
+    chatting(
+        "chunk sizes in upper case, with zeros", stream_head() + b"000%X\r\n%s\r\n000\r\n\r\n" % (len(WHOLE), WHOLE)
+    ),
+    chatting("spaces behind a chunk size", stream_head() + b"%x  \r\n%s\r\n" % (len(WHOLE), WHOLE) + LAST_CHUNK),
+    chatting(
+        "chunked in HTTP/1.0",
+        headed(b"Transfer-Encoding: Chunked", status=b"HTTP/1.0 200 OK", body=chunk(*HELLO)) + LAST_CHUNK,
+    ),
+    chatting("with a length, HTTP/1.0", headed(status=b"HTTP/1.0 200 OK")),
+    chatting(
+        "chunked and a length",
+        headed(b"Content-Length: 5", b"Transfer-Encoding: chunked", body=chunk(*HELLO)) + LAST_CHUNK,
+    ),
+    chatting("more than its length", headed() + b"and more"),
+    chatting(
+        "x-gzip in two members",
+        response(gzip.compress(HELLO[0]) + gzip.compress(HELLO[1] + HELLO[2]), Content_Encoding="x-gzip"),
+    ),
+    chatting("gzip and padding", response(GZIPPED + b"\0" * 20, Content_Encoding="GZIP")),
+    chatting("gzip without its checksum", response(GZIPPED[:-8], Content_Encoding="gzip")),
+    Behaviour("gzip until close", then_close(stream_head("", Content_Encoding="gzip"), GZIPPED)),
+    chatting("an encoding that nobody knows", response(WHOLE, Content_Encoding="foo")),
+    # Heads
+    chatting("no reason phrase", headed(status=b"HTTP/1.1 200")),
+    chatting("a reason and a header in UTF-8", headed("X-Note: да".encode(), status="HTTP/1.1 200 Да".encode())),
+    chatting("lines that end in LF", headed().replace(b"\r\n", b"\n")),
+    chatting("header names in lower case", headed(b"transfer-encoding: chunked", body=chunk(*HELLO)) + LAST_CHUNK),
+    chatting("headers twice, the length too", headed(b"Server: a", b"Server: b", b"Content-Length: %d" % len(WHOLE))),
+    chatting("a folded header", headed(b"X-Note: one", b" two")),
+    chatting("60 headers of 1,000 bytes", headed(*(b"X-%d: " % n + b"x" * 1000 for n in range(60)))),
+    chatting(
+        "a header of 70,000 bytes",
+        headed(b"X-Note: " + b"x" * 70_000),
+        text="",
+        error=errors.ConnectionFailed,
+        options=ONCE,
+    ),
+    chatting(
+        "a header without end",
+        headed(b"X-Note: " + b"x" * 3_000_000),
+        text="",
+        error=errors.ConnectionFailed,
+        options=ONCE,
+    ),
+    chatting("many 103", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 20 + streamed(*HELLO)),
+    Behaviour(
+        "no HTTP at all", then_close(b"SSH-2.0-OpenSSH_9.2\r\n"), text="", error=errors.ConnectionFailed, options=ONCE
+    ),
+    Behaviour("a body and no head", then_close(WHOLE), text="", error=errors.ConnectionFailed, options=ONCE),
+    Behaviour(
+        "cut in the status line", then_close(b"HTTP/1.1 20"), text="", error=errors.ConnectionFailed, options=ONCE
+    ),
+    # Connections
+    Behaviour("the connection closed behind the session", lambda: closing_behind_the_session, connections=2),
+    Behaviour(
+        "the connection closed behind the session, as announced",
+        counted_sessions(session_response().replace(b"\r\n", b"\r\nConnection: close\r\n", 1)),
+        connections=2,
+    ),
+    Behaviour("an answer before the body was read", lambda: answering_before_the_body, connections=1),
+    Behaviour(
+        "reset without an answer, once",
+        in_turn(reset_now, streamed(*HELLO)),
+        routes=("start_session", "submit", "submit"),
+        connections=2,
+    ),
+    Behaviour(
+        "reset without an answer, no retries", in_turn(reset_now), text="", error=errors.ConnectionFailed, options=ONCE
+    ),
+    Behaviour("reset behind the end event", in_turn(answered_and_reset)),
+    # Events
+    chatting("a BOM", streamed(b"\xef\xbb\xbf" + WHOLE)),
+    chatting("warnings of PHP before it", streamed(WARNING + WHOLE)),
+    chatting("a warning of PHP in it", streamed(HELLO[0], WARNING, *HELLO[1:])),
+    chatting(
+        "lines that end in CRLF, cut between",
+        streamed(*re.findall(rb"\n?[^\n]+", WHOLE.replace(b"\n", b"\r\n") + b"\r")),
+    ),
+    chatting("lines that end in CR", streamed(WHOLE.replace(b"\n", b"\r"))),
+    chatting("no blank line behind the end", streamed(WHOLE[:-2])),
+    chatting("comments, ids and retry", streamed(b": ping\n\n", HELLO[0], b":\n\nid: 5\nretry: 1\n\n", *HELLO[1:])),
+    chatting("an empty error", streamed(HELLO[0], b'data: {"type":"error","data":""}\n\n', *HELLO[1:])),
+    chatting("empty events", streamed(HELLO[0], b"data: \n\ndata:\n\n", *HELLO[1:])),
+    chatting("an event that is no JSON", streamed(HELLO[0], b"data: {oops\n\n", *HELLO[1:])),
+    chatting("an event of no known type", streamed(HELLO[0], b'data: {"type":"ping"}\n\n', *HELLO[1:])),
+    chatting("two ends", streamed(*HELLO, live("!"), end("Other"))),
     # Answers that are no stream
+    chatting("plain JSON behind a BOM", response(b"\xef\xbb\xbf" + json.dumps(PLAIN).encode())),
+    chatting("plain JSON behind warnings of PHP", response(WARNING + json.dumps(PLAIN).encode())),
     chatting("plain JSON", json_response(PLAIN)),
     chatting("no text but in the end", streamed(end("Hello"))),
     chatting("unknown content type", response(WHOLE, Content_Type="text/plain")),
@@ -156,6 +294,20 @@ BEHAVIOURS = [
         text="Hel",
         error=errors.ServerError,
         says="Oops!",
+    ),
+    chatting(
+        "an end without success",
+        streamed(HELLO[0], end("x", success=False, message="Nope")),
+        text="Hel",
+        error=errors.ServerError,
+        says="Nope",
+    ),
+    chatting(
+        "success false, 200",
+        json_response({"success": False, "message": "No way."}),
+        text="",
+        error=errors.ServerError,
+        says="No way.",
     ),
     chatting(
         "success false",
@@ -191,6 +343,20 @@ BEHAVIOURS = [
         text="Hel",
         error=errors.ChatError,
     ),
+    chatting(
+        "gzip, cut in the stream",
+        response(gzip.compress(HELLO[0])[:-8], Content_Encoding="gzip"),
+        text="Hel",
+        error=errors.Truncated,
+    ),
+    Behaviour(
+        "cut between the CR and the LF of a chunk",
+        then_close(stream_head() + chunk(HELLO[0])[:-1]),
+        text="Hel",
+        error=errors.Truncated,
+    ),
+    chatting("204", headed(status=b"HTTP/1.1 204 No Content", body=b""), text="", error=errors.Truncated),
+    chatting("304", headed(status=b"HTTP/1.1 304 Not Modified", body=b""), text="", error=errors.StatusError),
     chatting("an empty answer", response(b""), text="", error=errors.Truncated),
     Behaviour("it holds the connection open behind the end", then_hang(stream_head() + chunk(*HELLO))),
     chatting("rubbish behind the answer", streamed(*HELLO) + b"HTTP/1.1 666 Rubbish\r\n\r\n"),
@@ -229,6 +395,14 @@ BEHAVIOURS = [
         error=errors.StatusError,
         says="Log in",
     ),
+    chatting(
+        "401 rest_forbidden",
+        json_response({"code": "rest_forbidden", "message": "Sorry", "data": {"status": 401}}, "401 Unauthorized"),
+        text="",
+        error=errors.NonceRefused,
+        says="Sorry",
+    ),
+    chatting("500 and nothing else", response(b"", "500 Internal Server Error"), text="", error=errors.StatusError),
     chatting(
         "504",
         response(b"<html><h1>504 Gateway Time-out</h1></html>", "504 Gateway Time-out"),
@@ -269,7 +443,34 @@ BEHAVIOURS = [
         error=errors.ProtocolError,
         routes=("start_session",),
     ),
+    Behaviour(
+        "a challenge for a session",
+        counted_sessions(response(b"<html><title>Just a moment...</title></html>", "403 Forbidden")),
+        text="",
+        error=errors.Blocked,
+        routes=("start_session",),
+    ),
+    Behaviour(
+        "a session that is no JSON",
+        counted_sessions(response(b"hello")),
+        text="",
+        error=errors.ProtocolError,
+        routes=("start_session",),
+    ),
     # Retries
+    Behaviour(
+        "503 until a date that is over",
+        in_turn(
+            response(b"", "503 Service Unavailable", Retry_After="Wed, 21 Oct 2015 07:28:00 GMT"), streamed(*HELLO)
+        ),
+        routes=("start_session", "submit", "submit"),
+        connections=1,
+    ),
+    Behaviour(
+        "429 without a date",
+        in_turn(response(b"", "429 Too Many Requests"), streamed(*HELLO)),
+        routes=("start_session", "submit", "submit"),
+    ),
     Behaviour(
         "429 and then an answer",
         in_turn(response(b"", "429 Too Many Requests", Retry_After="0"), streamed(*HELLO)),
@@ -322,6 +523,12 @@ BEHAVIOURS = [
         routes=("start_session", "submit", "submit"),
     ),
     Behaviour(
+        "303 with a slash",
+        in_turn(redirect("303 See Other", "/wp-json/mwai-ui/v1/chats/submit/"), streamed(*HELLO)),
+        routes=("start_session", "submit", "submit"),
+    ),
+    chatting("302 to nowhere", response(b"", "302 Found"), text="", error=errors.StatusError),
+    Behaviour(
         "302 to a login page",
         in_turn(redirect("302 Found", "/wp-login.php")),
         text="",
@@ -343,6 +550,22 @@ BEHAVIOURS = [
     ),
     # Hangs
     Behaviour("it never answers", then_hang(), text="", error=errors.TimedOut, says="first_byte", options=QUICK),
+    Behaviour(
+        "it stops in the head",
+        then_hang(b"HTTP/1.1 200 OK\r\nContent-Ty"),
+        text="",
+        error=errors.TimedOut,
+        says="first_byte",
+        options=QUICK,
+    ),
+    Behaviour(
+        "it stops behind an interim response",
+        then_hang(b"HTTP/1.1 100 Continue\r\n\r\n"),
+        text="",
+        error=errors.TimedOut,
+        says="first_byte",
+        options=QUICK,
+    ),
     Behaviour(
         "it stops in the answer",
         then_hang(stream_head() + chunk(live("Hel"))),

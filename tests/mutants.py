@@ -249,17 +249,16 @@ def main() -> int:
         print(f"DOES NOT FIT  {mutant.module}.py: {mutant.name}")
     if wrong:
         return 1
-    sound, words = run(tuple(sorted({test for mutant in MUTANTS for test in mutant.tests})), None)
-    print(f"{'passes' if sound else 'FAILS':13} without a mutant: {words}", flush=True)
-    if not sound:
-        return 1
     survivors = 0
     with ThreadPoolExecutor(PARALLEL) as pool:
+        unharmed = pool.submit(run, tuple(sorted({test for mutant in MUTANTS for test in mutant.tests})), None)
         for mutant, survived, words in pool.map(judge, MUTANTS):
             survivors += survived
             print(f"{'SURVIVED' if survived else 'killed':13} {mutant.module}.py: {mutant.name} ({words})", flush=True)
+        sound, words = unharmed.result()
+    print(f"{'passes' if sound else 'FAILS':13} without a mutant: {words}")
     print(f"{len(MUTANTS) - survivors} of {len(MUTANTS)} mutants killed")
-    return 1 if survivors else 0
+    return 0 if sound and not survivors else 1
 
 
 if __name__ == "__main__":

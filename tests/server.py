@@ -13,6 +13,19 @@ from dataclasses import dataclass, field
 NONCE = "0a1b2c3d4e"
 
 
+class Gate:
+    """What a server waits for before it goes on: that the client has shown what came."""
+
+    def __init__(self):
+        self._shown = threading.Semaphore(0)
+
+    def open(self):
+        self._shown.release()
+
+    def wait(self):
+        assert self._shown.acquire(timeout=10), "the client did not show what had come"
+
+
 @dataclass
 class Received:
     """A request as it came: ``target`` as in the request line, header names in lower case."""

@@ -3,18 +3,13 @@
 import gzip
 import threading
 import time
-import zlib
 
 import pytest
 import requests
 
 from chatgpt4online import (
-    ChatError,
     Client,
     ConnectionFailed,
-    Done,
-    EventParser,
-    Failed,
     InvalidInput,
     InvalidState,
     Notice,
@@ -28,11 +23,11 @@ from chatgpt4online import (
     stream,
 )
 
-from . import recordings
-from .behaviours import BEHAVIOURS, HELLO, streamed
+from .behaviours import HELLO, streamed
 from .server import (
     LAST_CHUNK,
     NONCE,
+    Gate,
     Server,
     chunk,
     end,
@@ -44,106 +39,6 @@ from .server import (
     site,
     stream_head,
 )
-
-
-@pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda behaviour: behaviour.name)
-def test_behaviour(behaviour):
-    pieces = []
-    with Server(behaviour.make()) as server, Client(server.url, **behaviour.options) as client:
-        if behaviour.error is None:
-            with client.stream("Hi") as answer:
-                pieces.extend(answer)
-            assert answer.reply.text == "Hello"
-        else:
-            with pytest.raises(behaviour.error) as raised:
-                pieces.extend(client.stream("Hi"))
-            assert raised.value.partial_text == behaviour.text
-            assert behaviour.says in str(raised.value)
-        assert server.seen() == list(behaviour.routes)
-        assert behaviour.connections in (None, server.connections)
-    # Sites without text but in their end, and the errors, differ in the cut but not in the sum.
-    assert "".join(pieces) == ("" if behaviour.error and not pieces else behaviour.text)
-
-
-@pytest.mark.parametrize("name", recordings.names())
-def test_recording_over_a_socket(name):
-    """What a real server sent, read by read as it was recorded, gives the events that its body has."""
-    recording = recordings.load(name)
-
-    def chat(peer, _):
-        peer.send(*recordings.recorded_reads(name))
-        if recording.notes["ended_by"].startswith("FIN"):
-            peer.close()
-
-    headers = {key.decode(): value.decode() for key, value in recording.headers}
-    parser = EventParser(status=recording.status, headers=headers)
-    expected = [*parser.receive_data(recording.body), *parser.receive_eof()]
-    with Server(site(chat)) as server, Client(server.url, retries=0) as client:
-        seen = []
-        try:
-            seen.extend(client.events("Hi", chat_id="mine"))
-        except ChatError as error:
-            seen.append(Failed(error))
-    assert seen[:-1] == expected[:-1]
-    if isinstance(expected[-1], Done):
-        expected[-1].reply.chat_id = "mine"
-        assert seen[-1] == expected[-1]
-    else:
-        for attribute in ("__class__", "partial_text", "status", "code", "message", "retry_after"):
-            assert getattr(seen[-1].error, attribute, None) == getattr(expected[-1].error, attribute, None)
-
-
-class Gate:
-    """What a server waits for before it goes on: that the client has shown what came."""
-
-    def __init__(self):
-        self._shown = threading.Semaphore(0)
-
-    def open(self):
-        self._shown.release()
-
-    def wait(self):
-        assert self._shown.acquire(timeout=10), "the client did not show what had come"
-
-
-def _flushed(pieces):
-    packer = zlib.compressobj(wbits=31)
-    for piece in pieces:
-        yield packer.compress(piece) + packer.flush(zlib.Z_SYNC_FLUSH)
-    yield packer.flush()
-
-
-FRAMINGS = {
-    "chunked": (stream_head(), [chunk(piece) for piece in HELLO]),
-    "chunked, the blank line apart": (stream_head(), [chunk(piece[:-2], b"\n\n") for piece in HELLO]),
-    "one chunk for all": (
-        stream_head() + b"%x\r\n" % sum(map(len, HELLO)),
-        list(HELLO),
-    ),
-    "with a length": (stream_head(f"Content-Length: {sum(map(len, HELLO))}"), list(HELLO)),
-    "until close": (stream_head(""), list(HELLO)),
-    "gzip": (stream_head(Content_Encoding="gzip"), [chunk(piece) for piece in _flushed(HELLO)]),
-}
-
-
-@pytest.mark.parametrize("framing", FRAMINGS)
-def test_an_event_is_out_before_the_server_sends_the_next(framing):
-    head, pieces = FRAMINGS[framing]
-    gate = Gate()
-
-    def chat(peer, _):
-        peer.send(head)
-        for piece in pieces[:3]:
-            peer.send(piece)
-            gate.wait()
-        peer.wait_for_close()
-
-    with Server(site(chat)) as server, Client(server.url) as client:
-        shown = []
-        for event in client.events("Hi"):
-            shown.append(event)
-            gate.open()
-    assert [type(event) for event in shown] == [Text, Text, Done]
 
 
 def test_the_head_and_the_first_event_are_out_although_the_rest_is_held():

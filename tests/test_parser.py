@@ -73,6 +73,8 @@ class TestForAnyBody:
     @example([b"y" * 60 + b"\nd", b"a", b"t", b"a: \n"], None, 64)
     @example([BOM + b"x" * 61, b"\n"], None, 64)
     @example([b"x" * 64, b"\r", b"\n", b"\r\n"], None, 64)
+    @example([RARE["thinking"], b"\n", b"\n"], None, None)
+    @example([b"<br />\n", RARE["thinking"], b"\n\n"], None, None)
     @example([b"x" * 65, b"\n"], None, 64)
     @example([live("a"), b"\n", live("x" * 60), b"\n\n"], 64, None)
     @example([b"a\n" * 31 + live("b"), b"\n", b"a\n" * 40], 100, 64)
@@ -437,6 +439,10 @@ ENDS: dict[str, tuple[bytes, list[Event]]] = {
     "no end, an event cut": (
         live("A") + b"\n\n" + live("B")[:-3],
         [Text("A"), malformed('{"type":"live","data":"'), Truncated("the answer stopped before its end")],
+    ),
+    "no end, only a notice": (
+        live("Hm", subtype="thinking"),
+        [notice("thinking", "Hm"), Truncated("the answer stopped before its end")],
     ),
     "no end, only a comment": (b": keepalive\n\n", [Truncated("the site answered with nothing at all")]),
     "no end, only an empty event": (b"data: \n\n", [Truncated("the answer stopped before its end")]),

@@ -257,9 +257,10 @@ class TestTheHandshakeAlone:
             Exchange(SITE)._content()
 
     def test_it_fails_like_a_turn(self) -> None:
-        """A refusal is its end."""
+        """A refusal is its end, once the page has no nonce either."""
         exchange = Exchange(SITE)
-        assert isinstance(failure(answer(exchange, NO_ROUTE, 404)), NotAiEngine)
+        assert answer(exchange, NO_ROUTE, 404) == []
+        assert isinstance(failure(answer(exchange, b"<html>No chat here</html>")), NotAiEngine)
         with pytest.raises(NotAiEngine):
             exchange.result()
 

@@ -20,7 +20,7 @@ from chatgpt4online.protocol.wire import (
     fold_headers,
     moved_root,
     origin,
-    rest_root,
+    rest_roots,
 )
 
 from .strategies import texts
@@ -236,8 +236,8 @@ class TestAddresses:
     )
     def test_rest_root(self, site: str, root: str) -> None:
         """A site's address or its REST root, in either form, comes to its REST root."""
-        assert rest_root(site) == root
-        assert rest_root(root) == root
+        assert rest_roots(site)[0] == root
+        assert rest_roots(root) == (root,)
 
     @pytest.mark.parametrize(
         "site",
@@ -260,7 +260,7 @@ class TestAddresses:
     def test_no_web_address(self, site: Any) -> None:
         """The error shows what was given, and what would do."""
         with pytest.raises(InvalidInput, match=r"https://example\.org") as caught:
-            rest_root(site)
+            rest_roots(site)
         assert repr(site) in str(caught.value)
 
     @pytest.mark.parametrize(

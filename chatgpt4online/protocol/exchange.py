@@ -5,11 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .answers import STALE_NONCE, refusal
-from .errors import Blocked, ChatError, ConnectionFailed, InvalidState, NonceRefused, ProtocolError, StatusError
+from .answers import NO_NONCE, STALE_NONCE, refusal
+from .errors import (
+    Blocked,
+    ChatError,
+    ConnectionFailed,
+    InvalidState,
+    NonceRefused,
+    NotAiEngine,
+    ProtocolError,
+    StatusError,
+)
 from .events import Done, Event, Failed, Reply
+from .page import PageParser, find_bots, find_root
 from .parser import DEFAULT_LIMIT, EventParser
-from .wire import START_SESSION, USER_AGENT, Request, Session, absolute, fold_headers, moved_root, origin, rest_root
+from .wire import (
+    START_SESSION,
+    USER_AGENT,
+    Content,
+    Request,
+    Session,
+    absolute,
+    fold_headers,
+    moved_root,
+    origin,
+    page_url,
+    rest_roots,
+)
 
 LONGEST_WAIT = 30.0
 """The longest Retry-After, in seconds, that is waited for; a server that asks for more ends the turn instead."""
@@ -34,7 +56,15 @@ class Exchange:
     and :meth:`receive_error` in place of the rest when the network fails. All of them return the events that are known
     by then, and nothing that a server does raises. The last event is ``Done`` or ``Failed``; then :attr:`over` is true,
     and what still comes is ignored. A call out of this order raises InvalidState and changes nothing.
+
+    Where the REST API is, is found out on the way, in the order of protocol section 1.1; so is a nonce that only the
+    site's page has (versions before 2.4.4, and sites that start no sessions).
     """
+
+    # What a kind of exchange is made of; this one has nothing but the handshake.
+    _method = "POST"
+    _route = ""
+    _anonymous = False  # whether the request goes without a nonce
 
     def __init__(
         self,
@@ -46,16 +76,20 @@ class Exchange:
         max_event_size: int = DEFAULT_LIMIT,
         max_body_size: int = DEFAULT_LIMIT,
     ) -> None:
-        self._root = rest_root(site)
+        self._roots = list(rest_roots(site))  # where the REST API may be; the first is in use
+        self._usual_root = self._roots[0]
+        self._tried: set[str] = set()
+        self._home = origin(self._usual_root)
+        self._page = page_url(site)
         self._session = Session() if session is None else session
         self._headers = dict(headers or {})
         self._retries = retries
         self._limits = {"max_event_size": max_event_size, "max_body_size": max_body_size}
-        self._parser = EventParser(max_event_size=max_event_size, max_body_size=max_body_size)
+        self._parser: EventParser | PageParser = EventParser(max_event_size=max_event_size, max_body_size=max_body_size)
         self._request: Request | None = None
         self._asked: Request
+        self._step = self._asked_step = "session"  # what is asked for: "session", "page" (for its nonce) or "main"
         self._reading = False
-        self._handshake = True  # whether what was asked last is but the nonce
         self._status = 0
         self._answer_headers: dict[str, str] = {}
         self._address = ""  # where the next request goes instead of its usual place
@@ -63,11 +97,13 @@ class Exchange:
         self._redirects = self._failures = 0
         self._delay = 0.0
         self._renewed = self._spoke = False
+        self._missing: StatusError | None = None  # what the first place said that has no REST API, or no nonce
+        self._visiting = False  # whether the site's page is asked for a nonce
         self._outcome: Done | Failed | None = None
 
     def __repr__(self) -> str:
         state = "over" if self.over else "reading" if self._reading else "waiting"
-        return f"<{type(self).__name__} with {self._session.root or self._root}, {state}>"
+        return f"<{type(self).__name__} with {self._root}, {state}>"
 
     @property
     def over(self) -> bool:
@@ -77,7 +113,7 @@ class Exchange:
     @property
     def text(self) -> str:
         """The answer so far."""
-        return "" if self._handshake else self._parser.text
+        return self._parser.text if self._asked_step == "main" else ""
 
     def result(self) -> Reply:
         """Return the reply of ``Done``; raise the error of ``Failed``, or InvalidState before either has come."""
@@ -98,15 +134,20 @@ class Exchange:
             return None
         if self._reading:
             raise InvalidState("the answer to the last request has not ended: call receive_eof() first")
-        nonce, body = self._session.nonce, b""
-        headers: dict[str, str] = {}
-        handshake = not nonce or not self._route
-        if not handshake:
-            headers, body = self._content()
-            headers["X-WP-Nonce"] = nonce
-        url = self._address or (self._session.root or self._root) + (START_SESSION if handshake else self._route)
+        nonce = self._session.nonce
+        headers = {"Accept": "application/json"}
+        body: Content = b""
+        if self._route and (nonce or self._anonymous):
+            self._step, method, url = "main", self._method, self._place()
+            more, body = self._content()
+            headers |= more if self._anonymous else {**more, "X-WP-Nonce": nonce}
+        elif self._visiting and not nonce:
+            self._step, method, url, headers = "page", "GET", self._page, {"Accept": "text/html"}
+        else:
+            self._step, method, url = "session", "POST", self._root + START_SESSION
+        url = self._address or url
         self._request = Request(
-            "POST", url, self._complete(headers, url, handshake), body, self._delay, exclusive=handshake
+            method, url, self._complete(headers, url), body, self._delay, exclusive=self._step != "main"
         )
         return self._request
 
@@ -114,13 +155,12 @@ class Exchange:
         """Take the status and the headers (a mapping or pairs, str or bytes) of the answer to the last request."""
         if self._request is None or self.over:
             raise InvalidState("no request waits for a response: send what next_request() returns first")
-        self._asked, self._request = self._request, None
-        self._handshake = self._asked.exclusive
+        self._asked, self._asked_step, self._request = self._request, self._step, None
         self._reading, self._delay, self._address = True, 0.0, ""
         self._status, self._answer_headers = status, fold_headers(headers)
         self._location = self._answer_headers.get("location", "") if status in _REDIRECTS else ""
         self._session.adopt_nonce(self._answer_headers.get("x-wp-nonce"))
-        self._parser = EventParser(status=status, headers=self._answer_headers, **self._limits)
+        self._parser = self._new_parser(status, self._answer_headers)
         return []
 
     def receive_data(self, data: bytes) -> list[Event]:
@@ -151,61 +191,121 @@ class Exchange:
             return []
         return self._fail(error)
 
-    # What a kind of exchange is made of; this one has nothing but the handshake.
+    def _place(self) -> str:
+        """Return the address of the main request."""
+        return self._root + self._route
 
-    _route = ""
-
-    def _content(self) -> tuple[dict[str, str], bytes]:
-        """Return the headers and the body of the request to ``_route``."""
+    def _content(self) -> tuple[dict[str, str], Content]:
+        """Return the headers and the body of the main request."""
         raise NotImplementedError
+
+    def _new_parser(self, status: int, headers: dict[str, str]) -> EventParser | PageParser:
+        if self._asked_step == "page":
+            return PageParser(status, headers, self._limits["max_body_size"])
+        return EventParser(status=status, headers=headers, **self._limits)
 
     def _annotate(self, outcome: Done | Failed) -> None:
         """Add to the outcome what only this kind of exchange can know."""
 
-    def _complete(self, headers: dict[str, str], url: str, handshake: bool) -> dict[str, str]:
+    @property
+    def _root(self) -> str:
+        return self._session.root or self._roots[0]
+
+    def _complete(self, headers: dict[str, str], url: str) -> dict[str, str]:
         """Return the headers with those of every request and the caller's, whose credentials stay with the site."""
-        at_home = origin(url) == origin(self._root)
-        withheld = set() if at_home else _CREDENTIALS
-        if handshake:
+        withheld = set() if origin(url) == self._home else _CREDENTIALS
+        if self._step == "session":
             withheld = withheld | {"x-wp-nonce"}  # WordPress refuses a stale one even here
         own = {name: value for name, value in self._headers.items() if name.lower() not in withheld}
         taken = {name.lower() for name in own}
-        common = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"}
+        common = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
         return {name: value for name, value in (common | headers).items() if name.lower() not in taken} | own
 
     def _judge(self, events: list[Event]) -> list[Event]:
         """Take note of what an answer said, and return what of it the caller is to see."""
-        if self._handshake:
-            events = [event for event in events if isinstance(event, Done | Failed)]
-            if not events:
-                return []
+        if self._asked_step != "main":
+            return self._prepare(events[-1])
         last = events[-1]
         if isinstance(last, Failed):
-            if len(events) == 1 and self._recover(last.error):
+            if len(events) == 1 and (self._recover(last.error) or self._look_elsewhere(last.error)):
                 return []
-            if self._handshake:
-                last.error.partial_text = ""
             self._finish(last)
         elif isinstance(last, Done):
             self._session.adopt(last.reply.raw)
-            if self._handshake and not self._session.nonce:
-                return self._fail(ProtocolError("the site started a session but gave no nonce"))
-            if self._handshake and self._route:
-                return []
             self._finish(last)
         self._spoke = True
         return events
 
+    def _prepare(self, last: Event) -> list[Event]:
+        """Take the session that the site has started, or what its page has of one; nothing of it is for the caller."""
+        if isinstance(last, Failed):
+            error = last.error
+            if self._recover(error) or self._look_elsewhere(error):
+                return []
+            missed = isinstance(error, NotAiEngine) or self._asked_step == "page"
+            return self._fail((self._missing if missed else None) or error)
+        if not isinstance(last, Done):
+            return []
+        if self._asked_step == "page":
+            self._read_page(last.reply.raw["page"])
+            if not self._session.nonce and self._visiting:
+                return self._fail(self._missing or ProtocolError("there is no chat on the page"))
+        else:
+            self._session.adopt(last.reply.raw)
+            if not self._session.nonce:
+                return self._fail(ProtocolError("the site started a session but gave no nonce"))
+            self._settle(self._root)
+        if self._route or not self._session.nonce:
+            return []
+        self._finish(last)
+        return [last]
+
+    def _read_page(self, page: str) -> None:
+        """Take the nonce of a page's widget, or turn to where the page says that the REST API is."""
+        bots = find_bots(page)
+        root = bots[0].rest_root if bots else find_root(page, self._answer_headers.get("link", ""))
+        if bots and bots[0].nonce:
+            self._session.adopt({"restNonce": bots[0].nonce, "sessionId": bots[0].session_id})
+        elif root and root != self._root and root not in self._tried:
+            self._visiting = False
+        else:
+            return
+        self._settle(root or self._root)
+
+    def _settle(self, root: str) -> None:
+        """Remember for all turns of the session where the REST API is, if it is not where it usually is."""
+        if root != self._usual_root:
+            self._session.root = root
+
+    def _look_elsewhere(self, error: ChatError) -> bool:
+        """Whether there is another place to look for the REST API, or for a nonce, after this answer."""
+        starting = self._asked_step == "session"
+        if self._spoke or not isinstance(error, NotAiEngine | NonceRefused) or not (starting or self._anonymous):
+            return False
+        self._missing = self._missing or error
+        if isinstance(error, NotAiEngine) and not error.code and not self._session.root:
+            self._tried.add(self._roots.pop(0))
+            named = find_root("", self._answer_headers.get("link", ""))
+            if named and named not in (*self._tried, *self._roots[:1]):
+                self._roots.insert(0, named)
+            if self._roots:
+                return True
+            self._roots.append(self._usual_root)
+        if not starting or self._visiting or (isinstance(error, NonceRefused) and error.code != NO_NONCE):
+            return False
+        self._visiting = True
+        return True
+
     def _recover(self, error: ChatError) -> bool:
         """Whether the request goes out once more after this refusal, because nothing was done about it yet."""
-        request = self._asked
         if self._spoke:
             return False
         if isinstance(error, NonceRefused):
-            if self._handshake or self._renewed or error.code != STALE_NONCE:
+            if self._asked_step != "main" or self._anonymous or self._renewed or error.code != STALE_NONCE:
                 return False
             self._renewed = True
-            self._session.forget_nonce(request.headers.get("X-WP-Nonce", ""))
+            self._visiting = False
+            self._session.forget_nonce(self._asked.headers.get("X-WP-Nonce", ""))
             return True
         if isinstance(error, StatusError) and error.status in _BUSY and not isinstance(error, Blocked):
             return self._try_again(error.retry_after)
@@ -221,14 +321,16 @@ class Exchange:
 
     def _follow(self) -> list[Event]:
         """Turn to where the answer redirects: the same route elsewhere, or (307, 308) any address of this origin."""
-        request, location = self._asked, self._location
-        target = absolute(request.url, location) or ""
-        root = moved_root(target, START_SESSION if self._handshake else self._route)
-        stays = origin(target) == origin(request.url)
+        asked = self._asked
+        target = absolute(asked.url, self._location) or ""
+        stays = origin(target) == origin(asked.url)
+        route = START_SESSION if self._asked_step == "session" else self._route
+        root = moved_root(target, route) if asked.method == "POST" else None
+        reachable = root or (target and asked.method == "GET") or (stays and self._status in (307, 308))
         self._redirects += 1
-        if self._redirects > _MOST_REDIRECTS or not (root or (stays and self._status in (307, 308))):
+        if self._redirects > _MOST_REDIRECTS or not reachable:
             return self._fail(refusal(self._status, "", "", self._answer_headers))
-        if not stays:
+        if asked.method == "POST" and not stays:
             self._session.nonce = ""  # it is the old origin's
         if root:
             self._session.root = root

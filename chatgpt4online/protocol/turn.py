@@ -17,7 +17,7 @@ _USUAL_LIMIT = 512  # characters; the plugin's default (protocol section 1.4)
 class Turn(Exchange):
     """One question to one site, from the nonce to the last event, without any I/O; see :class:`Exchange` for its use.
 
-    ``site`` is an address (see :func:`~chatgpt4online.protocol.wire.rest_root`). ``session`` holds the nonce, and may
+    ``site`` is an address (see :func:`~chatgpt4online.protocol.wire.rest_roots`). ``session`` holds the nonce, and may
     be shared by many turns. ``headers`` go with each request, credentials among them only to the site's own origin.
     ``retries`` says how often a request is repeated of whose answer not a byte came: after a failed connection, or 429
     and 503. A nonce that the site finds stale is renewed once besides. Redirects are followed as POST, and the nonce

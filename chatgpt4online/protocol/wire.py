@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from hashlib import sha256
+from io import SEEK_END
+from itertools import chain
+from typing import Any, BinaryIO, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 from .errors import InvalidInput
@@ -19,22 +22,69 @@ START_SESSION = "/mwai/v1/start_session"
 SUBMIT = "/mwai-ui/v1/chats/submit"
 
 _NONCE = re.compile(r"[!-~]{1,128}")  # what can stand in a header; WordPress's own are 10 hex characters
+_UPLOAD_PIECE = 65_536  # bytes
 _LONGEST_ID = 64  # characters of chatId and botId (protocol section 5, 18)
+
+
+class Multipart:
+    """A multipart/form-data body that holds one file, as an iterable of its pieces (RFC 7578).
+
+    The file is read while it is sent, from its beginning each time it is iterated over. ``len()`` is the size in bytes.
+    ``on_progress`` is called with the bytes sent so far and the whole size.
+    """
+
+    def __init__(
+        self,
+        fields: Mapping[str, str],
+        file: BinaryIO,
+        name: str,
+        content_type: str,
+        on_progress: Callable[[int, int], object] | None = None,
+    ) -> None:
+        boundary = "chatgpt4online-" + sha256(f"{fields}{name}{content_type}".encode()).hexdigest()
+        self.content_type = f"multipart/form-data; boundary={boundary}"
+        self._file = file
+        self._on_progress = on_progress
+        quoted = name.replace("\\", "\\\\").replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+        parts = [
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
+            for key, value in fields.items()
+        ]
+        parts.append(f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\n')
+        self._head = ("".join(parts) + f"Content-Type: {content_type}\r\n\r\n").encode()
+        self._tail = f"\r\n--{boundary}--\r\n".encode()
+        self.file_size = file.seek(0, SEEK_END)
+
+    def __len__(self) -> int:
+        return len(self._head) + self.file_size + len(self._tail)
+
+    def __iter__(self) -> Iterator[bytes]:
+        sent = 0
+        self._file.seek(0)
+        for piece in chain([self._head], iter(lambda: self._file.read(_UPLOAD_PIECE), b""), [self._tail]):
+            yield piece
+            sent += len(piece)
+            if self._on_progress is not None:
+                self._on_progress(sent, len(self))
+
+
+Content: TypeAlias = bytes | Multipart
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """An HTTP request to send.
 
-    ``headers`` is a dict; ``body`` may be empty. Wait ``delay`` seconds before sending it. An ``exclusive`` request
-    renews the session: where several turns share one, only one such request should be under way at a time, and
-    ``next_request()`` asked again once it is this turn's, since another turn may have done the work.
+    ``headers`` is a dict; ``body`` is bytes, or a :class:`Multipart` to iterate over. Wait ``delay`` seconds before
+    sending it. An ``exclusive`` request renews the session: where several turns share one, only one such request should
+    be under way at a time, and ``next_request()`` asked again once it is this turn's, since another turn may have done
+    the work.
     """
 
     method: str
     url: str
     headers: Mapping[str, str]
-    body: bytes = b""
+    body: Content = b""
     delay: float = 0.0
     exclusive: bool = False
 
@@ -136,21 +186,27 @@ class Submission:
         return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def rest_root(site: str) -> str:
-    """Return the address of a site's REST API, without a final slash.
+def rest_roots(site: str) -> tuple[str, ...]:
+    """Return the addresses, without a final slash, at which a site's REST API may be, the likeliest first.
 
-    ``site`` is a site's address or its REST root, in the pretty (``.../wp-json``) or the plain
-    (``...?rest_route=``) form. Raises InvalidInput for what is no web address. Source: protocol section 1.1.
+    ``site`` is the address of a site or of a page, or a REST root in the pretty (``.../wp-json``) or the plain
+    (``...?rest_route=``) form; of a REST root there is but one. Raises InvalidInput for what is no web address. Source:
+    protocol section 1.1.
     """
     if not isinstance(site, str) or not _is_web_address(site):
         raise InvalidInput(f"a site is a web address such as 'https://example.org', not {site!r}")
-    plain = re.match(r"[^#]*[?&]rest_route=", site)
-    if plain:
-        return plain[0]
+    if plain := re.match(r"[^#]*[?&]rest_route=", site):
+        return (plain[0],)
     parts = urlsplit(site)
-    address = f"{parts.scheme}://{parts.netloc}{parts.path}"
-    pretty = re.match(r".*?/wp-json(?=/|$)", address)
-    return pretty[0] if pretty else address.rstrip("/") + "/wp-json"
+    address = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+    if pretty := re.match(r".*?/wp-json(?=/|$)", address):
+        return (pretty[0],)
+    return f"{address}/wp-json", f"{address}/index.php?rest_route=", f"{address}/?rest_route="
+
+
+def page_url(site: str) -> str:
+    """Return the address of the page that a site's chat may be found on: ``site`` itself, unless it is a REST root."""
+    return re.sub(r"(?:/wp-json(?:/.*)?|/index\.php\?rest_route=.*|/\?rest_route=.*)$", "/", site.partition("#")[0])
 
 
 def moved_root(url: str, route: str) -> str | None:
@@ -187,12 +243,16 @@ def _is_web_address(url: str) -> bool:
 
 
 def fold_headers(headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> dict[str, str]:
-    """Return response headers as a dict with lower-case names; of several with one name, the last counts.
+    """Return response headers as a dict with lower-case names; of several with one name, the last counts,
+    but that ``Link`` headers are joined.
 
     Takes a mapping or pairs, of str or (as h11 has them) bytes.
     """
     pairs: Any = headers.items() if isinstance(headers, Mapping) else headers
-    return {_latin(name).lower(): _latin(value) for name, value in pairs}
+    folded: dict[str, str] = {}
+    for name, value in ((_latin(name).lower(), _latin(value)) for name, value in pairs):
+        folded[name] = f"{folded[name]}, {value}" if name == "link" and name in folded else value
+    return folded
 
 
 def _latin(value: str | bytes) -> str:

@@ -1,0 +1,167 @@
+"""Requests to any server, and the connections that are kept for the next ones."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ssl
+import warnings
+from collections.abc import AsyncIterable, Mapping
+
+import h11
+
+from .connection import Connection
+from .dial import connect_to, require_socks
+from .response import Response
+from .routes import Place, Server, environment_proxy, place, proxy_place
+
+_CLOSING_SECONDS = 1.0
+_CLOSED = "this client is closed; make a new one"
+
+
+class Pool:
+    """Keep-alive connections, on the event loop that first uses them.
+
+    ``proxy`` is a URL; without it the environment's is used. ``verify`` is True, False, the path of a file or directory
+    of certificates, or a context. A connection that rests for ``idle_seconds`` is closed. Raises ValueError.
+    """
+
+    def __init__(
+        self, *, proxy: str | None = None, verify: bool | str | ssl.SSLContext = True, idle_seconds: float = 30.0
+    ) -> None:
+        self._live: set[Connection] = set()
+        self._resting: dict[Server, dict[Connection, None]] = {}
+        self._routes: dict[Server, Place | None] = {}
+        self._proxy = None if proxy is None else proxy_place(proxy)
+        self._verify = verify
+        self._idle_seconds = idle_seconds
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        if self._proxy is not None and self._proxy.server.scheme.startswith("socks"):
+            require_socks()
+
+    def __del__(self) -> None:
+        if self._live:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | AsyncIterable[bytes] = b"",
+        *,
+        connect: float | None,
+        first_byte: float | None,
+    ) -> Response:
+        """Return the response to a request as soon as its head is there.
+
+        A request is sent again only where none of it can have left: on a kept connection that turned out to be closed
+        by then. If the peer closes it later, that is Disconnected, as the peer may have done what was asked.
+
+        Raises HttpError, ValueError for what cannot be sent, and RuntimeError on another loop or when closed.
+        """
+        self._check()
+        target = place(url)
+        server = target.server
+        proxy = self._route(server)
+        request = _request(method, target, proxy, headers, body)
+        while True:
+            connection = await self._kept(server)
+            is_fresh = connection is None
+            if connection is None:
+                connection = await self._connect(server, proxy, connect)
+            response = Response(connection, functools.partial(self._keep, server))
+            try:
+                if response.start(request, body) or is_fresh:
+                    await response.receive_head(body, first_byte)
+                    return response
+            except h11.LocalProtocolError as error:
+                response.close()
+                raise ValueError(f"the request cannot be sent: {error}") from None
+            except BaseException:
+                response.close()
+                raise
+
+    def close(self) -> None:
+        """Close all connections at once, those in use too; it may be called again."""
+        self._closed = True
+        for connection in list(self._live):
+            connection.abort()
+
+    async def aclose(self) -> None:
+        """Close all connections, and wait until the loop has let go of them."""
+        ends = [connection.lost for connection in self._live]
+        self.close()
+        if ends:
+            await asyncio.wait(ends, timeout=_CLOSING_SECONDS)
+
+    def _check(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if self._loop is not loop:
+            raise RuntimeError("this client belongs to another event loop; make one per loop")
+        if self._closed:
+            raise RuntimeError(_CLOSED)
+
+    def _route(self, server: Server) -> Place | None:
+        if self._proxy is not None:
+            return self._proxy
+        if server not in self._routes:
+            self._routes[server] = environment_proxy(server)
+        return self._routes[server]
+
+    async def _kept(self, server: Server) -> Connection | None:
+        resting = self._resting.get(server)
+        while resting:
+            connection = resting.popitem()[0]
+            connection.wake_up()
+            try:
+                for _ in range(2):  # turns of the loop, in which it sees what the peer did while we were busy
+                    await asyncio.sleep(0)
+            except BaseException:
+                connection.abort()
+                raise
+            if connection.is_fit:
+                return connection
+            connection.abort()
+        return None
+
+    def _keep(self, server: Server, connection: Connection) -> None:
+        if self._closed:
+            connection.abort()
+        else:
+            connection.rest(self._resting.setdefault(server, {}), self._idle_seconds)
+
+    async def _connect(self, server: Server, proxy: Place | None, seconds: float | None) -> Connection:
+        connection = Connection(self._live)
+        await connect_to(connection, server, proxy, self._verify, seconds)
+        if self._closed:
+            connection.abort()
+            raise RuntimeError(_CLOSED)
+        return connection
+
+
+def _request(
+    method: str, target: Place, proxy: Place | None, headers: Mapping[str, str], body: bytes | AsyncIterable[bytes]
+) -> h11.Request:
+    """Return h11's request, with the headers that the framing needs. Raises ValueError."""
+    server, path = target.server, target.target
+    fields = {"Host": server.netloc, "Accept-Encoding": "identity", "Authorization": target.basic}
+    given = {name.lower() for name in headers}
+    if not isinstance(body, bytes):
+        fields["Transfer-Encoding"] = "" if "content-length" in given else "chunked"
+    elif body or method in ("POST", "PUT", "PATCH"):
+        fields["Content-Length"] = str(len(body))
+    if proxy is not None and server.scheme == "http" and proxy.server.scheme in ("http", "https"):
+        path = f"http://{server.netloc}{path}"
+        fields["Proxy-Authorization"] = proxy.basic
+    fields = {name: value for name, value in fields.items() if value and name.lower() not in given} | dict(headers)
+    try:
+        return h11.Request(
+            method=method,
+            target=path,
+            headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()],
+        )
+    except (h11.LocalProtocolError, UnicodeEncodeError) as error:
+        raise ValueError(f"the request cannot be sent: {error}") from None

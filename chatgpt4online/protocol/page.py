@@ -1,0 +1,154 @@
+"""A page's HTML to the chat widgets on it, and to the address of the site's REST API."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Any
+
+from .answers import decode_json, refusal, words
+from .errors import TooLarge
+from .events import Done, Event, Failed, Json, Reply, Shortcut, read_shortcuts
+
+API_REL = "https://api.w.org/"
+_API_LINK = re.compile(r'<([^<>]+)>\s*;[^,<]*rel="?https://api\.w\.org/"?')
+_WIDGET = "mwai-chatbot-container"
+
+
+@dataclass(frozen=True, slots=True)
+class Bot:
+    """A chat widget of a page. Source: protocol sections 3.1 and 3.2.
+
+    ``bot_id``, ``custom_id`` and ``context_id`` (the post that the widget sits on) say to the site which bot it is.
+    ``rest_root`` is the site's REST API; ``nonce`` is ``""`` where the page has none. ``max_length`` is in characters,
+    None where it is unknown; ``mode`` is ``chat``, ``assistant``, ``images``, ``prompt`` or ``realtime``. Uploads:
+    ``uploads`` says whether files or images are welcome, ``max_uploads`` how many, ``upload_types`` (MIME types) which,
+    where the owner says so. ``compliance`` is a text that the owner wants users to read.
+    """
+
+    bot_id: str | None = "default"
+    custom_id: str | None = None
+    context_id: int | None = None
+    rest_root: str = ""
+    nonce: str = field(default="", repr=False)
+    session_id: str = ""
+    name: str = ""
+    start_sentence: str = ""
+    compliance: str = ""
+    max_length: int | None = None
+    mode: str = "chat"
+    uploads: bool = False
+    max_uploads: int = 1
+    upload_types: tuple[str, ...] = ()
+    shortcuts: tuple[Shortcut, ...] = ()
+
+
+def find_bots(page: str) -> list[Bot]:
+    """Return the chat widgets of a page's HTML, in their order; those that are broken are left out."""
+    reader = _Reader()
+    reader.feed(page)
+    found = ((_attribute(widget, "data-system"), _attribute(widget, "data-params")) for widget in reader.widgets)
+    return [_bot(system, params or {}) for system, params in found if system]
+
+
+def find_root(page: str, link: str = "") -> str:
+    """Return the address of the site's REST API that a page, or its ``Link`` header, names; ``""`` without one."""
+    match = _API_LINK.search(link)
+    if match:
+        return match[1].rstrip("/")
+    reader = _Reader()
+    reader.feed(page)
+    return reader.root.rstrip("/")
+
+
+class PageParser:
+    """The body of a page as an answer: ``Done``, whose ``reply.raw`` has the HTML under ``page``, or ``Failed``."""
+
+    def __init__(self, status: int, headers: dict[str, str], max_body_size: int) -> None:
+        self._status = status
+        self._headers = headers
+        self._limit = max_body_size
+        self._body = bytearray()
+        self._over = False
+
+    text = ""
+
+    def receive_data(self, data: bytes) -> list[Event]:
+        """Keep the data, up to the limit."""
+        if self._over or len(self._body) + len(data) <= self._limit:
+            self._body += data if not self._over else b""
+            return []
+        self._over = True
+        self._body.clear()
+        return [Failed(TooLarge(f"the page is larger than {self._limit} bytes; raise max_body_size to take it"))]
+
+    def receive_eof(self) -> list[Event]:
+        """Return the page, or the refusal that came in its place."""
+        if self._over:
+            return []
+        page = self._body.decode("utf-8", "replace")
+        if self._status >= 300:
+            return [Failed(refusal(self._status, "", words(page), self._headers, page))]
+        return [Done(Reply(raw={"page": page}))]
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.widgets: list[dict[str, str]] = []
+        self.root = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = {name: value or "" for name, value in attrs}
+        if _WIDGET in attributes.get("class", "").split():
+            self.widgets.append(attributes)
+        elif tag == "link" and attributes.get("rel") == API_REL:
+            self.root = attributes.get("href", "")
+
+
+def _attribute(widget: dict[str, str], name: str) -> Json | None:
+    """Return the JSON object in an attribute; some pages escape it twice."""
+    value = widget.get(name, "")
+    for text in (value, html.unescape(value)):
+        try:
+            decoded = decode_json(text.strip())
+        except ValueError:
+            continue
+        if isinstance(decoded, dict):
+            return decoded
+    return None
+
+
+def _bot(system: Json, params: Json) -> Bot:
+    context_id, types = system.get("contextId"), params.get("allowedMimeTypes")
+    session_id = _id(system.get("sessionId")) or ""
+    if isinstance(types, str):
+        types = types.split(",")
+    return Bot(
+        bot_id=_id(system.get("botId")),
+        custom_id=_id(system.get("customId")),
+        context_id=context_id if isinstance(context_id, int) else None,
+        rest_root=str(system.get("restUrl") or "").rstrip("/"),
+        nonce=_id(system.get("restNonce")) or "",
+        session_id="" if session_id == "N/A" else session_id,
+        name=str(params.get("aiName") or "").strip().rstrip(":"),
+        start_sentence=str(params.get("startSentence") or ""),
+        compliance=words(str(params.get("textCompliance") or ""), 2000),
+        max_length=_count(params.get("textInputMaxLength")),
+        mode=str(params.get("mode") or "chat"),
+        uploads=any(params.get(key) is True for key in ("fileUpload", "imageUpload", "fileUploads")),
+        max_uploads=(_count(params.get("maxUploads")) or 1) if params.get("multiUpload") is True else 1,
+        upload_types=tuple(kind.strip() for kind in types if isinstance(kind, str)) if isinstance(types, list) else (),
+        shortcuts=read_shortcuts(system),
+    )
+
+
+def _id(value: Any) -> str | None:
+    """Return an id as a string: pages write those that look like numbers as numbers."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) and value != "" else None
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

@@ -1,0 +1,80 @@
+"""JSON as PHP reads and writes it, and the parts of an answer in it."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import Any
+
+from ..protocol.events import Action, Block, Json, Notice, Shortcut
+
+BLANK = " \n\r\t\v\0"
+"""What PHP's trim() takes away."""
+
+
+def decode_json(body: bytes) -> Any:
+    """Return the value in a JSON body; raises ValueError or RecursionError."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no JSON for PHP")
+
+    return json.loads(body.decode(), parse_constant=refuse)
+
+
+def encode_json(value: Any) -> str:
+    """Return the JSON of PHP's json_encode: ASCII, with escaped slashes and a raw DEL."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("/", "\\/")
+    return re.sub(r"[^\x00-\x7f]", lambda character: json.dumps(character[0])[1:-1], text)
+
+
+def json_problem(body: bytes) -> Json | None:
+    """Return what PHP says of a body that is no JSON, or None if it is."""
+    try:
+        decode_json(body)
+    except UnicodeDecodeError:
+        number, message = 5, "Malformed UTF-8 characters, possibly incorrectly encoded"
+    except RecursionError:
+        number, message = 1, "Maximum stack depth exceeded"
+    except ValueError:
+        number, message = 4, "Syntax error"
+    else:
+        return None
+    return {"json_error_code": number, "json_error_message": message}
+
+
+def truth(value: object) -> bool:
+    """Return whether PHP takes a JSON value for true."""
+    return value not in (None, False, 0, "", "0", [], {})
+
+
+def event(value: Json) -> str:
+    """Return the line of an event, without its end."""
+    return f"data: {encode_json(value)}"
+
+
+def notice_event(notice: Notice) -> Json:
+    """Return the event of a notice (protocol section 2.3)."""
+    hidden, collapsed = ("tool_args", "debug", "heartbeat"), ("thinking", "mcp_discovery", "status")
+    usual = "hidden" if notice.kind in hidden else "collapsed" if notice.kind in collapsed else "visible"
+    return {
+        "type": "live",
+        "data": notice.text,
+        "timestamp": round(time.time(), 6) if notice.timestamp is None else notice.timestamp,
+        "subtype": notice.kind,
+        "visibility": notice.visibility or usual,
+        **({"metadata": notice.metadata} if notice.metadata else {}),
+    }
+
+
+def tagged(part: Action | Shortcut | Block) -> Json:
+    """Return a part of the final object; what is empty is left out, but for a function's arguments."""
+    if isinstance(part, Action):
+        is_call = part.kind == "function"
+        data: Json = {"name": part.name, "args": part.args or []} if is_call else {"snippet": part.snippet}
+    elif isinstance(part, Shortcut):
+        data = {"label": part.label, "action": part.action, "message": part.message, "variant": part.variant}
+        data |= {"icon": part.icon, "shortcutId": part.shortcut_id}
+    else:
+        data = {"id": part.id, "html": part.html, "script": part.script}
+    return {"type": part.kind, "data": {key: value for key, value in data.items() if value or key == "args"}}

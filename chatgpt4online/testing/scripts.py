@@ -1,0 +1,78 @@
+"""The script of a site: how it is asked, and what its answer makes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Generator
+
+from ..protocol.errors import InvalidInput, ServerError
+from ..protocol.events import Json, Notice, Text
+from .answers import Answer, Chat, Piece
+from .php import BLANK, tagged
+from .state import State
+from .versions import Version
+
+
+class Stop(Exception):
+    """The script has no more to say: PHP died, or (``cut``) the connection did."""
+
+    def __init__(self, cut: bool) -> None:
+        super().__init__(cut)
+        self.cut = cut
+
+
+def ask_script(state: State, chat: Chat) -> Answer:
+    """Return the script's answer; where there is none, what stands for it."""
+    if not state.accept_chat():
+        return Answer(ServerError("You have reached the limit."))
+    try:
+        said = state.options.script
+        if callable(said):
+            said = said(chat)
+        return said if isinstance(said, Answer) else Answer(said)
+    except ServerError as error:
+        return Answer(error)
+    except BaseException as error:  # pytest's failures are no Exception
+        state.errors.append(error)
+        return Answer(ending="fatal")
+
+
+def pieces_of(answer: Answer, state: State) -> Generator[Piece, None, None]:
+    """Yield the script's pieces; a script that breaks is noted in ``errors`` and ends as PHP's fatal does."""
+    try:
+        for number, piece in enumerate(answer):
+            if number and state.closing.wait(state.options.pause):
+                raise Stop(cut=True)
+            if not isinstance(piece, str | Text | Notice | ServerError | bytes):
+                raise InvalidInput(f"a piece is a str, Text, Notice, ServerError or bytes, not {piece!r}")
+            yield piece
+    except (GeneratorExit, Stop):
+        raise
+    except ServerError as error:
+        yield error
+    except BaseException as error:
+        state.errors.append(error)
+        raise Stop(cut=False) from error
+    if answer.ending != "end":
+        raise Stop(cut=answer.ending == "cut")
+
+
+def final_object(answer: Answer, chat: Chat, text: str, version: Version) -> Json:
+    """Return the final object, with what this release has of it (protocol section 2.4)."""
+    if answer.images is not None:
+        text = "\n".join([text, *(f"![Image]({url})" for url in answer.images)])
+    asked, said = (max(1, len(words) // 4) for words in (chat.message, text or " "))
+    usage: Json = {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+    usage |= {"price": None, "queries": 1, "accuracy": "estimated"}
+    response_id = f"chatcmpl-{secrets.token_hex(8)}" if answer.response_id is None else answer.response_id
+    final: Json = {
+        "success": True,
+        "reply": text.strip(BLANK) if answer.reply is None else answer.reply,
+        "images": None if answer.images is None else list(answer.images),
+        "actions": [tagged(action) for action in answer.actions],
+        "shortcuts": [tagged(shortcut) for shortcut in answer.shortcuts],
+        "blocks": [tagged(block) for block in answer.blocks],
+        "usage": {key: usage[key] for key in version.usage} if answer.usage is None else dict(answer.usage),
+        **({"responseId": response_id} if response_id else {}),
+    }
+    return {key: value for key, value in final.items() if key in version.reply}

@@ -1,0 +1,63 @@
+"""The two clients behind one face, so that a test says once what both must do."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from chatgpt4online import AsyncClient, ChatError, Client, Event, Failed
+
+
+@dataclass
+class Seen:
+    """What a caller saw of one answer: the items, the error that ended it, and the client's state behind it."""
+
+    items: list[Any] = field(default_factory=list)
+    error: ChatError | None = None
+    text: str = ""
+    nonce: str = ""
+
+    @property
+    def events(self) -> list[Event]:
+        return self.items if self.error is None else [*self.items, Failed(self.error)]
+
+
+def sync(url: str, method: str = "events", prompt: Any = "Hi", shown: Callable = lambda item: None, **options) -> Seen:
+    """Ask with ``Client``; ``shown`` is called with each item as it comes."""
+    seen = Seen()
+    call = {name: options.pop(name) for name in ("chat_id", "flatten") if name in options}
+    with Client(url, **options) as client:
+        with getattr(client, method)(prompt, **call) as stream:
+            try:
+                for item in stream:
+                    seen.items.append(item)
+                    shown(item)
+            except ChatError as error:
+                seen.error = error
+        seen.text, seen.nonce = stream.text, client.session.nonce
+    return seen
+
+
+def asynchronous(
+    url: str, method: str = "events", prompt: Any = "Hi", shown: Callable = lambda item: None, **options
+) -> Seen:
+    """Ask with ``AsyncClient``; otherwise the same."""
+    seen = Seen()
+    call = {name: options.pop(name) for name in ("chat_id", "flatten") if name in options}
+
+    async def ask() -> None:
+        async with AsyncClient(url, **options) as client:
+            async with getattr(client, method)(prompt, **call) as stream:
+                try:
+                    async for item in stream:
+                        seen.items.append(item)
+                        shown(item)
+                except ChatError as error:
+                    seen.error = error
+            seen.text, seen.nonce = stream.text, client.session.nonce
+
+    asyncio.run(ask())
+    return seen
+
+
+ADAPTERS = {"Client": sync, "AsyncClient": asynchronous}

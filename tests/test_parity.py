@@ -1,0 +1,104 @@
+"""What servers do, and what both clients make of it: one outcome each."""
+
+import inspect
+import zlib
+
+import pytest
+
+from chatgpt4online import AsyncClient, Client, Done, EventParser, Text
+
+from . import recordings
+from .adapters import ADAPTERS
+from .behaviours import BEHAVIOURS, HELLO
+from .server import Gate, Server, chunk, site, stream_head
+
+pytestmark = pytest.mark.parametrize("ask", ADAPTERS.values(), ids=ADAPTERS)
+
+
+@pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda behaviour: behaviour.name)
+def test_behaviour(ask, behaviour):
+    with Server(behaviour.make()) as server:
+        seen = ask(server.url, "stream", **behaviour.options)
+        assert server.seen() == list(behaviour.routes)
+        assert behaviour.connections in (None, server.connections)
+    if behaviour.error is None:
+        assert seen.error is None
+    else:
+        assert isinstance(seen.error, behaviour.error), repr(seen.error)
+        assert seen.error.partial_text == behaviour.text
+        assert behaviour.says in str(seen.error)
+    assert "".join(seen.items) == seen.text == behaviour.text
+
+
+@pytest.mark.parametrize("name", recordings.names())
+def test_recording_over_a_socket(ask, name):
+    """What a real server sent, read by read as it was recorded, gives the events that its body has."""
+    recording = recordings.load(name)
+
+    def chat(peer, _):
+        peer.send(*recordings.recorded_reads(name))
+        if recording.notes["ended_by"].startswith("FIN"):
+            peer.close()
+
+    headers = {key.decode(): value.decode() for key, value in recording.headers}
+    parser = EventParser(status=recording.status, headers=headers)
+    expected = [*parser.receive_data(recording.body), *parser.receive_eof()]
+    with Server(site(chat)) as server:
+        seen = ask(server.url, retries=0, chat_id="mine").events
+    assert seen[:-1] == expected[:-1]
+    if isinstance(expected[-1], Done):
+        expected[-1].reply.chat_id = "mine"
+        assert seen[-1] == expected[-1]
+    else:
+        for attribute in ("__class__", "partial_text", "status", "code", "message", "retry_after"):
+            assert getattr(seen[-1].error, attribute, None) == getattr(expected[-1].error, attribute, None)
+
+
+def _flushed(pieces):
+    packer = zlib.compressobj(wbits=31)
+    for piece in pieces:
+        yield packer.compress(piece) + packer.flush(zlib.Z_SYNC_FLUSH)
+    yield packer.flush()
+
+
+FRAMINGS = {
+    "chunked": (stream_head(), [chunk(piece) for piece in HELLO]),
+    "chunked, the blank line apart": (stream_head(), [chunk(piece[:-2], b"\n\n") for piece in HELLO]),
+    "one chunk for all": (
+        stream_head() + b"%x\r\n" % sum(map(len, HELLO)),
+        list(HELLO),
+    ),
+    "with a length": (stream_head(f"Content-Length: {sum(map(len, HELLO))}"), list(HELLO)),
+    "until close": (stream_head(""), list(HELLO)),
+    "gzip": (stream_head(Content_Encoding="gzip"), [chunk(piece) for piece in _flushed(HELLO)]),
+}
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_an_event_is_out_before_the_server_sends_the_next(ask, framing):
+    head, pieces = FRAMINGS[framing]
+    gate = Gate()
+
+    def chat(peer, _):
+        peer.send(head)
+        for piece in pieces[:3]:
+            peer.send(piece)
+            gate.wait()
+        peer.wait_for_close()
+
+    with Server(site(chat)) as server:
+        seen = ask(server.url, shown=lambda event: gate.open())
+    assert [type(event) for event in seen.items] == [Text, Text, Done]
+
+
+class TestSignatures:
+    """The names, orders and defaults of the parameters are the same in both clients."""
+
+    def test_of_methods(self, ask):
+        del ask
+        public = [name for name in vars(Client) if not name.startswith("_")]
+        for name in [*public, "__init__"]:
+            ours, theirs = (inspect.signature(getattr(kind, name)) for kind in (Client, AsyncClient))
+            assert [(p.name, p.kind, p.default) for p in ours.parameters.values()] == [
+                (p.name, p.kind, p.default) for p in theirs.parameters.values()
+            ], name
