@@ -11,12 +11,16 @@ from importlib import import_module
 TYPE_CHECKING = False  # type checkers take this name for true; importing typing for it would cost more than the parser
 if TYPE_CHECKING:
     from .async_client import AsyncClient as AsyncClient
-    from .async_client import AsyncStream as AsyncStream
     from .async_client import aask as aask
     from .async_client import astream as astream
+    from .async_streaming import AsyncStream as AsyncStream
     from .client import Client as Client
     from .client import ask as ask
     from .client import stream as stream
+    from .conversation import AsyncConversation as AsyncConversation
+    from .conversation import Conversation as Conversation
+    from .protocol.calls import Discussion as Discussion
+    from .protocol.calls import File as File
     from .protocol.errors import Blocked as Blocked
     from .protocol.errors import ChatError as ChatError
     from .protocol.errors import ConnectionFailed as ConnectionFailed
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     from .protocol.events import Text as Text
     from .protocol.events import Usage as Usage
     from .protocol.messages import format_prompt as format_prompt
+    from .protocol.page import Bot as Bot
     from .protocol.parser import EventParser as EventParser
     from .protocol.timeout import Timeout as Timeout
     from .protocol.turn import Turn as Turn
@@ -50,21 +55,28 @@ if TYPE_CHECKING:
     from .protocol.wire import Request as Request
     from .protocol.wire import Session as Session
     from .protocol.wire import Submission as Submission
+    from .provider import Chatgpt4Online as Chatgpt4Online
     from .streaming import Stream as Stream
 
 __all__ = [
     "Action",
     "AsyncClient",
+    "AsyncConversation",
     "AsyncStream",
     "Block",
     "Blocked",
+    "Bot",
     "ChatError",
+    "Chatgpt4Online",
     "Client",
     "ConnectionFailed",
+    "Conversation",
+    "Discussion",
     "Done",
     "Event",
     "EventParser",
     "Failed",
+    "File",
     "InvalidInput",
     "InvalidState",
     "LocalError",
@@ -96,8 +108,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "async_client": ("AsyncClient", "AsyncStream", "aask", "astream"),
+    "async_client": ("AsyncClient", "aask", "astream"),
+    "async_streaming": ("AsyncStream",),
     "client": ("Client", "ask", "stream"),
+    "conversation": ("AsyncConversation", "Conversation"),
+    "protocol.calls": ("Discussion", "File"),
     "protocol.errors": (
         "Blocked",
         "ChatError",
@@ -117,10 +132,12 @@ _HOMES = {
     ),
     "protocol.events": ("Action", "Block", "Done", "Event", "Failed", "Notice", "Reply", "Shortcut", "Text", "Usage"),
     "protocol.messages": ("format_prompt",),
+    "protocol.page": ("Bot",),
     "protocol.parser": ("EventParser",),
     "protocol.timeout": ("Timeout",),
     "protocol.turn": ("Turn",),
     "protocol.wire": ("Request", "Session", "Submission"),
+    "provider": ("Chatgpt4Online",),
     "streaming": ("Stream",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -8,7 +8,7 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from socket import socket
 from types import TracebackType
@@ -20,14 +20,16 @@ from requests.adapters import HTTPAdapter
 
 from .cookies import Cookies
 from .protocol.errors import ChatError, ConnectionFailed, InvalidInput, InvalidState
-from .protocol.events import Event, Reply, texts, without_failure
+from .protocol.events import Event, Reply
 from .protocol.exchange import Exchange
 from .protocol.messages import Prompt
+from .protocol.page import Bot
 from .protocol.parser import DEFAULT_LIMIT
 from .protocol.timeout import Patience, Timeout
-from .protocol.wire import Request, Session
+from .protocol.wire import Request
 from .settings import DEFAULT_SITE, Settings
 from .streaming import Stream, Transfer
+from .surface import Surface
 
 T = TypeVar("T")
 
@@ -37,7 +39,7 @@ _FINISH_SECONDS = 0.2  # the end of a body that comes later behind the last even
 _sending = threading.local()  # .watch: who wants to know the socket that this thread is about to wait at
 
 
-class Client:
+class Client(Surface):
     """A client for the chats of one site. It may be shared between threads; they then share nonce and connections.
 
     ``site`` is the site's address. ``bot_id`` (or ``custom_id``) and ``context_id`` name the bot and the page that it
@@ -57,11 +59,14 @@ class Client:
         bot_id: str | None = "default",
         custom_id: str | None = None,
         context_id: int | None = None,
+        bot: Bot | None = None,
         timeout: Timeout | float = Timeout(),  # noqa: B008  # it cannot be changed
         retries: int = 2,
         proxy: str | None = None,
         headers: Mapping[str, str] | None = None,
         cookies: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        token: str | None = None,
         verify: bool | str | ssl.SSLContext = True,
         max_event_size: int = DEFAULT_LIMIT,
         max_body_size: int = DEFAULT_LIMIT,
@@ -72,14 +77,17 @@ class Client:
             bot_id=bot_id,
             custom_id=custom_id,
             context_id=context_id,
+            bot=bot,
             timeout=Timeout.of(timeout),
             headers=headers,
             cookies=cookies,
+            auth=auth,
+            token=token,
             retries=retries,
             max_event_size=max_event_size,
             max_body_size=max_body_size,
         )
-        self.session = Session()
+        self.session = self._settings.session()
         self._transport = _Transport(http, proxy, verify)
         self._streams: weakref.WeakSet[Stream[Any]] = weakref.WeakSet()
         self._guard = threading.Lock()
@@ -87,64 +95,6 @@ class Client:
 
     def __repr__(self) -> str:
         return f"<Client of {self._settings.site}{', closed' if self._closed else ''}>"
-
-    def ask(
-        self,
-        prompt: Prompt,
-        *,
-        chat_id: str | None = None,
-        flatten: bool = False,
-        files: Sequence[str] = (),
-        timeout: Timeout | float | None = None,
-    ) -> Reply:
-        """Return the whole reply to a prompt; see :meth:`events` for the parameters and the errors."""
-        with self.stream(prompt, chat_id=chat_id, flatten=flatten, files=files, timeout=timeout) as pieces:
-            for _ in pieces:
-                pass
-            return pieces.reply
-
-    def stream(
-        self,
-        prompt: Prompt,
-        *,
-        chat_id: str | None = None,
-        flatten: bool = False,
-        files: Sequence[str] = (),
-        timeout: Timeout | float | None = None,
-    ) -> Stream[str]:
-        """Return the pieces of the answer as they come; see :meth:`events` for the parameters and the errors."""
-        return self._start(texts, prompt, chat_id, flatten, files, timeout)
-
-    def events(
-        self,
-        prompt: Prompt,
-        *,
-        chat_id: str | None = None,
-        flatten: bool = False,
-        files: Sequence[str] = (),
-        timeout: Timeout | float | None = None,
-    ) -> Stream[Event]:
-        """Return the events of the answer as they come: ``Text`` and ``Notice``, and ``Done`` at the end.
-
-        ``prompt`` is a string, or a list of ``{"role", "content"}`` messages of which the last is asked and the others
-        are the history; ``flatten`` puts all of them into one text. ``chat_id`` names the conversation (a new one
-        without it), ``files`` are ids of uploaded files, and ``timeout`` replaces the client's for this answer.
-
-        Raises InvalidInput at once for what cannot be sent. While it is iterated over, it raises what ended the answer:
-        ConnectionFailed, ProtocolError, StatusError or ServerError, with the text so far in ``partial_text``.
-        """
-        return self._start(without_failure, prompt, chat_id, flatten, files, timeout)
-
-    def start_session(self) -> Session:
-        """Return the client's session after fetching a new nonce; questions do this themselves when they need one.
-
-        Raises ConnectionFailed, ProtocolError or StatusError.
-        """
-        exchange = self._settings.handshake(self.session)
-        with self._stream(without_failure, exchange, None) as events:
-            for _ in events:
-                pass
-        return self.session
 
     def close(self) -> None:
         """Close the streams that are open and the connections; it may be called again."""
@@ -162,18 +112,6 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _start(
-        self,
-        view: Callable[[list[Event]], list[T]],
-        prompt: Prompt,
-        chat_id: str | None,
-        flatten: bool,
-        files: Sequence[str],
-        timeout: Timeout | float | None,
-    ) -> Stream[T]:
-        turn = self._settings.turn(prompt, self.session, chat_id=chat_id, flatten=flatten, files=files)
-        return self._stream(view, turn, timeout)
 
     def _stream(
         self, view: Callable[[list[Event]], list[T]], exchange: Exchange, timeout: Timeout | float | None

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import mimetypes
+import os
 import secrets
-from collections.abc import Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
 
 from .cookies import cookie_header
+from .protocol import calls
+from .protocol.calls import Call, File
+from .protocol.errors import InvalidInput
+from .protocol.events import Done, Failed
 from .protocol.exchange import Exchange
-from .protocol.messages import Prompt, submission
+from .protocol.messages import Prompt, images, submission
+from .protocol.page import Bot
 from .protocol.parser import DEFAULT_LIMIT
 from .protocol.timeout import Timeout
 from .protocol.turn import Turn
-from .protocol.wire import Session, rest_roots
+from .protocol.wire import Session, Submission, rest_roots
 
 DEFAULT_SITE = "https://chatgpt4online.org"
+
+Source: TypeAlias = "str | os.PathLike[str] | BinaryIO | bytes"
+Progress: TypeAlias = Callable[[int, int], object]
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -33,9 +46,12 @@ class Settings:
     bot_id: str | None = "default"
     custom_id: str | None = None
     context_id: int | None = None
+    bot: Bot | None = None
     timeout: Timeout = field(default_factory=Timeout)
     headers: Mapping[str, str] | None = None
     cookies: Mapping[str, str] | None = None
+    auth: tuple[str, str] | None = None
+    token: str | None = None
     retries: int = 2
     max_event_size: int = DEFAULT_LIMIT
     max_body_size: int = DEFAULT_LIMIT
@@ -44,30 +60,128 @@ class Settings:
         rest_roots(self.site)  # raises for what is no address, before the first question
         cookie_header(self.cookies or {})  # and for what is no cookie
 
-    def turn(
-        self, prompt: Prompt, session: Session, *, chat_id: str | None, flatten: bool, files: Sequence[str]
-    ) -> Turn:
-        """Return the turn that asks ``prompt``. Raises InvalidInput."""
-        question = submission(
+    def session(self) -> Session:
+        """Return the session to begin with: what the bot's page had of one, or an empty one."""
+        if self.bot is None:
+            return Session()
+        elsewhere = self.bot.rest_root not in ("", rest_roots(self.site)[0])
+        return Session(self.bot.nonce, self.bot.session_id, self.bot.rest_root if elsewhere else "")
+
+    def bot_fields(self) -> dict[str, Any]:
+        """Return what names the bot: ``bot_id``, ``custom_id`` and ``context_id``."""
+        source: Settings | Bot = self if self.bot is None else self.bot
+        return {name: getattr(source, name) for name in ("bot_id", "custom_id", "context_id")}
+
+    def question(
+        self, prompt: Prompt, chat_id: str | None = None, flatten: bool = False, files: Sequence[str | File] = ()
+    ) -> Submission:
+        """Return the question that asks ``prompt``. Raises InvalidInput, for one over the bot's limit too."""
+        if isinstance(files, str) or len(files) > (self.bot.max_uploads if self.bot else len(files)):
+            raise InvalidInput("files is a list of uploaded files, no more than the bot takes at once")
+        return submission(
             prompt,
             flatten=flatten,
-            bot_id=self.bot_id,
-            custom_id=self.custom_id,
-            context_id=self.context_id,
             chat_id=chat_id or new_chat_id(),
-            file_ids=tuple(files),
+            file_ids=tuple(file.id if isinstance(file, File) else file for file in files),
+            **self.bot_fields(),
         )
-        return Turn(self.site, question, session, **self._exchange_options())
+
+    def turn(
+        self,
+        question: Submission,
+        session: Session,
+        *,
+        prompt: Prompt = "",
+        on_end: Callable[[Done | Failed], object] | None = None,
+    ) -> Turn:
+        """Return the turn that asks a question, after uploading the pictures of ``prompt``. Raises InvalidInput."""
+        limit = self.bot.max_length if self.bot is not None and not self.bot.custom_id else None
+        if limit is not None and len(question.message) > limit:
+            size = len(question.message)
+            raise InvalidInput(
+                f"the message has {size} characters, and the bot takes {limit}; send history as messages"
+            )
+        uploads = [
+            self.upload(session, image.data, f"image.{image.content_type.partition('/')[2]}")
+            for image in images(prompt)
+        ]
+        return Turn(self.site, question, session, uploads=uploads, on_end=on_end, **self.options())
 
     def handshake(self, session: Session) -> Exchange:
         """Return the exchange that fetches a new nonce."""
-        return Exchange(self.site, session, **self._exchange_options())
+        return Exchange(self.site, session, **self.options())
 
-    def _exchange_options(self) -> dict[str, Any]:
-        cookie = {"Cookie": cookie_header(self.cookies)} if self.cookies else {}
+    def visit(self, session: Session, page: str) -> calls.PageVisit:
+        """Return the visit of a page that finds its bots."""
+        return calls.PageVisit(self.site, session, page, **self.options())
+
+    def upload(
+        self, session: Session, source: Source, name: str | None = None, on_progress: Progress | None = None
+    ) -> Call[File]:
+        """Return the call that uploads a file. Raises InvalidInput for what is no file, or none for this bot."""
+        file, name = _open(source, name)
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        if self.bot is not None and not self.bot.uploads:
+            raise InvalidInput("this bot takes no uploads")
+        if self.bot is not None and self.bot.upload_types and kind not in self.bot.upload_types:
+            raise InvalidInput(f"this bot takes {', '.join(self.bot.upload_types)}, and {name} is {kind}")
+        return calls.upload(self.site, session, file, name, kind, on_progress, **self.options())
+
+    def delete_files(self, session: Session, files: Iterable[str | File]) -> Call[int]:
+        """Return the call that deletes files."""
+        ids = [file.id if isinstance(file, File) else file for file in files]
+        return calls.delete_files(self.site, session, ids, **self.options())
+
+    def discussions(self, session: Session, offset: int, limit: int) -> Call[list[calls.Discussion]]:
+        """Return the call that lists discussions."""
+        bot = self.bot_fields()
+        names = {"botId": bot["bot_id"], "customId": bot["custom_id"]}
+        return calls.discussions(self.site, session, names, offset, limit, **self.options())
+
+    def rename_discussion(self, session: Session, chat_id: str, title: str) -> Call[None]:
+        """Return the call that renames a discussion."""
+        return calls.rename_discussion(self.site, session, chat_id, title, **self.options())
+
+    def delete_discussions(self, session: Session, chat_ids: Iterable[str]) -> Call[None]:
+        """Return the call that deletes discussions."""
+        return calls.delete_discussions(self.site, session, chat_ids, **self.options())
+
+    def public(self, session: Session, name: str, fields: Mapping[str, Any] | None) -> Call[Any]:
+        """Return the call of a function of the public API."""
+        return calls.public(self.site, session, self.token, name, fields, **self.options())
+
+    def public_upload(self, session: Session, source: Source, name: str | None) -> Call[File]:
+        """Return the call that uploads a file by the public API."""
+        file, name = _open(source, name)
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        return calls.public_upload(self.site, session, self.token, file, name, kind, **self.options())
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of every exchange."""
+        headers = dict(self.headers or {})
+        if self.cookies:
+            headers["Cookie"] = cookie_header(self.cookies)
+        if self.auth is not None:
+            headers["Authorization"] = "Basic " + b64encode(":".join(self.auth).encode()).decode()
         return {
-            "headers": dict(self.headers or {}) | cookie,
+            "headers": headers,
             "retries": self.retries,
             "max_event_size": self.max_event_size,
             "max_body_size": self.max_body_size,
         }
+
+
+def _open(source: Source, name: str | None) -> tuple[BinaryIO, str]:
+    """Return an open file and its name."""
+    if isinstance(source, bytes):
+        if not name:
+            raise InvalidInput("bytes need a name, such as name='photo.png'")
+        return BytesIO(source), name
+    if isinstance(source, str | os.PathLike):
+        try:
+            return Path(source).open("rb"), name or Path(source).name
+        except OSError as error:
+            raise InvalidInput(f"the file cannot be read: {error}") from error
+    if not (hasattr(source, "read") and hasattr(source, "seek")) or isinstance(source.read(0), str):
+        raise InvalidInput("a file is a path, bytes, or a file object open in binary mode that can seek")
+    return source, name or Path(str(getattr(source, "name", "file"))).name

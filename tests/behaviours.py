@@ -147,11 +147,6 @@ def reset_now(peer, _request):
     peer.reset()
 
 
-def answered_and_reset(peer, _request):
-    peer.send(stream_head() + chunk(*HELLO))
-    peer.reset()
-
-
 def headed(*fields: bytes, status: bytes = b"HTTP/1.1 200 OK", body: bytes | None = None) -> bytes:
     """A response of which every byte is said; without a body it is the whole answer, with its length."""
     if body is None:
@@ -264,7 +259,6 @@ BEHAVIOURS = [
     Behaviour(
         "reset without an answer, no retries", in_turn(reset_now), text="", error=errors.ConnectionFailed, options=ONCE
     ),
-    Behaviour("reset behind the end event", in_turn(answered_and_reset)),
     # Events
     chatting("a BOM", streamed(b"\xef\xbb\xbf" + WHOLE)),
     chatting("warnings of PHP before it", streamed(WARNING + WHOLE)),

@@ -260,7 +260,13 @@ class TestTheHandshakeAlone:
         """A refusal is its end, once the page has no nonce either."""
         exchange = Exchange(SITE)
         assert answer(exchange, NO_ROUTE, 404) == []
-        assert isinstance(failure(answer(exchange, b"<html>No chat here</html>")), NotAiEngine)
+        exchange.next_request()
+        events = [
+            *exchange.receive_response(200, {}),
+            *exchange.receive_data(b"<html></html>"),
+            *exchange.receive_eof(),
+        ]
+        assert isinstance(failure(events), NotAiEngine)
         with pytest.raises(NotAiEngine):
             exchange.result()
 

@@ -58,10 +58,20 @@ async def _dial(
         await _open(connection, proxy.server, proxy_tls)
         if tls is not None:
             await _tunnel(connection, server, proxy)
-            transport = await asyncio.get_running_loop().start_tls(
-                connection.transport, connection, tls, server_hostname=server.host, ssl_handshake_timeout=_NEVER
-            )
-            connection.transport = cast(asyncio.Transport, transport)
+            await _start_tls(connection, server, tls)
+
+
+async def _start_tls(connection: Connection, server: Server, tls: ssl.SSLContext) -> None:
+    loop = asyncio.get_running_loop()
+    try:
+        transport = await loop.start_tls(
+            connection.transport, connection, tls, server_hostname=server.host, ssl_handshake_timeout=_NEVER
+        )
+    except BaseException:
+        connection.abort()
+        connection.connection_lost(None)  # asyncio tells nobody about the end of a handshake that it did not finish
+        raise
+    connection.transport = cast(asyncio.Transport, transport)
 
 
 async def _context(verify: bool | str | ssl.SSLContext) -> ssl.SSLContext:
@@ -96,16 +106,17 @@ async def _open_tcp(server: Server) -> socket.socket:
         found = await asyncio.get_running_loop().getaddrinfo(*where, type=socket.SOCK_STREAM)
     if len(found) == 1:
         return await _attempt(found[0])
-    preferred = [info for info in found if info[0] == found[0][0]]
-    others = [info for info in found if info[0] != found[0][0]]
-    waiting = [info for pair in zip_longest(preferred, others) for info in pair if info]
-    return await _race(waiting)
+    families: dict[int, list[AddressInfo]] = {}
+    for info in found:
+        families.setdefault(info[0], []).append(info)
+    return await _race([info for row in zip_longest(*families.values()) for info in row if info])
 
 
 async def _race(waiting: list[AddressInfo]) -> socket.socket:
+    """Try the addresses, each with a head start, and close all sockets but the first that is connected."""
     tasks: list[asyncio.Task[socket.socket]] = []
-    failures: list[str] = []
     running: set[asyncio.Task[socket.socket]] = set()
+    failures: list[str] = []
     winner = None
     try:
         while waiting or running:
@@ -115,17 +126,21 @@ async def _race(waiting: list[AddressInfo]) -> socket.socket:
             limit = _HEAD_START if waiting else None
             done, running = await asyncio.wait(running, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                if task.exception() is None:
-                    winner = task.result()
-                    return winner
-                failures.append(str(task.exception()))
+                if (failure := task.exception()) is None:
+                    winner = task
+                    return task.result()
+                failures.append(str(failure))
         raise OSError("; ".join(failures))
     finally:
         for task in tasks:
-            task.cancel()
-        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(outcome, socket.socket) and outcome is not winner:
-                outcome.close()
+            if task is not winner:
+                task.cancel()
+                task.add_done_callback(_discard)  # not awaited: who cancels us now would lose the winner
+
+
+def _discard(task: asyncio.Task[socket.socket]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()
 
 
 async def _attempt(info: AddressInfo) -> socket.socket:

@@ -86,8 +86,9 @@ class Pool:
     def close(self) -> None:
         """Close all connections at once, those in use too; it may be called again."""
         self._closed = True
-        for connection in list(self._live):
-            connection.abort()
+        if self._loop is not None and not self._loop.is_closed():  # or the connections went with it
+            for connection in list(self._live):
+                connection.abort()
 
     async def aclose(self) -> None:
         """Close all connections, and wait until the loop has let go of them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import zlib
 from collections.abc import AsyncIterable, Callable
 
@@ -13,6 +14,8 @@ from .connection import Connection
 from .errors import BadResponse, Disconnected, HttpError, IncompleteBody
 
 HEAD_LIMIT = 65_536  # bytes in the head of a response
+
+_BLANK_LINE = re.compile(rb"\n\r?\n")  # as h11 has it
 
 
 class Response:
@@ -102,7 +105,7 @@ class Response:
                 if self._connection.is_over:
                     return has_head
                 self._connection.write(self._http.send(h11.Data(data=piece)))
-                while self._connection.is_choked:
+                while self._connection.is_choked and not self._connection.is_over:
                     has_head = has_head or self._parse_head()
                     if has_head and self.status >= 300:
                         return True
@@ -119,19 +122,24 @@ class Response:
     def _parse_head(self) -> bool:
         """Read what has come, and return whether the head is complete.
 
-        h11 gets it line by line: so its limit says the same however the bytes were cut, and the body stays out of it
-        until it can go by the merger.
+        h11 gets the head alone, or line by line where it comes in parts: so the limit says the same however the bytes
+        were cut, and the body stays out of h11 until it can go by the merger.
         """
         data, start = self._connection.take(), 0
+        is_begun = bool(self._http.trailing_data[0])
         try:
             while start < len(data):
-                end = data.find(b"\n", start) + 1 or len(data)
+                blank = None if is_begun else _BLANK_LINE.search(data, start, start + HEAD_LIMIT)
+                end = blank.end() if blank else data.find(b"\n", start) + 1 or len(data)
                 self._http.receive_data(data[start:end])
                 event, start = self._http.next_event(), end
                 if isinstance(event, h11.Response):
                     self._connection.put_back(data[start:])
                     self._begin_body(event)
                     return True
+                if self._http.their_state is h11.SWITCHED_PROTOCOL:  # the caller's headers offered it
+                    raise BadResponse("the server wants to speak another protocol")
+                is_begun = event is h11.NEED_DATA
         except h11.RemoteProtocolError as error:
             raise BadResponse(str(error)) from None
         return False

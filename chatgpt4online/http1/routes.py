@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 _PORTS = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
 _SAFE = "!#$%&'()*+,/:;=?@[]~"  # what requests leaves alone, too: "%" for what is quoted already
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
 class Server(NamedTuple):
@@ -81,7 +82,7 @@ def proxy_place(url: str) -> Place:
 
 def environment_proxy(server: Server) -> Place | None:
     """Return the proxy that the environment (or the system) wants for a server, by the rules of requests."""
-    if sys.platform not in ("darwin", "win32") and not any(name.lower().endswith("_proxy") for name in os.environ):
+    if sys.platform not in ("darwin", "win32") and not any(name in os.environ for name in _PROXY_VARIABLES):
         return None  # urllib.request takes as long to load as all the rest
     from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415  # see above
 

@@ -98,7 +98,8 @@ class Exchange:
         self._delay = 0.0
         self._renewed = self._spoke = False
         self._missing: StatusError | None = None  # what the first place said that has no REST API, or no nonce
-        self._visiting = False  # whether the site's page is asked for a nonce
+        # Whether the site's page is asked for a nonce. start_session takes who is logged in by a cookie for a guest.
+        self._visiting = any("wordpress_logged_in" in value for value in self._headers.values())
         self._outcome: Done | Failed | None = None
 
     def __repr__(self) -> str:
@@ -217,9 +218,9 @@ class Exchange:
         if self._step == "session":
             withheld = withheld | {"x-wp-nonce"}  # WordPress refuses a stale one even here
         own = {name: value for name, value in self._headers.items() if name.lower() not in withheld}
-        taken = {name.lower() for name in own}
+        left_out = {name.lower() for name in own} | (withheld - {"x-wp-nonce"})
         common = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-        return {name: value for name, value in (common | headers).items() if name.lower() not in taken} | own
+        return {name: value for name, value in (common | headers).items() if name.lower() not in left_out} | own
 
     def _judge(self, events: list[Event]) -> list[Event]:
         """Take note of what an answer said, and return what of it the caller is to see."""

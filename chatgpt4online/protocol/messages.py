@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from .errors import InvalidInput
@@ -11,13 +14,24 @@ from .wire import Submission
 Message: TypeAlias = Mapping[str, Any]
 Prompt: TypeAlias = str | Sequence[Message]
 
+_DATA_URL = re.compile(r"data:(image/[\w.+-]+);base64,(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture in a prompt, which is uploaded before the question: its bytes, and its MIME type."""
+
+    data: bytes
+    content_type: str
+
 
 def submission(prompt: Prompt, *, flatten: bool = False, **options: Any) -> Submission:
     """Return the Submission for a prompt; ``options`` are the other fields of it.
 
     ``prompt`` is a string, or a list of ``{"role", "content"}`` dicts in the OpenAI form: the last one is what is
-    asked, the earlier ones are the history. ``content`` is a string or a list of ``{"type": "text", "text"}`` parts.
-    With ``flatten`` all of them go into one text (see :func:`format_prompt`). Raises InvalidInput for any other shape.
+    asked, the earlier ones are the history. ``content`` is a string or a list of ``{"type": "text", "text"}`` parts;
+    pictures are left to :func:`images`. With ``flatten`` all of them go into one text (see :func:`format_prompt`).
+    Raises InvalidInput for any other shape.
     """
     if isinstance(prompt, str):
         return Submission(prompt, **options)
@@ -26,6 +40,28 @@ def submission(prompt: Prompt, *, flatten: bool = False, **options: Any) -> Subm
         return Submission(format_prompt(messages), **options)
     *history, last = messages
     return Submission(last["content"], history, **options)
+
+
+def images(prompt: Prompt) -> list[Image]:
+    """Return the pictures of the last message: its ``image_url`` parts, whose URLs must be ``data:`` URLs (RFC 2397).
+
+    Raises InvalidInput for a picture that is elsewhere, and for one in an earlier message: a site takes pictures only
+    with a question.
+    """
+    if isinstance(prompt, str) or not isinstance(prompt, Sequence):
+        return []
+    found = [
+        (number, part)
+        for number, message in enumerate(prompt)
+        if isinstance(message, Mapping) and isinstance(message.get("content"), list)
+        for part in message["content"]
+        if _is_image(part)
+    ]
+    if any(number < len(prompt) - 1 for number, _ in found):
+        raise InvalidInput(
+            "only the last message may hold pictures: sites take them with a question, not in the history"
+        )
+    return [_image(part) for _, part in found]
 
 
 def format_prompt(messages: Sequence[Message], add_special_tokens: bool = False) -> str:
@@ -67,10 +103,26 @@ def _content(message: Message, number: int) -> str:
     if not isinstance(content, Sequence):
         raise InvalidInput(f"messages[{number}]['content'] must be a string or a list of parts")
     texts = [part["text"] for part in content if _is_text(part)]
-    if len(texts) < len(content):
-        raise InvalidInput(f"messages[{number}]['content'] has a part that is not text, which a chat cannot take")
+    if len(texts) + sum(map(_is_image, content)) < len(content):
+        raise InvalidInput(f"messages[{number}]['content'] has a part that is neither text nor picture")
     return "\n".join(texts)
 
 
 def _is_text(part: Any) -> bool:
     return isinstance(part, Mapping) and part.get("type") == "text" and isinstance(part.get("text"), str)
+
+
+def _is_image(part: Any) -> bool:
+    return isinstance(part, Mapping) and part.get("type") == "image_url"
+
+
+def _image(part: Message) -> Image:
+    source = part.get("image_url")
+    url = source.get("url") if isinstance(source, Mapping) else source
+    match = _DATA_URL.fullmatch(url) if isinstance(url, str) else None
+    if match is None:
+        raise InvalidInput("a picture in a prompt is a 'data:image/...;base64,...' URL; upload any other yourself")
+    try:
+        return Image(b64decode(match[2], validate=True), match[1])
+    except ValueError as error:
+        raise InvalidInput(f"a picture in the prompt is no base64: {error}") from None

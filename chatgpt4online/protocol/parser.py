@@ -194,7 +194,7 @@ class EventParser:
                     self._read_event(decode_json(payload), line, events)
                 except ValueError:
                     events.append(_malformed(line))
-        elif not line.startswith((":", "event:", "id:", "retry:")) and not line.isspace():
+        elif not line.startswith((":", "event:", "id:", "retry:")) and line.strip():
             self._other.write(line + "\n")
             self._set_other_size(self._other_size + len(line) + 1)
 

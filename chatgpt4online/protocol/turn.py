@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-from .errors import ServerError
-from .events import Done, Failed
+from .calls import Call, File
+from .errors import ConnectionFailed, ServerError
+from .events import Done, Event, Failed
 from .exchange import Exchange
 from .parser import DEFAULT_LIMIT
-from .wire import SUBMIT, Session, Submission
+from .wire import SUBMIT, Content, Request, Session, Submission
 
 _REJECTED = "Sorry, your query has been rejected."  # for an unknown bot, and for a message over its limit
 _USUAL_LIMIT = 512  # characters; the plugin's default (protocol section 1.4)
@@ -19,9 +22,10 @@ class Turn(Exchange):
 
     ``site`` is an address (see :func:`~chatgpt4online.protocol.wire.rest_roots`). ``session`` holds the nonce, and may
     be shared by many turns. ``headers`` go with each request, credentials among them only to the site's own origin.
-    ``retries`` says how often a request is repeated of whose answer not a byte came: after a failed connection, or 429
-    and 503. A nonce that the site finds stale is renewed once besides. Redirects are followed as POST, and the nonce
-    never leaves its origin. Raises InvalidInput for a bad address or limit. Source: protocol sections 1, 2 and 5.
+    ``uploads`` are made before the question, and their files go with it; ``on_end`` is told the outcome. ``retries``
+    says how often a request is repeated of whose answer not a byte came: after a failed connection, or 429 and 503. A
+    nonce that the site finds stale is renewed once besides. Redirects are followed as POST, and the nonce never leaves
+    its origin. Raises InvalidInput for a bad address or limit. Source: protocol sections 1, 2 and 5.
     """
 
     _route = SUBMIT
@@ -32,6 +36,8 @@ class Turn(Exchange):
         submission: Submission,
         session: Session | None = None,
         *,
+        uploads: Sequence[Call[File]] = (),
+        on_end: Callable[[Done | Failed], object] | None = None,
         headers: Mapping[str, str] | None = None,
         retries: int = 0,
         max_event_size: int = DEFAULT_LIMIT,
@@ -46,8 +52,48 @@ class Turn(Exchange):
             max_body_size=max_body_size,
         )
         self._submission = submission
+        self._uploads = list(uploads)
+        self._on_end = on_end
 
-    def _content(self) -> tuple[dict[str, str], bytes]:
+    def next_request(self) -> Request | None:
+        return self._uploads[0].next_request() if self._is_uploading else super().next_request()
+
+    def receive_response(self, status: int, headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> list[Event]:
+        if self._is_uploading:
+            return self._uploads[0].receive_response(status, headers)
+        return super().receive_response(status, headers)
+
+    def receive_data(self, data: bytes) -> list[Event]:
+        if self._is_uploading:
+            return self._failed_upload(self._uploads[0].receive_data(data))
+        return super().receive_data(data)
+
+    def receive_eof(self) -> list[Event]:
+        if not self._is_uploading:
+            return super().receive_eof()
+        upload = self._uploads[0]
+        events = self._failed_upload(upload.receive_eof())
+        if upload.over and not events:
+            self._uploads.pop(0)
+            file_ids = (*self._submission.file_ids, upload.value().id)
+            self._submission = replace(self._submission, file_ids=file_ids)
+        return events
+
+    def receive_error(self, error: ConnectionFailed) -> list[Event]:
+        if self._is_uploading:
+            return self._failed_upload(self._uploads[0].receive_error(error))
+        return super().receive_error(error)
+
+    @property
+    def _is_uploading(self) -> bool:
+        return bool(self._uploads) and not self.over
+
+    def _failed_upload(self, events: list[Event]) -> list[Event]:
+        """Return the end of the turn if its upload has failed; what else an upload says is not for the caller."""
+        failed = [event for event in events if isinstance(event, Failed)]
+        return self._fail(failed[0].error) if failed else []
+
+    def _content(self) -> tuple[dict[str, str], Content]:
         headers = {"Content-Type": "application/json"}
         if self._submission.stream:
             headers["Accept"] = "text/event-stream"
@@ -63,3 +109,5 @@ class Turn(Exchange):
                 if size > _USUAL_LIMIT
                 else "the site may have no such bot"
             )
+        if self._on_end is not None:
+            self._on_end(outcome)

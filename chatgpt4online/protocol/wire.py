@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from io import SEEK_END
 from itertools import chain
@@ -144,6 +144,8 @@ class Submission:
     stream: bool = True
 
     def __post_init__(self) -> None:
+        if isinstance(self.file_ids, str) or not all(isinstance(item, str) for item in self.file_ids):
+            raise InvalidInput("file_ids is a list of strings, the ids of uploaded files")
         if not isinstance(self.message, str):
             raise InvalidInput(f"the message is a string, not {type(self.message).__name__}")
         if not (self.message.strip() or self.file_ids or self.shortcut_id):
@@ -161,6 +163,10 @@ class Submission:
             self.body("")
         except UnicodeEncodeError as error:
             raise InvalidInput(f"what is sent holds half a character (a lone surrogate): {error}") from None
+
+    def with_previous(self, response_id: str | None) -> Submission:
+        """Return the same question as the next one behind a response (protocol section 1.4, ``previousResponseId``)."""
+        return replace(self, previous_response_id=response_id)
 
     def body(self, session_id: str) -> bytes:
         """Return the JSON body of the request, in UTF-8."""

@@ -1,0 +1,253 @@
+"""Chatgpt4Online, the provider class that g4f and its users know, on this package's clients.
+
+It needs no g4f. Where g4f is loaded, the errors raised here are instances of g4f's classes too.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+import sys
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from .async_client import AsyncClient
+from .client import Client
+from .protocol.errors import (
+    Blocked,
+    ChatError,
+    ConnectionFailed,
+    NonceRefused,
+    ProtocolError,
+    ServerError,
+    StatusError,
+    TimedOut,
+)
+from .protocol.messages import Prompt
+from .protocol.timeout import Timeout
+from .protocol.wire import SUBMIT, moved_root
+from .settings import DEFAULT_SITE
+
+_USUAL_ENDPOINT = f"/wp-json{SUBMIT}"
+_STATUSES = dict.fromkeys((402, 429, 504), "RateLimitError") | {400: "BadRequestError", 401: "MissingAuthError"}
+_OPTIONS = ("bot_id", "custom_id", "context_id", "headers", "cookies", "verify")  # that clients have too
+
+# By site, the nonce and the REST root of the last visit: visitors share a nonce for hours (protocol section 4.1).
+_visits: dict[str, tuple[str, str]] = {}
+
+
+class _ClassProperty:
+    """An attribute that each class computes for itself; ``@classmethod @property`` left Python with 3.13."""
+
+    def __init__(self, value: Callable[[Any], str]) -> None:
+        self._value = value
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        return self._value(owner)
+
+
+class Chatgpt4Online:
+    """The site https://chatgpt4online.org as a provider, for ``g4f.client.Client(provider=Chatgpt4Online)`` or alone.
+
+    For another site, derive a class that sets ``url`` and ``bot_id``; and ``api_endpoint`` (a path behind ``url``, or
+    an address) where its API is not at ``url/wp-json``. ``model`` is accepted everywhere and chooses nothing: the
+    model is the site owner's choice.
+
+    The methods that ask take keywords besides: ``proxy``; ``timeout`` (seconds for each wait, or a Timeout) and
+    ``stream_timeout`` (seconds for each piece); ``bot_id``, ``custom_id``, ``context_id``, ``headers``, ``cookies`` and
+    ``verify`` as :class:`Client` does, ``max_retries`` as its ``retries``, ``chat_id`` and ``flatten`` as
+    :meth:`Client.events`. All others, such as ``temperature`` or ``api_key``, are ignored: no site takes them.
+
+    They raise InvalidInput for messages that cannot be sent, and the ChatError that ended an answer. An answer without
+    any text is a ServerError.
+    """
+
+    url: str = DEFAULT_SITE
+    api_endpoint: str = _USUAL_ENDPOINT
+    bot_id: str = "default"
+
+    # What g4f reads; the names are its own.
+    __name__: Any = _ClassProperty(lambda cls: cls.__name__)  # for an instance; classes have theirs
+    label: Any = _ClassProperty(lambda cls: cls.__name__)
+    working: bool = True
+    active_by_default: bool | None = None
+    needs_auth: bool = False
+    live: int = 0
+    supports_stream: bool = True
+    supports_message_history: bool = True
+    supports_system_message: bool = True
+    supports_native_tools: bool = False
+    use_stream_timeout: bool = True
+    default_model: str = "gpt-4"
+    models: list[str] = ["gpt-4"]
+    model_aliases: dict[str, str | list[str]] = {}
+    image_models: list[str] = []
+    vision_models: list[str] = []
+    params: Any = _ClassProperty(lambda cls: cls.get_params())
+
+    @classmethod
+    async def get_nonce(cls, headers: Mapping[str, str] | None = None, proxy: str | None = None) -> str:
+        """Return a new nonce of the site. Raises ConnectionFailed, ProtocolError or StatusError."""
+        async with AsyncClient(cls._site(), headers=headers, proxy=proxy) as client:
+            with cls._visit(client, {"headers": headers}):
+                await client.start_session()
+                return client.session.nonce
+
+    @classmethod
+    async def create_async_generator(
+        cls, model: str, messages: Prompt, proxy: str | None = None, *, stream: bool = True, **kwargs: Any
+    ) -> AsyncGenerator[str, None]:
+        """Yield the answer to the last message, piece by piece as it comes; the earlier messages are the history.
+
+        With ``stream=False`` it comes as one piece, the site's final word. Close the generator to stop the answer.
+        """
+        async with AsyncClient(cls._site(), **_options(cls.bot_id, proxy, kwargs)) as client:
+            with cls._visit(client, kwargs):
+                async with client.stream(messages, **_question(kwargs)) as pieces:
+                    async for piece in pieces:
+                        if stream and piece:
+                            yield piece
+                    whole = _spoken(pieces.reply.text or pieces.text)
+                    if not stream:
+                        yield whole
+
+    @classmethod
+    def create_completion(
+        cls, model: str, messages: Prompt, stream: bool = True, *, proxy: str | None = None, **kwargs: Any
+    ) -> Generator[str, None, None]:
+        """Yield what :meth:`create_async_generator` yields, without an event loop."""
+        with (
+            Client(cls._site(), **_options(cls.bot_id, proxy, kwargs)) as client,
+            cls._visit(client, kwargs),
+            client.stream(messages, **_question(kwargs)) as pieces,
+        ):
+            for piece in pieces:
+                if stream and piece:
+                    yield piece
+            whole = _spoken(pieces.reply.text or pieces.text)
+            if not stream:
+                yield whole
+
+    @classmethod
+    async def create_async(cls, model: str, messages: Prompt, **kwargs: Any) -> str:
+        """Return the whole answer, the site's final word; the keywords are those of :meth:`create_async_generator`."""
+        kwargs["stream"] = False
+        return "".join([piece async for piece in cls.create_async_generator(model, messages, **kwargs)])
+
+    @classmethod
+    def get_dict(cls) -> dict[str, str | None]:
+        """Return what names this provider."""
+        return {"name": cls.__name__, "url": cls.url, "label": cls.label}
+
+    @classmethod
+    def get_parent(cls) -> str:
+        """Return the name under which g4f looks for keys."""
+        return str(getattr(cls, "parent", cls.__name__))
+
+    @classmethod
+    def get_models(cls, api_key: str | None = None, **kwargs: Any) -> list[str]:
+        """Return the names that ``model`` may have."""
+        return cls.models or [cls.default_model]
+
+    @classmethod
+    def get_model(cls, model: str, **kwargs: Any) -> str:
+        """Return the model for a name: the default without one, what an alias stands for, or the name itself."""
+        if not model or model == "auto":
+            return cls.default_model
+        alias = (cls.model_aliases or {}).get(model, model)
+        return alias if isinstance(alias, str) else random.choice(alias)  # noqa: S311  # it is no secret
+
+    @classmethod
+    def get_parameters(cls, as_json: bool = False) -> dict[str, Any]:
+        """Return the parameters that g4f shows, as ``inspect`` has them or as an example in JSON."""
+        if as_json:
+            messages = [{"role": role, "content": ""} for role in ("system", "user")]
+            example = {"model": cls.default_model, "messages": messages, "stream": cls.supports_stream}
+            return {"provider": cls.__name__, **example}
+        parameters = inspect.signature(cls.create_async_generator).parameters
+        return {name: parameters[name] for name in ("model", "messages", "stream")}
+
+    @classmethod
+    def get_params(cls) -> str:
+        """Return the parameters as a text for people."""
+        lines = "".join(f"\n    {parameter}," for parameter in cls.get_parameters().values())
+        return f"g4f.Provider.{cls.__name__} supports: ({lines}\n)".replace("'", "")
+
+    @classmethod
+    def _root(cls) -> str:
+        """Return the REST root that a class names by an ``api_endpoint`` of its own, or ``""``."""
+        path = cls.api_endpoint
+        endpoint = path if "://" in path else f"{cls.url.rstrip('/')}/{path.lstrip('/')}"
+        return "" if path == _USUAL_ENDPOINT else moved_root(endpoint, SUBMIT) or ""
+
+    @classmethod
+    def _site(cls) -> str:
+        return cls._root() or cls.url
+
+    @classmethod
+    @contextmanager
+    def _visit(cls, client: Client | AsyncClient, kwargs: Mapping[str, Any]) -> Iterator[None]:
+        """Let a client begin where the last one ended, unless it may be logged in; raise its errors as g4f does."""
+        session, site = client.session, cls._site()
+        session.root = cls._root()
+        anonymous = not (kwargs.get("headers") or kwargs.get("cookies"))
+        if anonymous and site in _visits:
+            session.nonce, session.root = _visits[site]
+        try:
+            yield
+        except ChatError as error:
+            _visits.pop(site, None)
+            _make_one_of_g4f(error)
+            raise
+        if anonymous:
+            _visits[site] = session.nonce, session.root
+
+
+def _options(bot_id: str, proxy: str | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a client for a caller's, of which None, and 0 for a number of seconds, say nothing."""
+    limits = Timeout.of(kwargs.get("timeout") or Timeout())
+    if seconds := kwargs.get("stream_timeout"):
+        limits = replace(limits, first_byte=seconds, idle=seconds)
+    options: dict[str, Any] = {"bot_id": bot_id, "timeout": limits, "proxy": proxy or None}
+    options |= {name: kwargs[name] for name in _OPTIONS if kwargs.get(name) is not None}
+    return options if kwargs.get("max_retries") is None else options | {"retries": kwargs["max_retries"]}
+
+
+def _question(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    return {"chat_id": kwargs.get("chat_id"), "flatten": bool(kwargs.get("flatten"))}
+
+
+def _spoken(text: str) -> str:
+    if not text:
+        raise ServerError("the site answered without a word", "its model may have failed, or only called a tool")
+    return text
+
+
+def _make_one_of_g4f(error: ChatError) -> None:
+    """Make an error an instance of the class that g4f has for it, where g4f is loaded."""
+    base, kind = getattr(sys.modules.get("g4f.errors"), _name_in_g4f(error), None), type(error)
+    if isinstance(base, type) and issubclass(base, Exception) and not isinstance(error, base):
+        extra = {"__module__": kind.__module__, "__reduce__": lambda self: (kind, self.args, vars(self))}  # for pickle
+        # In place, so that it stays the error that it was: traceback, cause and all attributes.
+        error.__class__ = type(kind.__name__, (kind, base), extra)
+
+
+def _name_in_g4f(error: ChatError) -> str:
+    names = {
+        TimedOut: "TimeoutError",
+        ConnectionFailed: "ProviderNotWorkingError",
+        NonceRefused: "MissingAuthError",
+        StatusError: _STATUSES.get(getattr(error, "status", 0), "ResponseStatusError"),
+        ServerError: "ResponseError",
+        ProtocolError: "ResponseError",
+    }
+    if isinstance(error, Blocked) and _is_cloudflare(error):
+        return "CloudflareError"
+    return next((name for kind, name in names.items() if isinstance(error, kind)), "")  # a LocalError is the caller's
+
+
+def _is_cloudflare(error: StatusError) -> bool:
+    server, title = error.headers.get("server", "").lower(), error.message.lower()
+    return "cf-mitigated" in error.headers or "cloudflare" in server + title or title.startswith("just a moment")

@@ -1,0 +1,1653 @@
+"""The HTTP transport, against servers on loopback that are scripts: what they say is in the test."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import gzip
+import socket
+import ssl
+import struct
+import sys
+import threading
+import warnings
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import h11
+import pytest
+import trustme
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from chatgpt4online.http1 import (
+    BadResponse,
+    ConnectError,
+    Disconnected,
+    HttpError,
+    IncompleteBody,
+    Pool,
+    Response,
+    WaitExpired,
+    routes,
+)
+from chatgpt4online.http1.body import ChunkMerger, Inflater
+from chatgpt4online.http1.connection import Connection
+
+Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
+Script = Callable[[Reader, Writer], Awaitable[None]]
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+class Site:
+    """A running script: what connected, and what was asked."""
+
+    def __init__(self):
+        self.port = 0
+        self.connections = 0
+        self.heads: list[bytes] = []
+        self.bodies: list[bytes] = []
+        self.closed = asyncio.Event()
+
+    def url(self, path="/", scheme="http", host="127.0.0.1"):
+        return f"{scheme}://{host}:{self.port}{path}"
+
+    async def request(self, reader: Reader) -> bytes:
+        """Read a whole request, and return its head."""
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.heads.append(head)
+        fields = dict(line.split(b": ", 1) for line in head.lower().split(b"\r\n")[1:-2])
+        body = b""
+        if fields.get(b"transfer-encoding") == b"chunked":
+            while size := int(await reader.readline(), 16):
+                body += await reader.readexactly(size)
+                await reader.readline()
+            await reader.readline()
+        else:
+            body = await reader.readexactly(int(fields.get(b"content-length", 0)))
+        self.bodies.append(body)
+        return head
+
+
+@contextlib.asynccontextmanager
+async def serving(script: Callable[[Site, Reader, Writer], Awaitable[None]], *, tls=None, host="127.0.0.1"):
+    site, tasks = Site(), set()
+
+    async def handle(reader: Reader, writer: Writer) -> None:
+        site.connections += 1
+        tasks.add(asyncio.current_task())
+        try:
+            await script(site, reader, writer)
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.transport.abort()
+            site.closed.set()
+
+    server = await asyncio.start_server(handle, host, 0, ssl=tls, backlog=1000)
+    site.port = server.sockets[0].getsockname()[1]
+    try:
+        yield site
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await server.wait_closed()
+
+
+def answering(*answers: bytes, close=False, then: Awaitable | None = None):
+    """A script that gives each request of a connection the next of these answers."""
+
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
+        for answer in answers:
+            await site.request(reader)
+            writer.write(answer)
+            await writer.drain()
+        if close:
+            writer.write_eof() if writer.can_write_eof() else writer.close()
+            return
+        await reader.read()
+
+    return script
+
+
+def run(main: Callable[[], Awaitable[None]]) -> None:
+    """Run, and see that nothing is left behind."""
+
+    async def guarded():
+        await asyncio.wait_for(main(), 60)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(guarded())
+    gc.collect()
+
+
+async def post(pool: Pool, url: str, body=b"{}", headers=None, *, connect=30.0, first_byte=30.0, method="POST"):
+    return await pool.send(method, url, headers or {}, body, connect=connect, first_byte=first_byte)
+
+
+async def body_of(response: Response) -> bytes:
+    pieces = []
+    while piece := await response.read(30):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+@contextlib.asynccontextmanager
+async def pooling(**options) -> AsyncIterator[Pool]:
+    pool = Pool(**options)
+    try:
+        yield pool
+    finally:
+        await pool.aclose()
+        assert not pool._live
+
+
+# -- Responses ---------------------------------------------------------------------------------------------------------
+
+CHUNKS = b"5\r\nhello\r\n1\r\n \r\n5\r\nworld\r\n0\r\n\r\n"
+ANSWERS = {
+    "chunked": (CHUNKED + CHUNKS, b"hello world", True),
+    "length": (OK + b"Content-Length: 11\r\n\r\nhello world", b"hello world", True),
+    "empty": (OK + b"Content-Length: 0\r\n\r\n", b"", True),
+    "until close": (OK + b"\r\nhello world", b"hello world", False),
+    "http/1.0": (b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", b"hello", False),
+    "connection: close": (OK + b"Connection: close\r\nContent-Length: 5\r\n\r\nhello", b"hello", False),
+    "1xx": (
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + CHUNKED + CHUNKS,
+        b"hello world",
+        True,
+    ),
+    "trailers": (CHUNKED + CHUNKS[:-2] + b"X-T: 1\r\n\r\n", b"hello world", True),
+    "extensions": (CHUNKED + b"5;a=b\r\nhello\r\n5 \r\nworld\r\n0\r\n\r\n", b"helloworld", True),
+    "bare line feeds": (b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", b"hello", True),
+    "unknown coding": (OK + b"Content-Encoding: br\r\nContent-Length: 5\r\n\r\nhello", b"hello", True),
+    "no reason": (b"HTTP/1.1 200\r\nContent-Length: 5\r\n\r\nhello", b"hello", True),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("cut", ["whole", "bytes"])
+def test_framings(name, cut):
+    answer, body, keeps = ANSWERS[name]
+
+    async def script(site, reader, writer):
+        while True:
+            await site.request(reader)
+            for piece in [answer] if cut == "whole" else [answer[i : i + 1] for i in range(len(answer))]:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0)
+            if not keeps:
+                return writer.write_eof()
+
+    async def main():
+        async with serving(script) as site, pooling() as pool:
+            for _ in range(3):
+                response = await post(pool, site.url())
+                assert response.status == 200
+                assert await body_of(response) == body
+                assert await response.read(1) == b""
+                response.close()
+            assert site.connections == (1 if keeps else 3)
+            assert site.bodies == [b"{}"] * 3
+
+    run(main)
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_statuses_without_a_body(status):
+    answer = b"HTTP/1.1 %d X\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" % status
+
+    async def main():
+        async with serving(answering(answer, answer)) as site, pooling() as pool:
+            for _ in range(2):
+                assert await body_of(await post(pool, site.url())) == b""
+            assert site.connections == 1
+
+    run(main)
+
+
+def test_headers_are_pairs_with_lower_case_names():
+    answer = OK + b"Set-Cookie: a=1\r\nSet-Cookie: b=\xe9\r\nContent-Length: 0\r\n\r\n"
+
+    async def main():
+        async with serving(answering(answer)) as site, pooling() as pool:
+            response = await post(pool, site.url())
+            assert response.headers == [("set-cookie", "a=1"), ("set-cookie", "b=é"), ("content-length", "0")]
+
+    run(main)
+
+
+def _gzip_blocks(events, wbits):
+    packer = zlib.compressobj(wbits=wbits)
+    blocks = [packer.compress(event) + packer.flush(zlib.Z_SYNC_FLUSH) for event in events]
+    return [*blocks, packer.flush()]
+
+
+FRAMINGS = ["chunked", "one chunk", "length", "until close"]
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+@pytest.mark.parametrize("coding", ["identity", "gzip", "deflate", "raw deflate"])
+def test_each_event_is_out_before_the_next_is_sent(framing, coding):
+    events = [b"data: %d\n\n" % number for number in range(20)]
+    wbits = {"gzip": 31, "deflate": 15, "raw deflate": -15}.get(coding)
+    pieces = [*events, b""] if wbits is None else _gzip_blocks(events, wbits)
+    size = sum(map(len, pieces))
+    read = asyncio.Queue()
+
+    async def script(site, reader, writer):
+        await site.request(reader)
+        head = OK + b"Content-Encoding: %b\r\n" % coding.split()[-1].encode()
+        head += {"length": b"Content-Length: %d\r\n" % size, "until close": b""}.get(
+            framing, b"Transfer-Encoding: chunked\r\n"
+        )
+        writer.write(head + b"\r\n" + (b"%x\r\n" % size if framing == "one chunk" else b""))
+        for piece in pieces:
+            writer.write(b"%x\r\n%b\r\n" % (len(piece), piece) if framing == "chunked" and piece else piece)
+            if piece is not pieces[-1]:
+                await read.get()
+        writer.write({"chunked": b"0\r\n\r\n", "one chunk": b"\r\n0\r\n\r\n"}.get(framing, b""))
+
+    async def main():
+        async with serving(script) as site, pooling() as pool:
+            response = await post(pool, site.url())
+            for event in events:
+                assert await response.read(30) == event
+                read.put_nowait(None)
+            assert await response.read(30) == b""
+
+    run(main)
+
+
+def test_gzip_members_padding_and_bombs():
+    data = gzip.compress(b"one") + gzip.compress(b"two") + gzip.compress(b"\0" * 50_000_000) + b"\0" * 9
+
+    async def main():
+        answer = OK + b"Content-Encoding: GZIP\r\nContent-Length: %d\r\n\r\n%b" % (len(data), data)
+        async with serving(answering(answer, answer)) as site, pooling() as pool:
+            for _ in range(2):
+                response = await post(pool, site.url())
+                total = b""
+                while piece := await response.read(30):
+                    assert len(piece) <= 1_048_576
+                    total += piece
+                assert total == b"onetwo" + b"\0" * 50_000_000
+            assert site.connections == 1
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("coding", "data", "expected"),
+    [
+        ("gzip", b"this is no gzip", BadResponse),
+        ("gzip", gzip.compress(b"hello" * 99)[:-9], IncompleteBody),
+        ("gzip", gzip.compress(b"hello")[:-8] + b"badcrc!!", BadResponse),
+        ("deflate", b"\x07nonsense", BadResponse),
+    ],
+)
+def test_corrupt_compression(coding, data, expected):
+    answer = OK + b"Content-Encoding: %b\r\nContent-Length: %d\r\n\r\n%b" % (coding.encode(), len(data), data)
+
+    async def main():
+        async with serving(answering(answer)) as site, pooling() as pool:
+            response = await post(pool, site.url())
+            for _ in range(2):
+                with pytest.raises(expected):
+                    await body_of(response)
+
+    run(main)
+
+
+def test_an_empty_compressed_body_is_empty():
+    answer = OK + b"Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n"
+
+    async def main():
+        async with serving(answering(answer)) as site, pooling() as pool:
+            assert await body_of(await post(pool, site.url())) == b""
+
+    run(main)
+
+
+@given(
+    st.lists(st.binary(max_size=200), max_size=5), st.lists(st.integers(1, 40)), st.sampled_from(["gzip", "deflate"])
+)
+def test_inflater_says_the_same_however_it_is_cut(members, cuts, coding):
+    members = members if coding == "gzip" else members[:1]
+    data = b"".join(gzip.compress(member) if coding == "gzip" else zlib.compress(member) for member in members)
+    inflater, output = Inflater(coding), b""
+    for piece in _cut(data, cuts):
+        output += inflater.decode(piece)
+        while inflater.has_more:
+            output += inflater.decode(b"")
+    assert output == b"".join(members)
+    assert not inflater.is_cut
+
+
+# -- Faults ------------------------------------------------------------------------------------------------------------
+
+
+def _reset(writer: Writer) -> None:
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("answer", "body", "expected"),
+    [
+        (CHUNKED + b"5\r\nhello\r\n9\r\nwor", b"hellowor", IncompleteBody),
+        (CHUNKED + b"5\r\nhello\r\n9", b"hello", IncompleteBody),
+        (CHUNKED + b"5\r\nhello\r\n0\r\n", b"hello", IncompleteBody),
+        (OK + b"Content-Length: 9\r\n\r\nhello", b"hello", IncompleteBody),
+        (CHUNKED + b"5\r\nhello\r\nzz\r\n", b"hello", BadResponse),
+        (CHUNKED + b"5\r\nhello\r\n5\r\nworldXX", b"helloworld", BadResponse),
+    ],
+)
+def test_a_body_that_is_cut_or_garbage(answer, body, expected):
+    async def main():
+        async with serving(answering(answer, close=True)) as site, pooling() as pool:
+            response = await post(pool, site.url())
+            came = b""
+            with pytest.raises(expected):
+                while piece := await response.read(30):
+                    came += piece
+            assert came == body
+            with pytest.raises(expected):
+                await response.read(30)
+            await response.finish(1)
+
+    run(main)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nX: "])
+@pytest.mark.parametrize("ending", ["close", "reset"])
+def test_a_connection_that_ends_before_the_response(answer, ending):
+    async def script(site, reader, writer):
+        await site.request(reader)
+        writer.write(answer)
+        await writer.drain()
+        if ending == "reset":
+            _reset(writer)
+
+    async def main():
+        async with serving(script) as site, pooling() as pool:
+            with pytest.raises(Disconnected):
+                await post(pool, site.url())
+            assert site.connections == 1
+
+    run(main)
+
+
+def test_a_reset_in_the_body_comes_after_the_bytes():
+    read = asyncio.Event()
+
+    async def script(site, reader, writer):
+        await site.request(reader)
+        writer.write(CHUNKED + b"5\r\nhello\r\n9\r\nwor")
+        await read.wait()
+        _reset(writer)
+
+    async def main():
+        async with serving(script) as site, pooling() as pool:
+            response = await post(pool, site.url())
+            came = b""
+            while len(came) < 8:
+                came += await response.read(30)
+            read.set()
+            with pytest.raises(Disconnected):
+                await response.read(30)
+            assert came == b"hellowor"
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"hello\r\n\r\n",
+        b"\r\n\r\n",
+        b"\x16\x03\x01\r\n",
+        OK + b"X: " + b"y" * 70_000,
+        OK + b"X: y\r\n" * 20_000 + b"\r\n",
+        OK + b"Content-Length: x\r\n\r\n",
+        OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        OK + b"Transfer-Encoding: gzip\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    ],
+)
+def test_what_is_no_response(answer):
+    async def main():
+        async with serving(answering(answer)) as site, pooling() as pool:
+            with pytest.raises(BadResponse) as caught:
+                await post(pool, site.url())
+            assert caught.value.__cause__ is None
+
+    run(main)
+
+
+def test_errors_are_a_family_of_their_own():
+    for kind in (ConnectError, Disconnected, IncompleteBody, BadResponse, WaitExpired):
+        assert kind.__mro__[1:] == (HttpError, Exception, BaseException, object)
+
+
+# -- Waiting -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_clock_of_the_first_byte():
+    async def main():
+        async with serving(answering(b"")) as site, pooling() as pool:
+            with pytest.raises(WaitExpired) as caught:
+                await post(pool, site.url(), first_byte=0.01)
+            assert caught.value.clock == "first_byte"
+
+    run(main)
+
+
+@pytest.mark.parametrize("limit", [0.01, 0])
+def test_the_idle_clock(limit):
+    async def main():
+        async with serving(answering(CHUNKED + b"5\r\nhello\r\n")) as site, pooling() as pool:
+            response = await post(pool, site.url())
+            assert await response.read(30) == b"hello"  # a long limit first: the short one must not wait for its timer
+            with pytest.raises(WaitExpired) as caught:
+                await response.read(limit)
+            assert caught.value.clock == "idle"
+            response.close()
+
+    run(main)
+
+
+def test_a_connect_that_hangs():
+    async def main():
+        silent = socket.create_server(("127.0.0.1", 0), backlog=0)
+        async with pooling(verify=False) as pool:
+            with pytest.raises(WaitExpired) as caught:  # it connects, but the handshake is never answered
+                await post(pool, f"https://127.0.0.1:{silent.getsockname()[1]}/", connect=0.05)
+            assert caught.value.clock == "connect"
+        silent.close()
+
+    run(main)
+
+
+def test_a_slow_reader_is_no_timeout_and_bounds_what_is_held():
+    size = 8_000_000
+
+    async def script(site, reader, writer):
+        await site.request(reader)
+        writer.write(OK + b"Content-Length: %d\r\n\r\n" % size)
+        for _ in range(size // 80_000):
+            writer.write(b"x" * 80_000)
+            await writer.drain()
+        await reader.read()
+
+    async def main():
+        async with serving(script) as site, pooling() as pool:
+            response = await post(pool, site.url())
+            connection, total = response._connection, 0
+            for _ in range(4):
+                while not connection._is_paused:  # until the server has to wait
+                    await asyncio.sleep(0)
+                await asyncio.sleep(0.02)  # longer than the limit
+                assert connection._unread <= 2 * 262_144
+                total += len(await response.read(0.01))
+            while total < size:
+                total += len(await response.read(30))
+            assert await response.read(30) == b""
+
+    run(main)
+
+
+def test_a_slow_upload_is_no_timeout():
+    body = b"x" * 30_000_000
+
+    async def script(site, reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        for _ in range(30):
+            await asyncio.sleep(0.02)
+            await reader.readexactly(1_000_000)
+        writer.write(OK + b"Content-Length: 0\r\n\r\n")
+        await reader.read()
+
+    async def main():
+        async with serving(script) as site, pooling() as pool:
+            response = await post(pool, site.url(), body, first_byte=0.3)
+            assert response.status == 200
+
+    run(main)
+
+
+def test_two_readers_are_refused():
+    async def main():
+        async with serving(answering(CHUNKED)) as site, pooling() as pool:
+            response = await post(pool, site.url())
+            first = asyncio.create_task(response.read(30))
+            await asyncio.sleep(0)
+            with pytest.raises(RuntimeError, match="another task"):
+                await response.read(30)
+            response.close()
+            with pytest.raises(Disconnected):
+                await first
+
+    run(main)
+
+
+# -- Keeping connections -----------------------------------------------------------------------------------------------
+
+LENGTH = OK + b"Content-Length: 5\r\n\r\nhello"
+
+
+@pytest.mark.parametrize("rubbish", [b"rubbish", LENGTH])
+def test_what_follows_the_answer_closes_the_connection(rubbish):
+    async def main():
+        async with serving(answering(LENGTH + rubbish)) as site, pooling() as pool:
+            for _ in range(2):
+                assert await body_of(await post(pool, site.url())) == b"hello"
+            assert site.connections == 2
+
+    run(main)
+
+
+def test_rubbish_on_a_resting_connection_closes_it():
+    async def script(site, reader, writer):
+        await site.request(reader)
+        writer.write(LENGTH)
+        await asyncio.sleep(0.01)
+        writer.write(b"HTTP/1.1 408 Timeout\r\n\r\n")
+        await reader.read()
+
+    async def main():
+        async with serving(script) as site, pooling() as pool:
+            assert await body_of(await post(pool, site.url())) == b"hello"
+            await site.closed.wait()
+            assert not pool._live and not any(pool._resting.values())
+
+    run(main)
+
+
+def test_a_resting_connection_is_closed_after_its_time():
+    async def main():
+        async with serving(answering(LENGTH)) as site, pooling(idle_seconds=0.01) as pool:
+            await body_of(await post(pool, site.url()))
+            assert pool._live
+            await site.closed.wait()
+            assert not pool._live and not any(pool._resting.values())
+
+    run(main)
+
+
+def test_a_connection_found_closed_is_replaced():
+    async def main():
+        async with serving(answering(LENGTH, close=True)) as site, pooling() as pool:
+            for number in range(3):
+                response = await post(pool, site.url())
+                assert await body_of(response) == b"hello"
+                await site.closed.wait()
+                site.closed.clear()  # the client's loop may not have seen it: nothing is awaited until the next request
+                assert site.connections == number + 1
+
+    run(main)
+
+
+def test_a_close_that_only_the_kernel_knows_is_noticed():
+    """The peer closes while this loop is busy elsewhere."""
+    go, closed = threading.Event(), threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+    count = []
+
+    def play():
+        for _ in range(2):
+            conn, _ = listener.accept()
+            count.append(conn.recv(65536))
+            conn.sendall(LENGTH)
+            go.wait()
+            conn.close()
+            closed.set()
+
+    thread = threading.Thread(target=play)
+    thread.start()
+
+    async def main():
+        async with pooling() as pool:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+            assert await body_of(await post(pool, url)) == b"hello"
+            go.set()
+            closed.wait()  # blocks the loop, on purpose
+            assert await body_of(await post(pool, url)) == b"hello"
+
+    run(main)
+    thread.join()
+    listener.close()
+    assert len(count) == 2
+
+
+def test_a_kept_connection_that_closes_on_the_request_is_not_asked_twice():
+    async def script(site, reader, writer):
+        await site.request(reader)
+        writer.write(LENGTH)
+        await site.request(reader)
+
+    async def main():
+        async with serving(script) as site, pooling() as pool:
+            await body_of(await post(pool, site.url()))
+            with pytest.raises(Disconnected):
+                await post(pool, site.url())
+            assert len(site.heads) == 2
+            assert site.connections == 1
+
+    run(main)
+
+
+def test_servers_do_not_share_connections():
+    async def main():
+        async with (
+            serving(answering(LENGTH, LENGTH)) as one,
+            serving(answering(LENGTH, LENGTH)) as two,
+            pooling() as pool,
+        ):
+            for site in (one, two, one, two):
+                await body_of(await post(pool, site.url()))
+            assert one.connections == two.connections == 1
+
+    run(main)
+
+
+def test_finish():
+    rest = asyncio.Event()
+
+    async def script(site, reader, writer):
+        while True:
+            head = await site.request(reader)
+            writer.write(CHUNKED + b"3\r\nend\r\n")
+            if b"/late" in head:
+                await rest.wait()
+            if b"/never" in head:
+                await reader.read()
+            writer.write(b"0\r\n\r\n")
+
+    async def main():
+        async with serving(script) as site, pooling() as pool:
+
+            async def ask(path, seconds):
+                response = await post(pool, site.url(path))
+                assert await response.read(30) == b"end"
+                await response.finish(seconds)
+                response.close()
+                return len([c for home in pool._resting.values() for c in home])
+
+            assert await ask("/", 30) == 1
+            asyncio.get_running_loop().call_later(0.01, rest.set)
+            assert await ask("/late", 30) == 1
+            assert await ask("/never", 0.01) == 0
+            assert await ask("/never", 0) == 0
+            assert site.connections == 2
+
+    run(main)
+
+
+def test_finish_does_not_wait_where_the_connection_cannot_be_kept():
+    async def main():
+        async with serving(answering(OK + b"\r\nhello")) as site, pooling() as pool:
+            response = await post(pool, site.url())
+            assert await response.read(30) == b"hello"
+            await response.finish(86_400)
+
+    run(main)
+
+
+def test_close_frees_the_connection_at_once():
+    async def main():
+        async with serving(answering(CHUNKED + b"5\r\nhello\r\n")) as site, pooling() as pool:
+            response = await post(pool, site.url())
+            assert await response.read(30) == b"hello"
+            response.close()
+            response.close()
+            with pytest.raises(Disconnected, match="closed"):
+                await response.read(30)
+            await site.closed.wait()
+
+    run(main)
+
+
+def test_closing_the_pool():
+    async def main():
+        async with serving(answering(LENGTH, CHUNKED + b"5\r\nhello\r\n")) as site:
+            pool = Pool()
+            first, second = await asyncio.gather(post(pool, site.url()), post(pool, site.url()))
+            await body_of(first)
+            response = await post(pool, site.url())
+            assert await response.read(30) == b"hello"
+            reading = asyncio.create_task(response.read(30))
+            await asyncio.sleep(0)
+            pool.close()
+            pool.close()
+            with pytest.raises(Disconnected):
+                await reading
+            assert await body_of(second) == b"hello"  # it had come
+            await pool.aclose()
+            assert not pool._live
+            with pytest.raises(RuntimeError, match="closed"):
+                await post(pool, site.url())
+
+    run(main)
+
+
+def test_a_pool_that_is_closed_while_it_connects():
+    async def main():
+        async with serving(answering(LENGTH)) as site:
+            pool = Pool()
+            asking = asyncio.create_task(post(pool, site.url()))
+            await asyncio.sleep(0)
+            await pool.aclose()
+            with pytest.raises(RuntimeError, match="closed"):
+                await asking
+            assert not site.heads
+
+    run(main)
+
+
+def test_a_pool_can_be_closed_when_its_loop_is_closed():
+    pool, (near, far) = Pool(), socket.socketpair()
+
+    async def main():
+        pool._check()
+        await asyncio.get_running_loop().create_connection(lambda: Connection(pool._live), sock=near)
+
+    with pytest.warns(ResourceWarning, match="unclosed transport"):  # asyncio's own: it was not closed in time
+        asyncio.run(main())
+        pool.close()
+        pool._live.clear()
+        gc.collect()
+    far.close()
+
+
+def test_a_caller_who_asks_for_another_protocol_gets_none():
+    async def main():
+        answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+        async with serving(answering(answer)) as site, pooling() as pool:
+            with pytest.raises(BadResponse, match="protocol"):
+                await post(pool, site.url(), b"", {"Upgrade": "x", "Connection": "upgrade"}, method="GET")
+
+    run(main)
+
+
+def test_an_unclosed_pool_warns():
+    async def main():
+        async with serving(answering(LENGTH)) as site:
+            pool = Pool(idle_seconds=0)
+            await body_of(await post(pool, site.url()))
+            with pytest.warns(ResourceWarning, match="unclosed <"):
+                del pool
+                gc.collect()
+            await site.closed.wait()
+
+    run(main)
+
+
+def test_another_loop_is_refused():
+    pool = Pool()
+
+    async def main():
+        async with serving(answering(LENGTH)) as site:
+            await body_of(await post(pool, site.url()))
+            await pool.aclose()
+
+    run(main)
+    with pytest.raises(RuntimeError, match="another event loop"):
+        asyncio.run(post(pool, "http://127.0.0.1/"))
+
+
+# -- Requests ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_request():
+    async def main():
+        async with serving(answering(LENGTH, LENGTH)) as site, pooling() as pool:
+            url = site.url("/wp json/?q=é&r=%20#fragment").replace("//", "//u%40:p@", 1)
+            await body_of(await post(pool, url, b"abc", {"X-One": "1", "accept-encoding": "gzip"}))
+            await body_of(await post(pool, site.url(""), b"", {"Host": "example.org"}, method="GET"))
+            first, second = site.heads
+            assert first.splitlines() == [
+                b"POST /wp%20json/?q=%C3%A9&r=%20 HTTP/1.1",
+                b"Host: 127.0.0.1:%d" % site.port,
+                b"Authorization: Basic dUA6cA==",
+                b"Content-Length: 3",
+                b"X-One: 1",
+                b"accept-encoding: gzip",
+                b"",
+            ]
+            assert second == b"GET / HTTP/1.1\r\nHost: example.org\r\nAccept-Encoding: identity\r\n\r\n"
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"X": "a\nb"}, {"X\r\n": "a"}, {"X": "\u2028"}, {"": "x"}, {"Content-Length": "1"}, {"Content-Length": "99"}],
+)
+def test_headers_that_cannot_be_sent(headers):
+    async def main():
+        async with serving(answering(LENGTH)) as site, pooling() as pool:
+            with pytest.raises(ValueError, match="cannot be sent"):
+                await post(pool, site.url(), b"{}", headers)
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "example.org", "ftp://example.org/", "http://", "http://:80/", "http://a:x/", "http://a:99999/", "http://[::1/",
+     "http://[x]/", "http://a..ü/", "http://a b/", "http://a:0/"],
+)  # fmt: skip
+def test_urls_that_are_none(url):
+    async def main():
+        async with pooling() as pool:
+            with pytest.raises(ValueError, match="URL"):
+                await post(pool, url)
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "netloc", "target"),
+    [
+        ("http://example.org", "example.org", "example.org", "/"),
+        ("HTTP://Example.ORG:80/A", "example.org", "example.org", "/A"),
+        ("https://example.org:443/", "example.org", "example.org", "/"),
+        ("https://example.org:80?x", "example.org", "example.org:80", "/?x"),
+        ("http://[::1]:8080/", "::1", "[::1]:8080", "/"),
+        ("http://bücher.example/ü?a=ü b", "xn--bcher-kva.example", "xn--bcher-kva.example", "/%C3%BC?a=%C3%BC%20b"),
+    ],
+)
+def test_urls(url, host, netloc, target):
+    place = routes.place(url)
+    assert (place.server.host, place.server.netloc, place.target) == (host, netloc, target)
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-length": "10"}])
+def test_a_body_in_pieces(headers):
+    async def body():
+        yield b"hello"
+        yield b""
+        await asyncio.sleep(0)
+        yield b"world"
+
+    async def main():
+        async with serving(answering(LENGTH, LENGTH)) as site, pooling() as pool:
+            for _ in range(2):
+                assert await body_of(await post(pool, site.url(), body(), headers)) == b"hello"
+            assert site.bodies == [b"helloworld"] * 2
+            assert (b"chunked" in site.heads[0]) == (not headers)
+            assert site.connections == 1
+
+    run(main)
+
+
+def test_a_body_of_another_length_than_said():
+    async def body():
+        yield b"hello"
+
+    async def main():
+        async with serving(answering(LENGTH)) as site, pooling() as pool:
+            for length in ("3", "9"):
+                with pytest.raises(ValueError, match="cannot be sent"):
+                    await post(pool, site.url(), body(), {"Content-Length": length})
+
+    run(main)
+
+
+def test_a_body_that_raises():
+    async def body():
+        yield b"hello"
+        raise KeyError("mine")
+
+    async def main():
+        async with serving(answering(LENGTH)) as site, pooling() as pool:
+            with pytest.raises(KeyError, match="mine"):
+                await post(pool, site.url(), body())
+            await site.closed.wait()
+
+    run(main)
+
+
+@pytest.mark.parametrize("in_pieces", [True, False])
+def test_a_reset_before_the_body_was_sent(in_pieces):
+    async def pieces():
+        for _ in range(1_000):
+            yield b"x" * 100_000
+
+    async def script(site, reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.01)
+        _reset(writer)
+
+    async def main():
+        async with serving(script) as site, pooling() as pool:
+            with pytest.raises(Disconnected):
+                await post(pool, site.url(), pieces() if in_pieces else b"x" * 50_000_000)
+
+    run(main)
+
+
+@pytest.mark.parametrize("closes", [True, False])
+@pytest.mark.parametrize("in_pieces", [True, False])
+def test_an_answer_before_the_body_was_sent(in_pieces, closes):
+    finalized = []
+
+    async def pieces():
+        try:
+            for _ in range(1_000):
+                yield b"x" * 100_000
+        finally:
+            finalized.append(True)
+
+    async def script(site, reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlarge")
+        await writer.drain()
+        if closes:
+            writer.write_eof()
+        await asyncio.sleep(3600)  # and reads nothing more
+
+    async def main():
+        async with serving(script) as site, pooling() as pool:
+            response = await post(pool, site.url(), pieces() if in_pieces else b"x" * 50_000_000)
+            assert response.status == 413
+            assert await body_of(response) == b"large"
+            assert finalized == [True] * in_pieces
+            await body_of(await post(pool, site.url(), b"x"))
+            assert site.connections == 2  # the first one was in the middle of a request
+
+    run(main)
+
+
+def test_a_good_answer_that_begins_before_the_body_was_sent():
+    async def pieces():
+        for _ in range(100):
+            yield b"x" * 100_000
+
+    async def script(site, reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(CHUNKED + b"5\r\nearly\r\n")
+        await writer.drain()
+        while size := int(await reader.readline(), 16):
+            await reader.readexactly(size + 2)
+        await reader.readline()
+        writer.write(b"4\r\nlate\r\n0\r\n\r\n")
+        await reader.read()
+
+    async def main():
+        async with serving(script) as site, pooling() as pool:
+            assert await body_of(await post(pool, site.url(), pieces())) == b"earlylate"
+
+    run(main)
+
+
+# -- TLS ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def tls(authority):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def trusted(authority, tmp_path):
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(path)
+    return str(path)
+
+
+def _own_context(path):
+    return ssl.create_default_context(cafile=path)
+
+
+@pytest.mark.parametrize("how", ["file", "context", "off", "variable"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_https(tls, trusted, how, host, monkeypatch):
+    if how == "variable":
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", trusted)
+    verify = {"file": trusted, "off": False, "variable": True}.get(how)
+
+    async def main():
+        answer = OK + b"Content-Length: 3000000\r\n\r\n" + b"x" * 3_000_000
+        async with (
+            serving(answering(answer, answer), tls=tls) as site,
+            pooling(verify=_own_context(trusted) if verify is None else verify) as pool,
+        ):
+            for _ in range(2):
+                response = await post(pool, site.url(scheme="https", host=host), b"y" * 500_000)
+                assert len(await body_of(response)) == 3_000_000
+            assert site.connections == 1
+
+    run(main)
+
+
+def test_a_directory_of_certificates(tls, authority, tmp_path):
+    import subprocess
+
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    name = subprocess.run(
+        ["openssl", "x509", "-hash", "-noout", "-in", tmp_path / "ca.pem"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    (tmp_path / "ca.pem").rename(tmp_path / f"{name}.0")
+
+    async def main():
+        async with serving(answering(LENGTH), tls=tls) as site, pooling(verify=str(tmp_path)) as pool:
+            assert await body_of(await post(pool, site.url(scheme="https"))) == b"hello"
+
+    run(main)
+
+
+def test_a_certificate_that_does_not_verify(tls):
+    async def main():
+        async with serving(answering(LENGTH), tls=tls) as site, pooling() as pool:
+            with pytest.raises(ConnectError, match="certificate verify failed") as caught:
+                await post(pool, site.url(scheme="https"))
+            assert not caught.value.retryable
+
+    run(main)
+
+
+def test_https_to_a_server_without_tls(trusted):
+    async def script(site, reader, writer):
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async def main():
+        async with serving(script) as site, pooling(verify=trusted) as pool:
+            with pytest.raises(ConnectError):
+                await post(pool, site.url(scheme="https"))
+
+    run(main)
+
+
+def test_a_bundle_that_is_not_there():
+    async def main():
+        async with pooling(verify="/nowhere") as pool:
+            with pytest.raises(ConnectError, match="No such file"):
+                await post(pool, "https://127.0.0.1:9/")
+
+    run(main)
+
+
+def test_contexts_are_built_once_and_never_for_http(tls, trusted, monkeypatch):
+    built = []
+    real = routes._new_context
+    monkeypatch.setattr(routes, "_new_context", lambda verify: built.append(verify) or real(verify))
+
+    async def main():
+        async with serving(answering(LENGTH)) as site, pooling(verify=trusted) as pool:
+            await body_of(await post(pool, site.url()))
+            assert not built
+        async with (
+            serving(answering(LENGTH), tls=tls) as site,
+            pooling(verify=trusted) as one,
+            pooling(verify=trusted) as two,
+        ):
+            await asyncio.gather(*(post(pool, site.url(scheme="https")) for pool in (one, two) * 5))
+            assert built == [trusted]
+
+    run(main)
+
+
+def test_a_reset_in_tls(tls, trusted):
+    async def script(site, reader, writer):
+        await site.request(reader)
+        writer.write(CHUNKED + b"5\r\nhello\r\n")
+        await site.request(reader)
+
+    async def main():
+        async with serving(script, tls=tls) as site, pooling(verify=trusted) as pool:
+            response = await post(pool, site.url(scheme="https"))
+            assert await response.read(30) == b"hello"
+            reading = asyncio.create_task(response.read(30))
+            await asyncio.sleep(0)
+            response._connection.write(b"GET / HTTP/1.1\r\n\r\n")  # lets the script abort the connection
+            with pytest.raises((IncompleteBody, Disconnected)):
+                await reading
+
+    run(main)
+
+
+# -- Connecting --------------------------------------------------------------------------------------------------------
+
+
+def _free_port():
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return sock.getsockname()[1]
+
+
+def test_refused_and_unknown():
+    async def main():
+        async with pooling() as pool:
+            for url in (f"http://127.0.0.1:{_free_port()}/", "http://no-such-host.invalid/"):
+                with pytest.raises(ConnectError) as caught:
+                    await post(pool, url)
+                assert caught.value.retryable
+                assert isinstance(caught.value.__cause__, OSError)
+
+    run(main)
+
+
+def _lead_to(monkeypatch, *places):
+    """Let every name have these addresses."""
+
+    async def getaddrinfo(self, host, port, **options):
+        return [
+            (socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, to))
+            for address, to in places
+        ]
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
+
+
+def test_one_address_of_many_is_enough(monkeypatch):
+    async def main():
+        async with serving(answering(LENGTH)) as site, pooling() as pool:
+            dead = ("127.0.0.1", _free_port())
+            _lead_to(monkeypatch, ("::1", dead[1]), dead, ("127.0.0.1", site.port), ("::1", dead[1]))
+            assert await body_of(await post(pool, "http://example.org/")) == b"hello"
+
+    run(main)
+
+
+def test_all_addresses_of_many_refuse(monkeypatch):
+    async def main():
+        async with pooling() as pool:
+            port = _free_port()
+            _lead_to(monkeypatch, ("127.0.0.1", port), ("127.0.0.2", port))
+            with pytest.raises(ConnectError, match=r"127.0.0.1.*; .*127.0.0.2"):
+                await post(pool, "http://example.org/")
+
+    run(main)
+
+
+def test_an_address_that_hangs_is_overtaken(monkeypatch):
+    async def main():
+        async with serving(answering(LENGTH)) as site, pooling() as pool:
+            real = asyncio.get_running_loop().sock_connect
+
+            async def sock_connect(sock, address):
+                await (asyncio.sleep(3600) if address[0] == "127.0.0.2" else real(sock, address))
+
+            monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", sock_connect)
+            _lead_to(monkeypatch, ("127.0.0.2", site.port), ("127.0.0.1", site.port))
+            assert await body_of(await post(pool, "http://example.org/")) == b"hello"
+
+    run(main)
+
+
+def test_nodelay_is_set():
+    async def main():
+        async with serving(answering(LENGTH)) as site, pooling() as pool:
+            response = await post(pool, site.url())
+            sock = response._connection.transport.get_extra_info("socket")
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            await body_of(response)
+
+    run(main)
+
+
+def test_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 here")
+
+    async def main():
+        async with serving(answering(LENGTH), host="::1") as site, pooling() as pool:
+            assert await body_of(await post(pool, site.url(host="[::1]"))) == b"hello"
+            assert b"Host: [::1]:%d\r\n" % site.port in site.heads[0]
+
+    run(main)
+
+
+# -- Proxies -----------------------------------------------------------------------------------------------------------
+
+
+async def _pipe(reader, writer):
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+
+
+async def _relay(reader, writer, host, port):
+    far_reader, far_writer = await asyncio.open_connection(host, port)
+    piping = [asyncio.create_task(_pipe(reader, far_writer)), asyncio.create_task(_pipe(far_reader, writer))]
+    try:
+        await asyncio.wait(piping, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        far_writer.transport.abort()
+        for task in piping:
+            task.cancel()
+        await asyncio.gather(*piping, return_exceptions=True)
+
+
+async def connect_proxy(site, reader, writer):
+    head = await reader.readuntil(b"\r\n\r\n")
+    site.heads.append(head)
+    host, _, port = head.split()[1].decode().rpartition(":")
+    writer.write(b"HTTP/1.1 200 Connection established\r\nX-Proxy: 1\r\n\r\n")
+    await _relay(reader, writer, host.strip("[]"), int(port))
+
+
+async def socks5_proxy(site, reader, writer):
+    _, count = await reader.readexactly(2)
+    methods = await reader.readexactly(count)
+    if 2 in methods:
+        writer.write(b"\x05\x02")
+        _, size = await reader.readexactly(2)
+        user = await reader.readexactly(size)
+        password = await reader.readexactly((await reader.readexactly(1))[0])
+        site.heads.append(user + b":" + password)
+        writer.write(b"\x01\x00" if password != b"wrong" else b"\x01\x01")
+    else:
+        writer.write(b"\x05\x00")
+    kind = (await reader.readexactly(4))[3]
+    size = 4 if kind == 1 else (await reader.readexactly(1))[0]
+    address = await reader.readexactly(size)
+    host = socket.inet_ntoa(address) if kind == 1 else address.decode()
+    port = int.from_bytes(await reader.readexactly(2), "big")
+    site.heads.append(host.encode())
+    writer.write(b"\x05\x00\x00\x01\0\0\0\0\0\0")
+    await _relay(reader, writer, host, port)
+
+
+def test_http_through_an_http_proxy(monkeypatch):
+    async def main():
+        async with (
+            serving(answering(LENGTH, LENGTH, LENGTH)) as proxy,
+            pooling(proxy=proxy.url("", host="a%40:b@127.0.0.1")) as pool,
+        ):
+            for _ in range(2):
+                assert await body_of(await post(pool, "http://example.org/x?y")) == b"hello"
+            assert proxy.heads[0].startswith(b"POST http://example.org/x?y HTTP/1.1\r\nHost: example.org\r\n")
+            assert b"Proxy-Authorization: Basic YUA6Yg==\r\n" in proxy.heads[1]
+            assert proxy.connections == 1
+            monkeypatch.setenv("http_proxy", f"127.0.0.1:{proxy.port}")  # a scheme may be missing
+            async with pooling() as other:
+                assert await body_of(await post(other, "http://example.net/")) == b"hello"
+
+    run(main)
+
+
+@pytest.mark.parametrize("proxy_scheme", ["http", "https"])
+def test_https_through_a_proxy(tls, trusted, proxy_scheme):
+    async def main():
+        answer = OK + b"Content-Length: 1000000\r\n\r\n" + b"x" * 1_000_000
+        async with (
+            serving(answering(answer, answer), tls=tls) as site,
+            serving(connect_proxy, tls=tls if proxy_scheme == "https" else None) as proxy,
+            pooling(proxy=proxy.url(scheme=proxy_scheme, host="u:p%3A@localhost"), verify=trusted) as pool,
+        ):
+            for _ in range(2):
+                response = await post(pool, site.url(scheme="https", host="localhost"))
+                assert len(await body_of(response)) == 1_000_000
+            assert proxy.heads == [
+                b"CONNECT localhost:%d HTTP/1.1\r\nHost: localhost:%d\r\nProxy-Authorization: Basic dTpwOg==\r\n\r\n"
+                % (site.port, site.port)
+            ]
+            assert b"Proxy-Authorization" not in site.heads[0]
+
+    run(main)
+
+
+def test_http_through_a_proxy_with_tls(tls, trusted):
+    async def main():
+        async with (
+            serving(answering(LENGTH), tls=tls) as proxy,
+            pooling(proxy=proxy.url(scheme="https"), verify=trusted) as pool,
+        ):
+            assert await body_of(await post(pool, "http://example.org/")) == b"hello"
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says", "retryable"),
+    [
+        (b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n", "407 Who are you", False),
+        (b"HTTP/1.1 403 Forbidden\r\n\r\n", "403 Forbidden", False),
+        (b"HTTP/1.1 503 Busy\r\n\r\n", "503 Busy", True),
+        (b"", "closed", True),
+        (b"SSH-2.0\r\n\r\n", "does not speak HTTP", True),
+    ],
+)
+def test_a_proxy_that_refuses(answer, says, retryable, trusted):
+    async def script(site, reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+
+    async def main():
+        async with serving(script) as proxy, pooling(proxy=proxy.url(), verify=trusted) as pool:
+            with pytest.raises(ConnectError, match=says) as caught:
+                await post(pool, "https://example.org/")
+            assert caught.value.retryable is retryable
+
+    run(main)
+
+
+def test_a_proxy_that_hangs(trusted):
+    async def main():
+        async with serving(answering(b"")) as proxy, pooling(proxy=proxy.url(), verify=trusted) as pool:
+            with pytest.raises(WaitExpired) as caught:
+                await post(pool, "https://example.org/", connect=0.05)
+            assert caught.value.clock == "connect"
+
+    run(main)
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+@pytest.mark.parametrize("secret", [True, False])
+def test_socks(tls, trusted, scheme, secret):
+    pytest.importorskip("python_socks")
+
+    async def main():
+        async with (
+            serving(answering(LENGTH, LENGTH), tls=tls if secret else None) as site,
+            serving(socks5_proxy) as proxy,
+            pooling(proxy=proxy.url(scheme=scheme, host="user:pass@127.0.0.1"), verify=trusted) as pool,
+        ):
+            url = site.url(scheme="https" if secret else "http", host="localhost")
+            for _ in range(2):
+                assert await body_of(await post(pool, url)) == b"hello"
+            assert proxy.heads == [b"user:pass", b"localhost" if scheme == "socks5h" else b"127.0.0.1"]
+
+    run(main)
+
+
+def test_a_socks_proxy_that_refuses_or_is_not_there():
+    async def main():
+        async with serving(socks5_proxy) as proxy:
+            for url in (proxy.url(scheme="socks5", host="u:wrong@127.0.0.1"), f"socks5://127.0.0.1:{_free_port()}"):
+                async with pooling(proxy=url) as pool:
+                    with pytest.raises(ConnectError, match="through the proxy"):
+                        await post(pool, "http://127.0.0.1:9/")
+
+    run(main)
+
+
+def test_socks_without_its_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "python_socks.async_.asyncio", None)
+    with pytest.raises(ValueError, match=r"chatgpt4online\[socks\]"):
+        Pool(proxy="socks5://127.0.0.1")
+
+
+@pytest.mark.parametrize("proxy", ["", "ftp://a", "http://", "socks6://a", "http://a:x"])
+def test_proxies_that_are_none(proxy):
+    with pytest.raises(ValueError, match="proxy"):
+        Pool(proxy=proxy)
+
+
+HOSTS = ["http://example.org/", "http://www.example.org:8080/", "https://example.org/", "http://notexample.org/",
+         "http://10.1.2.3/", "http://10.2.0.1:8080/", "http://[::1]/", "http://localhost/"]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", HOSTS)
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"http_proxy": "http://one:1"},
+        {"HTTP_PROXY": "http://one:1", "https_proxy": "http://two:2"},
+        {"ALL_PROXY": "http://all:3"},
+        {"all_proxy": "http://all:3", "http_proxy": ""},
+        *(
+            {"all_proxy": "http://all:3", "no_proxy": value}
+            for value in (
+                "example.org",
+                ".example.org",
+                "www.example.org:8080",
+                "10.1.0.0/16",
+                "10.2.0.1, 10.1.2.3",
+                "*",
+                "org",
+                " ",
+            )
+        ),
+        {"all_proxy": "http://all:3", "NO_PROXY": "EXAMPLE.ORG"},
+    ],
+)
+def test_the_environment_means_what_it_means_to_requests(url, environment, monkeypatch):
+    from requests.utils import get_environ_proxies, select_proxy
+
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    ours = routes.environment_proxy(routes.place(url).server)
+    theirs = select_proxy(url, get_environ_proxies(url))
+    assert (ours and f"http://{ours.server.authority}") == theirs
+
+
+# -- Cancellation ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["http", "race", "https", "connect", "tls in tls", "socks", "upload"])
+def test_cancelling_anywhere_leaves_nothing_behind(way, tls, trusted, monkeypatch):
+    answer = CHUNKED + b"5\r\nhello\r\n0\r\n\r\n"
+
+    async def pieces():
+        for _ in range(5):
+            yield b"x" * 200_000
+
+    async def exchange(pool, url):
+        for _ in range(2):
+            response = await post(pool, url, pieces() if way == "upload" else b"{}")
+            assert await response.read(30) == b"hello"
+            await response.finish(30)
+
+    async def main():
+        secret = tls if way in ("https", "connect", "tls in tls") else None
+        proxy_script = socks5_proxy if way == "socks" else connect_proxy
+        async with (
+            serving(answering(answer, answer), tls=secret) as site,
+            serving(proxy_script, tls=tls if way == "tls in tls" else None) as middle,
+        ):
+            scheme = {"connect": "http", "tls in tls": "https", "socks": "socks5"}.get(way)
+            proxy = middle.url(scheme=scheme) if scheme else None
+            url = site.url(scheme="https" if secret else "http")
+            if way == "race":
+                url = "http://example.org/"
+                _lead_to(monkeypatch, *[("127.0.0.1", _free_port())] * 2, *[("127.0.0.1", site.port)] * 2)
+            async with pooling(proxy=proxy, verify=trusted) as pool:
+                await exchange(pool, url)  # so that the TLS context is there
+            for steps in range(2_000):
+                pool = Pool(proxy=proxy, verify=trusted)
+                task = asyncio.create_task(exchange(pool, url))
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                is_done = task.done()
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+                for _ in range(8):
+                    await asyncio.sleep(0)
+                assert is_done or not [
+                    c for c in pool._live if c not in pool._resting.get(routes.place(url).server, ())
+                ]
+                await pool.aclose()
+                assert not pool._live
+                if is_done:
+                    break
+            else:
+                pytest.fail("it never ended")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(main)
+
+
+# -- Many --------------------------------------------------------------------------------------------------------------
+
+
+def test_many_at_once():
+    async def script(site, reader, writer):
+        while True:
+            await site.request(reader)
+            writer.write(CHUNKED)
+            for number in range(5):
+                writer.write(b"9\r\ndata: %d\n\n\r\n" % number)
+                await asyncio.sleep(0)
+            writer.write(b"0\r\n\r\n")
+
+    async def main():
+        async with serving(script) as site, pooling() as pool:
+
+            async def ask():
+                for _ in range(3):
+                    assert await body_of(await post(pool, site.url())) == b"".join(
+                        b"data: %d\n\n" % n for n in range(5)
+                    )
+
+            await asyncio.gather(*(ask() for _ in range(150)))
+            assert site.connections == 150
+            assert sum(map(len, pool._resting.values())) == len(pool._live) == 150
+
+    run(main)
+
+
+# -- The merger --------------------------------------------------------------------------------------------------------
+
+
+def _cut(data: bytes, cuts: list[int]) -> Iterator[bytes]:
+    start = 0
+    for cut in cuts:
+        if start >= len(data):
+            return
+        yield data[start : start + cut]
+        start += cut
+    if start < len(data):
+        yield data[start:]
+
+
+def _h11() -> h11.Connection:
+    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=65_536)
+    http.send(h11.Request(method="GET", target="/", headers=[("Host", "x")]))
+    http.send(h11.EndOfMessage())
+    http.receive_data(CHUNKED)
+    assert isinstance(http.next_event(), h11.Response)
+    return http
+
+
+def _history(pieces: list[bytes], merger: ChunkMerger | None) -> list[tuple]:
+    """What is known after each piece: the body so far, and the end or the error."""
+    http, body, history = _h11(), b"", []
+    for piece in [*pieces, b""]:
+        end = None
+        try:
+            if merger is not None:
+                if data := merger.merge(piece) if piece else merger.flush():
+                    http.receive_data(data)
+                if not piece:
+                    http.receive_data(b"")
+            else:
+                http.receive_data(piece)
+            while isinstance(event := http.next_event(), h11.Data):
+                body += event.data
+                if piece and merger is not None and merger.is_one_chunk:
+                    event = h11.NEED_DATA
+                    break
+            if isinstance(event, h11.EndOfMessage):
+                end = ("end", list(event.headers))
+        except h11.RemoteProtocolError as error:
+            end = ("error", str(error))
+        history.append((bytes(body), end))
+        if end:
+            break
+    return history
+
+
+def _encode(payload: bytes, form: str) -> bytes:
+    return (form % len(payload)).encode() + b"\r\n" + payload + b"\r\n"
+
+
+payloads = st.one_of(
+    st.sampled_from(
+        [b"\n\n", b"\r\n", b"0\r\n\r\n", b"5\r\nhello\r\n", b"x" * 15, b"x" * 16, b"x" * 1023, b"x" * 1024]
+    ),
+    st.binary(min_size=1, max_size=40),
+)
+chunks = st.builds(_encode, payloads, st.sampled_from(["%x", "%X", "%03x", "%010x", "%x;a=b", "%x ", "%025x"]))
+garbage = st.one_of(
+    st.sampled_from(
+        [
+            b"0\r\n",
+            b"\r\n",
+            b"\r",
+            b"\n",
+            b"0",
+            b"zz\r\n",
+            b"-1\r\n",
+            b"0x5\r\n",
+            b" 5\r\n",
+            b"+5\r\n",
+            b"1_0\r\n",
+            b"5\r\nhelloX",
+            b"5\r\nhello\rX",
+            b"ffffffff\r\n",
+            b"fffffffff\r\n",
+            b"5\nhello",
+            b"X: 1\r\n",
+            b";\r\n",
+            b"\xb2\r\n",
+            b"00\r\n\r\n",
+            b"5" * 12,
+        ]
+    ),
+    st.binary(max_size=12),
+)
+ending = st.sampled_from([b"", b"0\r\n\r\n", b"0\r\nX: 1\r\n\r\n", b"0\r\n\r\nrubbish", b"5\r\nhel"])
+bodies = st.builds(
+    lambda parts, end: b"".join(parts) + end, st.lists(st.one_of(chunks, chunks, chunks, garbage), max_size=12), ending
+)
+
+
+@settings(max_examples=1_500, deadline=None)
+@given(bodies, st.one_of(st.just([]), st.lists(st.integers(1, 30)), st.lists(st.just(1), min_size=300, max_size=300)))
+@example(b"5\r\nhello\r\n2\r\n\n\n\r\n0\r\n\r\n", [])
+@example(b"5\r\nhello\r\n5\r\nworld\rX", [])
+@example(b"5\r\nhello\r\n5\r\nworld\r", [11])
+@example(b"400\r\n" + b"x" * 1024 + b"\r\n1\r\ny\r\n1\r\nz\r\n0\r\n\r\n", [10])
+def test_the_merger_cannot_be_noticed(body, cuts):
+    pieces = list(_cut(body, cuts))
+    assert _history(pieces, ChunkMerger()) == _history(pieces, None)
+
+
+@given(st.lists(payloads.filter(lambda payload: len(payload) < 1024), min_size=2, max_size=50))
+def test_a_run_of_chunks_is_one_event(parts):
+    merger, http = ChunkMerger(), _h11()
+    http.receive_data(merger.merge(b"".join(_encode(part, "%x") for part in parts)))
+    assert http.next_event().data == b"".join(parts)
+    assert merger.is_one_chunk
+    assert http.next_event() is h11.NEED_DATA
+
+
+@given(st.lists(st.binary(max_size=30)))
+def test_the_merger_holds_less_than_a_line(pieces):
+    merger = ChunkMerger()
+    for piece in pieces:
+        if piece:
+            merger.merge(piece)
+            assert len(merger._held) < 10
