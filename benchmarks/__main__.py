@@ -16,6 +16,7 @@ from .measure import Result
 BENCHMARKS = {
     "parser": "CPU per event, over json.loads alone on the same payloads",
     "imports": "time to import EventParser, over import requests",
+    "client": "CPU per event and chat, first event, many streams, over loopback (two minutes)",
     "memory": "peak beyond the text that 200 MB of answer leave (half a minute)",
 }
 

@@ -77,13 +77,13 @@ class AsyncStream(AsyncGenerator[T, None]):
         self._ready: deque[T] = deque()
         self._patience: Patience | None = None
         self._response: AsyncResponse | None = None
-        self._opening: asyncio.Task[AsyncResponse] | None = None
-        self._closed = asyncio.Event()
+        self._opening: asyncio.Task[list[Event]] | None = None
+        self._closed = False
         self._busy = False
         self._ended = False
 
     def __repr__(self) -> str:
-        return f"<AsyncStream of {self._exchange!r}{', closed' if self._closed.is_set() else ''}>"
+        return f"<AsyncStream of {self._exchange!r}{', closed' if self._closed else ''}>"
 
     def __del__(self) -> None:
         response = self._response
@@ -107,7 +107,7 @@ class AsyncStream(AsyncGenerator[T, None]):
 
     async def __anext__(self) -> T:
         while not self._ready:
-            if self._ended or self._closed.is_set():
+            if self._ended or self._closed:
                 raise StopAsyncIteration
             await self._advance()
         return self._ready.popleft()
@@ -126,7 +126,7 @@ class AsyncStream(AsyncGenerator[T, None]):
 
         A task that waits for the site stops at once, as if the answer had ended there.
         """
-        self._closed.set()
+        self._closed = True
         self._ready.clear()
         self._hang_up()
         if self._opening is not None:
@@ -158,7 +158,7 @@ class AsyncStream(AsyncGenerator[T, None]):
             raise
         finally:
             self._busy = False
-        if self._closed.is_set():
+        if self._closed:
             return
         self._ready.extend(self._view(events))
         if self._ended and not self._ready:
@@ -176,41 +176,36 @@ class AsyncStream(AsyncGenerator[T, None]):
             if self._owned:
                 await self._transport.close()
             return []
-        if not request.exclusive:
-            return await self._ask(request, self._patience)
-        async with self._transport.renewing:
-            if self._exchange.next_request() != request:
-                return []  # another stream renewed the session while this one waited to do it
-            return await self._renew(request, self._patience)
-
-    async def _renew(self, request: Request, patience: Patience) -> list[Event]:
-        """Renew the session, to the end of the answer: nobody reads it piece by piece, and others wait for it."""
-        events = await self._ask(request, patience)
-        while self._response is not None:
-            events += await self._continue(self._response, patience)
-        return events
-
-    async def _ask(self, request: Request, patience: Patience) -> list[Event]:
-        """Send a request and take the head of its response."""
+        # A task of its own, which aclose() can stop from another task without cancelling the one that reads.
+        begin = self._renew if request.exclusive else self._ask
+        self._opening = asyncio.ensure_future(begin(request, self._patience))
         try:
-            if request.delay:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(patience.within(request.delay, self._loop.time())):
-                        await self._closed.wait()
-            # A task of its own, since aclose() must be able to stop it from another task without cancelling this one.
-            self._opening = asyncio.ensure_future(self._transport.send(request, patience))
-            self._response = response = await self._opening
-        except ConnectionFailed as error:
-            return self._exchange.receive_error(error)
+            return await self._opening
         except asyncio.CancelledError:
-            if self._closed.is_set() and not _is_cancelled():
+            if self._closed and not _is_cancelled():
                 return []
             raise
         finally:
             self._opening = None
-        if self._closed.is_set():
-            self._hang_up()
-            return []
+
+    async def _renew(self, request: Request, patience: Patience) -> list[Event]:
+        """Renew the session, to the end of the answer: nobody reads it piece by piece, and others wait for it."""
+        async with self._transport.renewing:
+            if self._exchange.next_request() != request:
+                return []  # another stream renewed the session while this one waited to do it
+            events = await self._ask(request, patience)
+            while self._response is not None:
+                events += await self._continue(self._response, patience)
+            return events
+
+    async def _ask(self, request: Request, patience: Patience) -> list[Event]:
+        """Send a request and take the head of its response."""
+        if request.delay:
+            await asyncio.sleep(patience.within(request.delay, self._loop.time()))
+        try:
+            self._response = response = await self._transport.send(request, patience)
+        except ConnectionFailed as error:
+            return self._exchange.receive_error(error)
         return self._exchange.receive_response(response.status, response.headers)
 
     async def _continue(self, response: AsyncResponse, patience: Patience) -> list[Event]:
@@ -224,8 +219,8 @@ class AsyncStream(AsyncGenerator[T, None]):
             data = await response.read(patience)
         except ConnectionFailed as error:
             self._hang_up()
-            return [] if self._closed.is_set() else exchange.receive_error(error)
-        if self._closed.is_set():
+            return [] if self._closed else exchange.receive_error(error)
+        if self._closed:
             return []
         if data:
             return exchange.receive_data(data)

@@ -92,6 +92,7 @@ class Chatgpt4Online:
         """Return a new nonce of the site. Raises ConnectionFailed, ProtocolError or StatusError."""
         async with AsyncClient(cls._site(), headers=headers, proxy=proxy) as client:
             with cls._visit(client, {"headers": headers}):
+                client.session.nonce = ""  # the last visit's, but a new one is asked for
                 await client.start_session()
                 return client.session.nonce
 

@@ -15,7 +15,7 @@ def events(turn):
         parts = urlsplit(request.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(parts.hostname, parts.port, timeout=120)
-        target = parts._replace(scheme="", netloc="").geturl()
+        target = parts._replace(scheme="", netloc="", path=parts.path or "/").geturl()
         connection.request(request.method, target, request.body, dict(request.headers))
         response = connection.getresponse()
         yield from turn.receive_response(response.status, response.getheaders())

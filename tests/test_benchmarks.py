@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from functools import partial
 from importlib import import_module
 from itertools import chain
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import parser, workloads
+from benchmarks import client, parser, workloads
 from benchmarks.measure import Result, interleaved, ratio
 from benchmarks.workloads import Workload
 from chatgpt4online import Event, EventParser, Notice, Text
@@ -159,6 +161,38 @@ def test_peers_decode_every_payload(peer: str, workload: Workload, monkeypatch: 
     parser.peers()[peer](workload.pieces)
     monkeypatch.undo()
     assert decoded == [json.loads(payload) for payload in workload.payloads]
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    with client.serving() as url:
+        yield url
+
+
+@pytest.mark.parametrize("way", client.ways())
+def test_each_way_gives_all_the_pieces_of_every_answer(way: str, site: str) -> None:
+    with asyncio.Runner() as runner:
+        runner.run(asyncio.sleep(0))
+        with closing(client.Asker(client.ways()[way], site, runner)) as asker:
+            assert [asker.ask(prompt) for prompt in ("3 0", "300 0", "4 0.001", "3 0")] == [3, 300, 4, 3]
+        assert 0 < client.first_event(client.ways()[way], site, runner) < 10
+
+
+def test_the_parser_of_chunks_does_not_mind_how_they_are_cut() -> None:
+    answer = client._whole(20)
+    texts = [event.text for event in workloads.tokens(20).events if isinstance(event, Text)]
+    for size in (1, 7, 100, 10_000):
+        chunks, lines = client._Chunks(), client._Lines()
+        pieces = [answer[at : at + size] for at in range(0, len(answer), size)]
+        assert [text for piece in pieces for text in lines.texts(chunks.feed(piece))] == texts
+        assert chunks.over
+
+
+def test_streams_are_counted_and_cost_something(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_STREAMS", {10: 0.3})
+    figures = asyncio.run(client._stream_many("AsyncClient", 10, site))
+    assert figures.keys() == {"cpu", "kb", "p99"}
+    assert figures["cpu"] > 0 < figures["p99"]
 
 
 def test_interleaved_takes_turns_and_drops_the_first_round() -> None:
