@@ -7,7 +7,9 @@ import os
 import secrets
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -23,7 +25,7 @@ from .protocol.page import Bot
 from .protocol.parser import DEFAULT_LIMIT
 from .protocol.timeout import Timeout
 from .protocol.turn import Turn
-from .protocol.wire import Session, Submission, rest_roots
+from .protocol.wire import Multipart, Session, Submission, rest_roots
 
 DEFAULT_SITE = "https://chatgpt4online.org"
 
@@ -119,13 +121,12 @@ class Settings:
         self, session: Session, source: Source, name: str | None = None, on_progress: Progress | None = None
     ) -> Call[File]:
         """Return the call that uploads a file. Raises InvalidInput for what is no file, or none for this bot."""
-        file, name = _open(source, name)
-        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        body, name, kind = _multipart({"type": "N/A", "purpose": "N/A"}, source, name, on_progress)
         if self.bot is not None and not self.bot.uploads:
             raise InvalidInput("this bot takes no uploads")
         if self.bot is not None and self.bot.upload_types and kind not in self.bot.upload_types:
             raise InvalidInput(f"this bot takes {', '.join(self.bot.upload_types)}, and {name} is {kind}")
-        return calls.upload(self.site, session, file, name, kind, on_progress, **self.options())
+        return calls.upload(self.site, session, body, **self.options())
 
     def delete_files(self, session: Session, files: Iterable[str | File]) -> Call[int]:
         """Return the call that deletes files."""
@@ -152,9 +153,8 @@ class Settings:
 
     def public_upload(self, session: Session, source: Source, name: str | None) -> Call[File]:
         """Return the call that uploads a file by the public API."""
-        file, name = _open(source, name)
-        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        return calls.public_upload(self.site, session, self.token, file, name, kind, **self.options())
+        body, _, _ = _multipart({}, source, name, None)
+        return calls.public_upload(self.site, session, self.token, body, **self.options())
 
     def options(self) -> dict[str, Any]:
         """Return the options of every exchange."""
@@ -171,17 +171,39 @@ class Settings:
         }
 
 
-def _open(source: Source, name: str | None) -> tuple[BinaryIO, str]:
-    """Return an open file and its name."""
+def _multipart(
+    fields: Mapping[str, str], source: Source, name: str | None, on_progress: Progress | None
+) -> tuple[Multipart, str, str]:
+    """Return the body that uploads a file, the file's name and its MIME type. Raises InvalidInput."""
+    open_file: Callable[[], AbstractContextManager[BinaryIO]]
     if isinstance(source, bytes):
         if not name:
             raise InvalidInput("bytes need a name, such as name='photo.png'")
-        return BytesIO(source), name
-    if isinstance(source, str | os.PathLike):
+        open_file, size = partial(BytesIO, source), len(source)
+    elif isinstance(source, str | os.PathLike):
         try:
-            return Path(source).open("rb"), name or Path(source).name
+            path = Path(source)
+            size = path.stat().st_size
+            open_file, name = partial(open, path, "rb"), name or path.name
+            open_file().__exit__(None, None, None)  # what cannot be read is said before anything is sent
         except OSError as error:
             raise InvalidInput(f"the file cannot be read: {error}") from error
-    if not (hasattr(source, "read") and hasattr(source, "seek")) or isinstance(source.read(0), str):
-        raise InvalidInput("a file is a path, bytes, or a file object open in binary mode that can seek")
-    return source, name or Path(str(getattr(source, "name", "file"))).name
+    else:
+        size = _size(source)
+        open_file, name = partial(_rewound, source), name or Path(str(getattr(source, "name", "file"))).name
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return Multipart(fields, open_file, size, name, kind, on_progress), name, kind
+
+
+def _size(file: BinaryIO) -> int:
+    try:
+        if isinstance(file.read(0), bytes):
+            return file.seek(0, os.SEEK_END)
+    except (AttributeError, OSError, ValueError):
+        pass
+    raise InvalidInput("a file is a path, bytes, or a file object that is open in binary mode and can seek")
+
+
+def _rewound(file: BinaryIO) -> AbstractContextManager[BinaryIO]:
+    file.seek(0)
+    return nullcontext(file)

@@ -14,7 +14,8 @@ BLOCKS = re.findall(r"^\.\. code-block:: python\n\n((?:    .*\n|\n)+)", README.r
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.strip().splitlines()[0])
-def test_code_block_runs(block, capsys):
+def test_code_block_runs(block, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with serve_site() as site:
         code = "\n".join(line[4:] for line in block.splitlines())
         code = re.sub("https?://example.org", site.url, code)

@@ -485,7 +485,7 @@ def test_nonces() -> None:
         (question(), {"Content_Type": None}, 403, b"rejected"),
         (question(["x"]), {}, 500, b"internal_server_error"),  # type: ignore[arg-type]
         (question("", newFileIds=["f"]), {}, 200, b"end"),
-        (question("", shortcutId="s"), {}, 200, b"end"),
+        (question("", shortcutId="s"), {}, 400, b"Invalid or expired shortcut."),
         (question(7), {}, 200, b"end"),  # type: ignore[arg-type]
         (b'{"a":NaN}', {}, 400, b"Syntax error"),
         (b'{"a":"\xff"}', {}, 400, b"Malformed UTF-8"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .answers import decode_json
 from .errors import InvalidInput, NotAiEngine, ProtocolError, StatusError
@@ -135,17 +135,8 @@ class PageVisit(Call[list[Bot]]):
         return PageParser(status, headers, self._limits["max_body_size"])
 
 
-def upload(
-    site: str,
-    session: Session,
-    file: BinaryIO,
-    name: str,
-    content_type: str,
-    on_progress: Callable[[int, int], object] | None = None,
-    **options: Any,
-) -> Call[File]:
-    """Return the call that uploads a file. Source: protocol section 1.5."""
-    body = Multipart({"type": "N/A", "purpose": "N/A"}, file, name, content_type, on_progress)
+def upload(site: str, session: Session, body: Multipart, **options: Any) -> Call[File]:
+    """Return the call that uploads the file in ``body``. Source: protocol section 1.5."""
     return Call(site, session, UPLOAD, body, lambda answer: _file(answer["data"]), **options)
 
 
@@ -187,11 +178,8 @@ def public(
     )
 
 
-def public_upload(
-    site: str, session: Session, token: str | None, file: BinaryIO, name: str, content_type: str, **options: Any
-) -> Call[File]:
+def public_upload(site: str, session: Session, token: str | None, body: Multipart, **options: Any) -> Call[File]:
     """Return the call that uploads a file by the public API. Source: protocol section 1.8."""
-    body = Multipart({}, file, name, content_type)
     route = PUBLIC_API + "simpleFileUpload"
     return Call(site, session, route, body, lambda answer: _file(answer["data"]), token=token, **options)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from io import SEEK_END
 from itertools import chain
 from typing import Any, BinaryIO, TypeAlias
 from urllib.parse import urljoin, urlsplit
@@ -29,21 +29,23 @@ _LONGEST_ID = 64  # characters of chatId and botId (protocol section 5, 18)
 class Multipart:
     """A multipart/form-data body that holds one file, as an iterable of its pieces (RFC 7578).
 
-    The file is read while it is sent, from its beginning each time it is iterated over. ``len()`` is the size in bytes.
-    ``on_progress`` is called with the bytes sent so far and the whole size.
+    ``open_file`` is called each time it is iterated over, and returns a context manager of the file, which has ``size``
+    bytes; it is read while it is sent. ``len()`` is the size of the body in bytes. ``on_progress`` is called with the
+    bytes sent so far and the whole size.
     """
 
     def __init__(
         self,
         fields: Mapping[str, str],
-        file: BinaryIO,
+        open_file: Callable[[], AbstractContextManager[BinaryIO]],
+        size: int,
         name: str,
         content_type: str,
         on_progress: Callable[[int, int], object] | None = None,
     ) -> None:
         boundary = "chatgpt4online-" + sha256(f"{fields}{name}{content_type}".encode()).hexdigest()
         self.content_type = f"multipart/form-data; boundary={boundary}"
-        self._file = file
+        self._open_file = open_file
         self._on_progress = on_progress
         quoted = name.replace("\\", "\\\\").replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
         parts = [
@@ -53,19 +55,19 @@ class Multipart:
         parts.append(f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\n')
         self._head = ("".join(parts) + f"Content-Type: {content_type}\r\n\r\n").encode()
         self._tail = f"\r\n--{boundary}--\r\n".encode()
-        self.file_size = file.seek(0, SEEK_END)
+        self._size = len(self._head) + size + len(self._tail)
 
     def __len__(self) -> int:
-        return len(self._head) + self.file_size + len(self._tail)
+        return self._size
 
     def __iter__(self) -> Iterator[bytes]:
         sent = 0
-        self._file.seek(0)
-        for piece in chain([self._head], iter(lambda: self._file.read(_UPLOAD_PIECE), b""), [self._tail]):
-            yield piece
-            sent += len(piece)
-            if self._on_progress is not None:
-                self._on_progress(sent, len(self))
+        with self._open_file() as file:
+            for piece in chain([self._head], iter(lambda: file.read(_UPLOAD_PIECE), b""), [self._tail]):
+                yield piece
+                sent += len(piece)
+                if self._on_progress is not None:
+                    self._on_progress(sent, self._size)
 
 
 Content: TypeAlias = bytes | Multipart

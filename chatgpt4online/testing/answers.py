@@ -90,8 +90,12 @@ class ReceivedRequest:
 class Chat:
     """A question that the site has accepted.
 
-    ``bot_id`` is the bot that answers (``default`` for an unknown one on 3.x), ``messages`` the history before
-    ``message``, and ``json`` the whole body, decoded.
+    ``bot_id`` is the bot that answers (its custom id where that was used; ``default`` for an unknown one on 3.x),
+    ``messages`` the history before ``message`` (which is the hidden text where a shortcut was chosen), ``file_ids``
+    those of the release's fields, and ``json`` all that was sent, decoded. ``user`` is ``""`` for a guest.
+
+    ``route`` is ``"chats/submit"``, or the name of a route of the public API, such as ``"simpleTextQuery"``; then
+    ``bot_id`` is ``""`` unless one was named.
     """
 
     message: str
@@ -100,6 +104,9 @@ class Chat:
     chat_id: str
     stream: bool
     json: Json
+    file_ids: tuple[str, ...] = ()
+    user: str = ""
+    route: str = "chats/submit"
 
 
 Said: TypeAlias = Piece | Iterable[Piece] | Answer

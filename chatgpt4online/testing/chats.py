@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..protocol.errors import ServerError
 from ..protocol.events import Json, Notice, Text
 from .answers import Answer, Chat, Piece
+from .discussions import store
 from .exchange import Exchange
 from .php import BLANK, encode_json, event, notice_event, truth
-from .scripts import Stop, ask_script, final_object, pieces_of
+from .scripts import Stop, ask_script, final_object, pieces_of, whole_text
 
 REJECTED = "Sorry, your query has been rejected."
 
+Sender: TypeAlias = Callable[[Exchange, Answer, Chat, Iterable[Piece]], None]
 
-def answer_chat(exchange: Exchange) -> None:
+
+def submit(exchange: Exchange) -> None:
     """Let the script answer, if the plugin's tests of the question let it."""
-    if exchange.nonce is None:
-        return exchange.deny(401, "rest_forbidden", "Sorry, you are not allowed to do that.")
-    sent = exchange.request.json if exchange.is_json else None
-    fields: Json = sent if isinstance(sent, dict) else {}
+    fields, version = exchange.fields, exchange.version
     message = fields.get("newMessage")
     if isinstance(message, list | dict):  # for PHP's trim(), a TypeError
         return exchange.say_fatal()
     text = "" if message is None else str(message).strip(BLANK)
     ids = [fields.get("customId"), fields.get("botId")]
-    if not any(ids) or not (text or any(fields.get(key) for key in exchange.version.instead)):
+    if not any(ids) or not (text or any(fields.get(key) for key in version.instead)):
         return exchange.refuse(REJECTED, status=403)
     stream = truth(fields.get("stream"))
     bot = find_bot(exchange, ids)
-    if bot is None or is_too_long(exchange, text):
+    if bot is None or is_too_long(exchange, bot, text):
         if not stream:
             return exchange.refuse(REJECTED)
         return exchange.say(200, event({"type": "error", "data": REJECTED}) + "\n\n")
+    if version.secret_shortcuts and not text and fields.get("shortcutId"):
+        hidden = exchange.state.hidden_message(fields["shortcutId"], bot)
+        if hidden is None:
+            return exchange.refuse("Invalid or expired shortcut.", status=400)
+        text = hidden
     exchange.set_session_cookie()
     history = fields.get("messages")
     chat = Chat(
@@ -44,33 +49,50 @@ def answer_chat(exchange: Exchange) -> None:
         chat_id=str(fields.get("chatId") or ""),
         stream=stream,
         json=fields,
+        file_ids=file_ids(fields, "newFileId", "newFileIds" if "newFileIds" in version.instead else ""),
+        user=exchange.user,
     )
-    return _answer_with(exchange, ask_script(exchange.state, chat), chat)
+    return answer_with(exchange, chat, _stream if stream else _say_whole)
 
 
 def find_bot(exchange: Exchange, ids: list[Any]) -> str | None:
     """Return the first of these bots that there is; else the default one, where the release lets it stand in."""
-    for name in ids:
-        if name in ("default", *exchange.state.options.bots):
-            return str(name)
-    return "default" if exchange.version.default_bot else None
+    known = {"default"}
+    for bot in exchange.state.options.bots:
+        known |= {name for name in (bot.bot_id, bot.custom_id) if name}
+    found = (str(name) for name in ids if name and str(name) in known)
+    return next(found, "default" if exchange.version.default_bot else None)
 
 
-def is_too_long(exchange: Exchange, text: str) -> bool:
-    """Return whether a question is over the limit of its length."""
+def is_too_long(exchange: Exchange, bot_id: str, text: str) -> bool:
+    """Return whether a question is longer than this bot takes; one that goes by a custom id takes any."""
+    options = exchange.state.options
+    limit: int | None = options.max_length
+    for bot in options.bots:
+        if bot.custom_id == bot_id:
+            limit = None
+        elif bot.bot_id == bot_id and bot.max_length is not None:
+            limit = bot.max_length
     size = len(text.encode(errors="surrogatepass")) if exchange.version.in_bytes else len(text)
-    return size > exchange.state.options.max_length
+    return limit is not None and size > limit
 
 
-def _answer_with(exchange: Exchange, answer: Answer, chat: Chat) -> None:
+def file_ids(fields: Json, one: str, many: str) -> tuple[str, ...]:
+    """Return the ids of the files that go with a question: those of the field for many, else the single one."""
+    several = fields.get(many)
+    ids = several if isinstance(several, list) and several else [fields.get(one)]
+    return tuple(str(file_id) for file_id in ids if file_id)
+
+
+def answer_with(exchange: Exchange, chat: Chat, send: Sender) -> None:
+    """Ask the script, and let ``send`` say what it answers; or say that PHP died, or something before it refused."""
+    answer = ask_script(exchange.state, chat)
     with closing(pieces_of(answer, exchange.state)) as pieces:
         try:
             if answer.status != 200:
                 _say_from_before_php(exchange, answer, pieces)
-            elif chat.stream:
-                _stream(exchange, answer, chat, pieces)
             else:
-                _say_whole(exchange, answer, chat, pieces)
+                send(exchange, answer, chat, pieces)
         except Stop as stop:
             if stop.cut:
                 exchange.response.keep_alive = False
@@ -78,6 +100,15 @@ def _answer_with(exchange: Exchange, answer: Answer, chat: Chat) -> None:
                 exchange.response.end()
             else:
                 exchange.say_fatal()
+
+
+def finish(exchange: Exchange, answer: Answer, chat: Chat, text: str) -> Json:
+    """Return the final object, and remember what it says."""
+    final = final_object(answer, chat, text, exchange.version) | exchange.token()
+    for shortcut in answer.shortcuts:
+        exchange.state.offer(shortcut, chat.bot_id)
+    store(exchange, chat, final)
+    return final
 
 
 def _stream(exchange: Exchange, answer: Answer, chat: Chat, pieces: Iterable[Piece]) -> None:
@@ -98,7 +129,7 @@ def _stream(exchange: Exchange, answer: Answer, chat: Chat, pieces: Iterable[Pie
             text.append(piece.text if isinstance(piece, Text) else piece)
             _send(exchange, {"type": "live", "data": text[-1]})
     _open_stream(exchange, answer)
-    _send(exchange, {"type": "end", "data": encode_json(_final(exchange, answer, chat, "".join(text)))})
+    _send(exchange, {"type": "end", "data": encode_json(finish(exchange, answer, chat, "".join(text)))})
     return exchange.response.end()
 
 
@@ -118,17 +149,11 @@ def _send(exchange: Exchange, value: Json) -> None:
 
 def _say_whole(exchange: Exchange, answer: Answer, chat: Chat, pieces: Iterable[Piece]) -> None:
     """Send the final object alone, after whatever bytes the script has."""
-    text: list[str] = []
-    raw = b""
-    for piece in pieces:
-        if isinstance(piece, bytes):
-            raw += piece
-        elif isinstance(piece, ServerError):
-            if piece.message:
-                return exchange.refuse(piece.message)
-        elif not isinstance(piece, Notice):
-            text.append(piece.text if isinstance(piece, Text) else piece)
-    return exchange.say_json(200, _final(exchange, answer, chat, "".join(text)), raw)
+    try:
+        text, raw = whole_text(pieces)
+    except ServerError as error:
+        return exchange.refuse(error.message)
+    return exchange.say_json(200, finish(exchange, answer, chat, text), raw)
 
 
 def _say_from_before_php(exchange: Exchange, answer: Answer, pieces: Iterable[Piece]) -> None:
@@ -142,7 +167,3 @@ def _say_from_before_php(exchange: Exchange, answer: Answer, pieces: Iterable[Pi
     kind = headers.pop("Content-Type", "text/html")
     exchange.response.start(answer.status, kind, headers.items(), len(body))
     exchange.response.write(body)
-
-
-def _final(exchange: Exchange, answer: Answer, chat: Chat, text: str) -> Json:
-    return final_object(answer, chat, text, exchange.version) | exchange.token()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import secrets
+from typing import Any
 
 from ..protocol.events import Json
 from .answers import ReceivedRequest
+from .forms import is_json, read_json
+from .logins import read_cookies
 from .php import encode_json, json_problem
 from .state import State
 from .transport import Response
@@ -19,30 +21,58 @@ _FATAL = (
     '<p>There has been a critical error on this website.</p><p><a href="https://wordpress.org/support/article/'
     'faq-troubleshooting/">Learn more about troubleshooting WordPress.</a></p>'
 )
+_LOGIN_ERRORS = {
+    "incorrect_password": "The provided password is an invalid application password.",
+    "invalid_username": "<strong>Error:</strong> Unknown username. Check again or try your email address.",
+}
 
 
 class Exchange:
-    """A request, and the means to answer it; ``headers`` are those of the answer, in the order of sending."""
+    """A request, and the means to answer it.
+
+    ``headers`` are those of the answer, in the order of sending; ``allow`` is the method for ``Allow``, if it is sent.
+    ``route`` is the plugin's name of what is asked for. ``user`` is ``""`` for a guest.
+    """
 
     def __init__(self, state: State, request: ReceivedRequest, response: Response) -> None:
         self.state = state
         self.version = state.version
         self.request = request
         self.response = response
-        self.nonces = state.nonces
-        self.nonce = request.headers.get("x-wp-nonce")
+        self.language = ""
+        self.route = ""
         self.headers: list[tuple[str, str]] = []
+        self.allow = ""
+        self.nonces = state.logins.nonces
+        self.nonce = request.headers.get("x-wp-nonce")
+        self.user, self._login = state.logins.read_cookie(request)
+        self._is_rest = False
 
     @property
-    def api_link(self) -> tuple[str, str]:
-        """The header that says where the REST API is."""
-        return "Link", f'<{self.state.root}/>; rel="https://api.w.org/"'
+    def identity(self) -> str:
+        """Whose nonces this visitor is given; that of a user without his nonce is nobody's."""
+        return f"{self.user}|{self._login}"
 
-    def open_rest(self) -> None:
-        """Put down the headers that every REST answer begins with."""
+    @property
+    def verified(self) -> int:
+        """What the visitor's nonce is worth."""
+        return self.nonces.verify(self.nonce, self.identity)
+
+    @property
+    def fields(self) -> Json:
+        """What the body says, if it is a JSON object."""
+        return read_json(self.request)
+
+    @property
+    def root(self) -> str:
+        """The address of the REST API in the visitor's language."""
+        return self.state.root(self.language)
+
+    def open_page(self) -> None:
+        """Put down the headers that every answer of PHP begins with."""
         marker = self.version.php_session
-        if marker is not None and marker in self.request.path:
-            if "PHPSESSID=" not in self.request.headers.get("cookie", ""):
+        if marker is not None and (marker in self.request.path if marker else self._is_rest):
+            if "PHPSESSID" not in read_cookies(self.request):
                 session = "".join(secrets.choice(_ALPHABET) for _ in range(26))
                 self.headers.append(("Set-Cookie", f"PHPSESSID={session}; path=/"))
             self.headers += [
@@ -50,6 +80,11 @@ class Exchange:
                 ("Cache-Control", "no-store, no-cache, must-revalidate"),
                 ("Pragma", "no-cache"),
             ]
+
+    def open_rest(self) -> bool:
+        """Put down the headers of a REST answer and find out who asks; return false if he was refused for that."""
+        self._is_rest = True
+        self.open_page()
         allowed = "Authorization, X-WP-Nonce, Content-Disposition, Content-MD5, Content-Type"
         self.headers += [
             ("X-Robots-Tag", "noindex"),
@@ -58,51 +93,84 @@ class Exchange:
             ("Access-Control-Expose-Headers", "X-WP-Total, X-WP-TotalPages, Link"),
             ("Access-Control-Allow-Headers", allowed),
         ]
+        return self._authenticate()
+
+    def _authenticate(self) -> bool:
+        by_cookie = bool(self.user)
+        if not by_cookie:
+            self.user, problem = self.state.logins.read_password(self.request)
+            if problem:
+                self.deny(401, problem, _LOGIN_ERRORS[problem])
+                return False
+        if by_cookie or not self.user:  # to an application password the nonce matters for the plugin alone
+            if self.nonce is None:
+                self.user = ""
+            elif self.verified:
+                self.headers.append(("X-WP-Nonce", self.nonces.make(self.identity)))
+            else:
+                self.disable_cache()
+                self.deny(403, "rest_cookie_invalid_nonce", "Cookie check failed")
+                return False
+        if self.user:
+            self.disable_cache()
+        return True
+
+    @property
+    def api_link(self) -> tuple[str, str]:
+        """The header that says where the REST API is."""
+        return "Link", f'<{self.root}/>; rel="https://api.w.org/"'
+
+    def disable_cache(self) -> None:
+        """Forbid to keep the answer."""
+        for name, value in NO_CACHE:
+            self.replace(name, value)
 
     def replace(self, name: str, value: str) -> None:
         """Set a header as PHP does: the former one goes, the new one comes last."""
         self.headers = [*(header for header in self.headers if header[0] != name), (name, value)]
 
+    @property
+    def session_cookie(self) -> str:
+        """The visitor's session id; ``""`` if there is none yet."""
+        return read_cookies(self.request).get("mwai_session_id", "")
+
     def set_session_cookie(self) -> str:
         """Return the visitor's session id, which is set if it is new."""
-        found = re.search(r"(?:^|;\s*)mwai_session_id=([^;]+)", self.request.headers.get("cookie", ""))
-        if found:
-            return found[1]
-        session = secrets.token_hex(7)[:13]
-        if self.version.session:
-            self.headers.append(("Set-Cookie", f"mwai_session_id={session}; path=/; HttpOnly"))
+        session = self.session_cookie
+        if not session:
+            session = secrets.token_hex(7)[:13]
+            if self.version.session:
+                self.headers.append(("Set-Cookie", f"mwai_session_id={session}; path=/; HttpOnly"))
         return session
-
-    @property
-    def is_json(self) -> bool:
-        """Whether the request says that it is JSON."""
-        kind = self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        return re.fullmatch(r"application/(.+\+)?json", kind) is not None
 
     def json_problem(self) -> Json | None:
         """Return what is wrong with a body that should be JSON, or None."""
-        return json_problem(self.request.body) if self.is_json and self.request.body else None
+        return json_problem(self.request.body) if is_json(self.request) and self.request.body else None
 
     def token(self) -> Json:
         """Return ``new_token`` for a nonce of the previous tick."""
-        fresh = self.nonce in (None, self.nonces[0]) or "new_token" not in self.version.reply
-        return {} if fresh else {"new_token": self.nonces[0]}
+        renew = self.verified == 2 and "new_token" in self.version.reply
+        return {"new_token": self.nonces.make(self.identity)} if renew else {}
 
     def deny(self, status: int, code: str, message: str, details: Json | None = None) -> None:
         """Send WordPress's own refusal (protocol section 4.2)."""
         self.say_json(status, {"code": code, "message": message, "data": {"status": status} | (details or {})})
 
-    def deny_bad_json(self, problem: Json) -> None:
-        """Refuse a body that should be JSON."""
-        self.deny(400, "rest_invalid_json", "Invalid JSON body passed.", problem)
+    def forbid(self) -> None:
+        """Send WordPress's refusal of somebody who may not do this."""
+        self.deny(403 if self.user else 401, "rest_forbidden", "Sorry, you are not allowed to do that.")
 
     def refuse(self, message: str, status: int = 500) -> None:
         """Send the plugin's refusal."""
         self.say_json(status, {"success": False, "message": message} | self.token())
 
+    def succeed(self, **values: Any) -> None:
+        """Send the plugin's success."""
+        self.say_json(200, {"success": True} | values | self.token())
+
     def say_fatal(self) -> None:
         """Send what WordPress says when PHP has died."""
-        self.headers = list(NO_CACHE)
+        self.headers, self.allow, self._is_rest = list(NO_CACHE), "", False
         error = {"code": "internal_server_error", "message": _FATAL, "data": {"status": 500}, "additional_errors": []}
         self.say_json(500, error)
 
@@ -112,6 +180,10 @@ class Exchange:
 
     def say(self, status: int, body: str | bytes, content_type: str = _JSON) -> None:
         """Send a whole answer."""
+        if self.allow:
+            self.headers.append(("Allow", self.allow))
+        if self._is_rest and self.request.method in ("GET", "HEAD"):
+            self.headers.append(("Vary", "Origin"))
         self.response.start(status, content_type, self.headers)
         self.response.write(body.encode() if isinstance(body, str) else body)
         self.response.end()

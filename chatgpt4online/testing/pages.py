@@ -5,37 +5,65 @@ from __future__ import annotations
 import html
 import json
 
-from .php import encode_json
-from .state import State
+from ..protocol.events import Json
+from .exchange import Exchange
+from .php import encode_json, tagged
+from .widgets import Widget
 
 
-def page(state: State, nonce: str) -> str:
-    """Return a page with a widget for each bot."""
-    widgets = "\n".join(_widget(state, bot, nonce) for bot in state.options.bots)
+def page(exchange: Exchange, session: str) -> str:
+    """Return a page with a widget for each bot; ``session`` is a user's session id."""
+    widgets = "\n".join(_widget(exchange, bot, session) for bot in exchange.state.options.bots)
     return (
         '<!doctype html><html><head><meta charset="utf-8"><title>A site on loopback</title>\n'
-        f'<link rel="https://api.w.org/" href="{state.root}/" />\n'
+        f'<link rel="https://api.w.org/" href="{exchange.root}/" />\n'
         f"</head><body>\n{widgets}\n</body></html>\n"
     )
 
 
-def _widget(state: State, bot: str, nonce: str) -> str:
-    version, plugin = state.version, state.url + state.version.plugin_url
-    params = json.loads(version.params) | {"textInputMaxLength": state.options.max_length}
-    system = {
-        "botId": bot,
-        "customId": None,
-        "userData": None,
-        "sessionId": None if version.default_bot else "N/A",
-        "restNonce": None if version.session else nonce,
-        "contextId": 4,
-        "pluginUrl": plugin,
-        "restUrl": state.root,
-        **json.loads(version.system),
-    }
+def _widget(exchange: Exchange, bot: Widget, session: str) -> str:
+    plugin = exchange.state.url + exchange.version.plugin_url
     theme = {"type": "internal", "name": "ChatGPT", "themeId": "chatgpt", "settings": [], "style": ""}
-    if version.theme_css:
+    if exchange.version.theme_css:
         theme["cssUrl"] = f"{plugin}/themes/chatgpt.css"
-    data = {"params": params, "system": system, "theme": theme}
+    data = {"params": _params(exchange, bot), "system": _system(exchange, bot, plugin, session), "theme": theme}
     attributes = (f" data-{name}='{html.escape(encode_json(value))}'" for name, value in data.items())
     return f"<div class='mwai-chatbot-container'{''.join(attributes)}></div>".replace("&#x27;", "&#039;")
+
+
+def _params(exchange: Exchange, bot: Widget) -> Json:
+    params: Json = json.loads(exchange.version.params)
+    params["aiName"], params["startSentence"] = bot.name, bot.start_sentence
+    params["textInputMaxLength"] = bot.max_length or exchange.state.options.max_length
+    inputs, usual = _inputs(bot), {} if exchange.version.upload_params else _inputs(Widget())
+    return params | {name: value for name, value in inputs.items() if name not in usual or value != usual[name]}
+
+
+def _inputs(bot: Widget) -> Json:
+    many = bot.multi_upload
+    uploads = {"imageUpload": bot.uploads, "fileUpload": bot.uploads, "multiUpload": many}
+    return uploads | {"maxUploads": 10 if many else 1, "mode": bot.mode}
+
+
+def _system(exchange: Exchange, bot: Widget, plugin: str, session: str) -> Json:
+    version, state = exchange.version, exchange.state
+    shows_nonce = exchange.user or state.options.session_closed or not version.session
+    system: Json = {
+        "botId": _as_embedded(bot.bot_id),
+        "customId": _as_embedded(bot.custom_id),
+        "userData": state.logins.user_data(exchange.user) if exchange.user else None,
+        "sessionId": session or (None if version.number >= (3, 5, 2) else "N/A"),
+        "restNonce": exchange.nonces.make(exchange.identity) if shows_nonce else None,
+        "contextId": 4,
+        "pluginUrl": plugin,
+        "restUrl": exchange.root,
+        **json.loads(version.system),
+    }
+    if "shortcuts" in system:
+        system["shortcuts"] = [tagged(shortcut, secret=version.secret_shortcuts) for shortcut in bot.shortcuts]
+    return system
+
+
+def _as_embedded(name: str | None) -> str | int | None:
+    """Return a name as the plugin embeds it: as a number, if it looks like one."""
+    return int(name) if name and name.isascii() and name.isdigit() else name

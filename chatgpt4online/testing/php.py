@@ -48,6 +48,12 @@ def truth(value: object) -> bool:
     return value not in (None, False, 0, "", "0", [], {})
 
 
+def count(value: object, otherwise: int) -> int:
+    """Return a number that may come as a string; ``otherwise`` for none, or for 0."""
+    text = str(value)
+    return (int(text[:9]) if text.isascii() and text.isdigit() else 0) or otherwise
+
+
 def event(value: Json) -> str:
     """Return the line of an event, without its end."""
     return f"data: {encode_json(value)}"
@@ -67,14 +73,18 @@ def notice_event(notice: Notice) -> Json:
     }
 
 
-def tagged(part: Action | Shortcut | Block) -> Json:
-    """Return a part of the final object; what is empty is left out, but for a function's arguments."""
+def tagged(part: Action | Shortcut | Block, *, secret: bool = True) -> Json:
+    """Return a part of the final object; what is empty is left out, but for a function's arguments.
+
+    A ``secret`` shortcut has its id, if it has one, in place of its message.
+    """
     if isinstance(part, Action):
         is_call = part.kind == "function"
         data: Json = {"name": part.name, "args": part.args or []} if is_call else {"snippet": part.snippet}
     elif isinstance(part, Shortcut):
-        data = {"label": part.label, "action": part.action, "message": part.message, "variant": part.variant}
-        data |= {"icon": part.icon, "shortcutId": part.shortcut_id}
+        shortcut_id = part.shortcut_id if secret else ""
+        data = {"label": part.label, "action": part.action, "message": "" if shortcut_id else part.message}
+        data |= {"variant": part.variant, "icon": part.icon, "shortcutId": shortcut_id}
     else:
         data = {"id": part.id, "html": part.html, "script": part.script}
     return {"type": part.kind, "data": {key: value for key, value in data.items() if value or key == "args"}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 
 from ..protocol.errors import InvalidInput, ServerError
 from ..protocol.events import Json, Notice, Text
@@ -57,6 +57,21 @@ def pieces_of(answer: Answer, state: State) -> Generator[Piece, None, None]:
         raise Stop(cut=answer.ending == "cut")
 
 
+def whole_text(pieces: Iterable[Piece]) -> tuple[str, bytes]:
+    """Return the text of an answer that is not streamed, and the bytes beside it; raises the script's ServerError."""
+    text: list[str] = []
+    raw = b""
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            raw += piece
+        elif isinstance(piece, ServerError):
+            if piece.message:
+                raise piece
+        elif not isinstance(piece, Notice):
+            text.append(piece.text if isinstance(piece, Text) else piece)
+    return "".join(text), raw
+
+
 def final_object(answer: Answer, chat: Chat, text: str, version: Version) -> Json:
     """Return the final object, with what this release has of it (protocol section 2.4)."""
     if answer.images is not None:
@@ -70,7 +85,7 @@ def final_object(answer: Answer, chat: Chat, text: str, version: Version) -> Jso
         "reply": text.strip(BLANK) if answer.reply is None else answer.reply,
         "images": None if answer.images is None else list(answer.images),
         "actions": [tagged(action) for action in answer.actions],
-        "shortcuts": [tagged(shortcut) for shortcut in answer.shortcuts],
+        "shortcuts": [tagged(shortcut, secret=version.secret_shortcuts) for shortcut in answer.shortcuts],
         "blocks": [tagged(block) for block in answer.blocks],
         "usage": {key: usage[key] for key in version.usage} if answer.usage is None else dict(answer.usage),
         **({"responseId": response_id} if response_id else {}),

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import math
+import re
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self, TypeVar
 
 import h11
 
 from ..protocol.errors import InvalidInput
 from .answers import Answer, ReceivedRequest, Script
 from .exchange import Exchange
+from .logins import GUEST
 from .routes import answer as answer_request
 from .state import Options, State
 from .transport import Response, receive
 from .versions import VERSIONS
+from .widgets import ReceivedFile, Widget
+
+_Value = TypeVar("_Value")
 
 _CLOSE_SECONDS = 5.0
 
@@ -29,37 +34,98 @@ def serve_site(
     answer: Script | None = None,
     *,
     version: str = "3.6.2",
-    bots: Iterable[str] = ("default",),
+    bots: Iterable[str | Widget] = ("default",),
     max_length: int = 512,
     limit_after: int | None = None,
     pause: float = 0.0,
     port: int = 0,
+    permalinks: Literal["pretty", "plain"] = "pretty",
+    path: str = "",
+    language: str = "",
+    session_closed: bool = False,
+    users: Mapping[str, str] | None = None,
+    discussions: bool = False,
+    token: str | None = None,
 ) -> Site:
     """Return a site on 127.0.0.1 that is running; leave its ``with`` block, or call ``close()``, to stop it.
 
     ``answer`` is what it says: whatever ``Answer`` takes, an ``Answer``, or a callable that gets each ``Chat`` and
     returns one of these. An iterator is used up by the first chat. Without one, the site repeats the question.
 
-    ``version`` is ``"3.6.2"``, ``"2.8.9"`` or ``"2.4.3"``: the releases that were recorded. ``bots`` have a widget each
-    on the page at ``/``. ``max_length`` of a question is in characters (in bytes on 2.4.3). After
-    ``limit_after`` chats, each is told that the limit is reached. ``pause`` is in seconds, between pieces. ``port`` 0
-    takes a free one.
+    ``version`` is ``"3.6.2"``, ``"2.8.9"`` or ``"2.4.3"``: the releases that were recorded. ``bots`` (names, or a
+    ``Widget`` each) are shown on the pages, which are at ``/`` and any path without a dot. ``max_length`` of a question
+    is in characters (in bytes on 2.4.3). After ``limit_after`` chats, each is told that the limit is reached. ``pause``
+    is in seconds, between pieces. ``port`` 0 takes a free one.
+
+    Where the site is (protocol section 1.1): with ``"plain"`` ``permalinks`` its API is at ``/index.php?rest_route=``;
+    all of it is below ``path`` (``"/blog"``); and below ``language`` (``"fr"``) it is once more, for pretty permalinks.
+
+    Whom it serves: ``session_closed`` refuses start_session, and puts the nonce into the pages (as 2.9.0 did).
+    ``users`` are names and their application passwords (sections 1.2 and 1.6), for HTTP Basic or ``Site.login``;
+    ``discussions`` keeps their conversations. ``token`` turns the public API on (section 1.8): there the script's text
+    is the answer (for simpleJsonQuery and moderationCheck, the JSON in it; for image queries, the first of its images).
 
     Raises InvalidInput for values that cannot be used, and OSError for a port that is taken.
     """
-    names = tuple(bots) if isinstance(bots, Iterable) and not isinstance(bots, str) else ()
-    whole = isinstance(limit_after, int) and limit_after >= 0
+    options = Options(
+        script=_as_script(answer),
+        version=_one_of("version", version, VERSIONS),
+        bots=_as_widgets(bots),
+        max_length=max_length,
+        limit_after=limit_after,
+        pause=pause,
+        pretty=_one_of("permalinks", permalinks, {"pretty": True, "plain": False}),
+        path=path,
+        language=language,
+        session_closed=session_closed,
+        users={} if users is None else users,
+        discussions=discussions,
+        token=token,
+    )
+    _check(options, port)
+    return Site(options, port)
+
+
+def _check(options: Options, port: int) -> None:
+    length, limit, pause = options.max_length, options.limit_after, options.pause
+    path, language, users, token = options.path, options.language, options.users, options.token
+    names = isinstance(users, Mapping) and all(
+        isinstance(word, str) and word for pair in users.items() for word in pair
+    )
     for name, value, good, wanted in (
-        ("version", version, version in tuple(VERSIONS), f"one of {', '.join(VERSIONS)}"),
-        ("bots", bots, names and all(isinstance(bot, str) and bot for bot in names), "a list of one name or more"),
-        ("max_length", max_length, isinstance(max_length, int) and max_length >= 1, "a whole number, at least 1"),
-        ("limit_after", limit_after, limit_after is None or whole, "None or a whole number, at least 0"),
+        ("max_length", length, isinstance(length, int) and length >= 1, "a whole number, at least 1"),
+        ("limit_after", limit, limit is None or _is_count(limit), "None or a whole number, at least 0"),
         ("pause", pause, isinstance(pause, int | float) and 0 <= pause < math.inf, "a number of seconds"),
         ("port", port, isinstance(port, int) and 0 <= port <= 65535, "a whole number from 0 to 65535"),
+        ("path", path, _matches(r"((/[A-Za-z0-9_-]+)+)?", path), "empty, or like '/blog'"),
+        ("language", language, _matches(r"[A-Za-z-]*", language), "empty, or a code such as 'fr'"),
+        ("language", language, options.pretty or not language, "for pretty permalinks only"),
+        ("users", users, names and not any(set(user) & set(":|;") for user in users), "a dict of names and passwords"),
+        ("token", token, token is None or (isinstance(token, str) and token), "None or a word"),
     ):
         if not good:
             raise InvalidInput(f"{name} is {wanted}, not {value!r}")
-    return Site(Options(_as_script(answer), VERSIONS[version], names, max_length, limit_after, pause), port)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value >= 0
+
+
+def _matches(pattern: str, value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def _one_of(name: str, value: str, table: Mapping[str, _Value]) -> _Value:
+    if value not in tuple(table):
+        raise InvalidInput(f"{name} is one of {', '.join(table)}, not {value!r}")
+    return table[value]
+
+
+def _as_widgets(bots: object) -> tuple[Widget, ...]:
+    found = tuple(bots) if isinstance(bots, Iterable) and not isinstance(bots, str) else ()
+    if not found or not all(isinstance(bot, Widget) or (isinstance(bot, str) and bot) for bot in found):
+        raise InvalidInput(f"bots is a list of one name or Widget, or more, not {bots!r}")
+    return tuple(bot if isinstance(bot, Widget) else Widget(bot) for bot in found)
 
 
 def _as_script(answer: Script | None) -> Script:
@@ -71,17 +137,17 @@ def _as_script(answer: Script | None) -> Script:
 class Site:
     """A running site, made by ``serve_site``; a context manager.
 
-    ``url`` is its address. ``errors`` holds what a script raised, other than a ServerError (which is the site's own
-    ``error``): the chat ended as PHP's fatal does, and the ``with`` block raises the first one when it is left. Clear
-    the list to have it forgiven.
+    ``url`` is its address, without a final slash. ``errors`` holds what a script raised, other than a ServerError
+    (which is the site's own ``error``): the chat ended as PHP's fatal does, and the ``with`` block raises the first one
+    when it is left. Clear the list to have it forgiven.
 
     When the client goes away, the script is closed; a real site would let its model finish.
     """
 
     def __init__(self, options: Options, port: int) -> None:
         self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._state = State(options, self.url)
+        self._state = State(options, f"http://127.0.0.1:{self._listener.getsockname()[1]}")
+        self.url = self._state.url
         self.errors = self._state.errors
         self._lock = threading.Lock()
         self._connections: dict[threading.Thread, socket.socket] = {}
@@ -102,20 +168,37 @@ class Site:
     @property
     def requests(self) -> list[ReceivedRequest]:
         """The requests that came, oldest first."""
-        return self._state.requests
+        with self._state.lock:
+            return list(self._state.requests)
+
+    @property
+    def files(self) -> list[ReceivedFile]:
+        """The files that were uploaded and not deleted, oldest first."""
+        with self._state.lock:
+            return [stored.file for stored in self._state.files]
 
     @property
     def nonce(self) -> str:
-        """The nonce that the site gives out now."""
-        return self._state.nonces[0]
+        """The nonce that the site gives guests now."""
+        return self._state.logins.nonces.make(GUEST)
 
     def expire_nonce(self) -> None:
         """Make every nonce that was given out stale: 403 ``rest_cookie_invalid_nonce``."""
-        self._state.expire_nonce()
+        self._state.logins.expire()
 
     def age_nonce(self) -> None:
-        """Make the present nonce the previous tick's: valid still, and answered with a new one."""
-        self._state.age_nonce()
+        """Make the present nonces the previous tick's: valid still, and answered with new ones."""
+        self._state.logins.age()
+
+    def login(self, user: str) -> dict[str, str]:
+        """Return the cookies of a new session of one of the site's ``users``.
+
+        They need the nonce of this session, which the pages have for them, and
+        ``/wp-admin/admin-ajax.php?action=rest-nonce``. Raises InvalidInput for a user that there is not.
+        """
+        if user not in self._state.logins:
+            raise InvalidInput(f"there is no user {user!r}: name him in users=")
+        return self._state.logins.log_in(user)
 
     def close(self) -> None:
         """Close every connection and wait for their threads, at most 5 s for a script that hangs; may be repeated."""
@@ -169,7 +252,8 @@ class Site:
         if received is None:
             return None
         request, version = received
-        self._state.add_request(request)
+        with self._state.lock:
+            self._state.requests.append(request)
         response = Response(connection, request.method, version, request.headers.get("connection", ""))
         answer_request(Exchange(self._state, request, response))
         return parser.trailing_data[0] if response.keep_alive else None

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import secrets
 import threading
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from ..protocol.events import Json, Shortcut
 from .answers import ReceivedRequest, Script
+from .logins import Logins
 from .versions import Version
+from .widgets import ReceivedFile, Widget
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,51 +21,105 @@ class Options:
 
     script: Script
     version: Version
-    bots: tuple[str, ...]
+    bots: tuple[Widget, ...]
     max_length: int
     limit_after: int | None
     pause: float
+    pretty: bool
+    path: str
+    language: str
+    session_closed: bool
+    users: Mapping[str, str]
+    discussions: bool
+    token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """An uploaded file in the site's table; ``owner`` is a user's number or a guest's session."""
+
+    file: ReceivedFile
+    number: int
+    owner: int | str
+    env_id: str | None
+    metadata: Mapping[str, str]
+    created: str
+    expires: str
+
+
+@dataclass(slots=True)
+class Discussion:
+    """A conversation in the site's table; ``user_id`` is 0 for a guest's."""
+
+    number: int
+    user_id: int
+    bot_id: str
+    chat_id: str
+    extra: Json
+    created: str
+    updated: str
+    title: str | None = None
+    messages: list[Json] = field(default_factory=list)
 
 
 class State:
-    """The memory of a site at ``url``, for all of its connections' threads."""
+    """The memory of a site at ``origin``, for all of its connections' threads; what may change is under ``lock``."""
 
-    def __init__(self, options: Options, url: str) -> None:
+    def __init__(self, options: Options, origin: str) -> None:
         self.options = options
         self.version = options.version
-        self.url = url
-        self.root = f"{url}/wp-json"
+        self.url = origin + options.path
+        self.logins = Logins(options.users, self.url)
         self.errors: list[BaseException] = []
         self.closing = threading.Event()
-        self._lock = threading.Lock()
-        self._requests: list[ReceivedRequest] = []
+        self.lock = threading.Lock()
+        self.requests: list[ReceivedRequest] = []
+        self.files: list[StoredFile] = []
+        self.discussions: list[Discussion] = []
+        self._shortcuts: dict[tuple[str, str], str] = {}
         self._chats = 0
-        self.expire_nonce()
+        self._numbers = 0
+        for bot in options.bots:
+            for shortcut in bot.shortcuts:
+                self.offer(shortcut, bot.custom_id or bot.bot_id or "")
 
-    def expire_nonce(self) -> None:
-        """Make every nonce stale."""
-        nonce = secrets.token_hex(5)
-        self.nonces = (nonce, nonce)  # this tick's and the previous one's
+    def home(self, language: str = "") -> str:
+        """Return the address of the site in a language, without a final slash."""
+        return f"{self.url}/{language}" if language else self.url
 
-    def age_nonce(self) -> None:
-        """Let a tick pass."""
-        with self._lock:
-            self.nonces = (secrets.token_hex(5), self.nonces[0])
-
-    @property
-    def requests(self) -> list[ReceivedRequest]:
-        """A copy of the requests."""
-        with self._lock:
-            return list(self._requests)
-
-    def add_request(self, request: ReceivedRequest) -> None:
-        """Remember a request."""
-        with self._lock:
-            self._requests.append(request)
+    def root(self, language: str = "") -> str:
+        """Return the address of the REST API, without a final slash."""
+        return f"{self.home(language)}/{'wp-json' if self.options.pretty else 'index.php?rest_route='}"
 
     def accept_chat(self) -> bool:
         """Count a chat; return whether it is within the limit."""
         limit = self.options.limit_after
-        with self._lock:
+        with self.lock:
             self._chats += 1
             return limit is None or self._chats <= limit
+
+    def next_number(self) -> int:
+        """Return a new number for a row of a table; for callers that hold the lock."""
+        self._numbers += 1
+        return self._numbers
+
+    def offer(self, shortcut: Shortcut, bot_id: str) -> None:
+        """Remember what a shortcut's id stands for; it is good for this bot only."""
+        if shortcut.shortcut_id:
+            with self.lock:
+                self._shortcuts[bot_id, shortcut.shortcut_id] = shortcut.message or shortcut.label
+
+    def hidden_message(self, shortcut_id: object, bot_id: str) -> str | None:
+        """Return what the id of a shortcut stands for, or None if this bot never gave it out."""
+        with self.lock:
+            return self._shortcuts.get((bot_id, str(shortcut_id)))
+
+
+def now(later: float = 0.0) -> str:
+    """Return the time as MySQL writes it."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(time.time() + later))
+
+
+def random_id() -> str:
+    """Return 32 hex digits."""
+    return secrets.token_hex(16)

@@ -9,19 +9,51 @@ from dataclasses import dataclass
 class Version:
     """How a release differs: a key that is absent from ``reply`` or ``usage`` is not sent."""
 
-    php_session: str | None  # a PHP session is opened where this is in the request's path
+    number: tuple[int, int, int]
+    php_session: str | None  # a PHP session is opened where this is in the request's path; "": for all of REST
     reply: frozenset[str]
     usage: tuple[str, ...]
     params: str
+    upload_params: bool  # they are there even if nobody has set them
     system: str
     plugin_url: str = "/wp-content/plugins/ai-engine"
     theme_css: bool = True
-    session: bool = True  # start_session exists, and with it the cookie
-    session_by_query: bool = True
-    default_bot: bool = True  # it answers for an unknown one
-    in_bytes: bool = False  # the unit of textInputMaxLength
-    notices: bool = True
-    instead: tuple[str, ...] = ("newFileId", "newFileIds", "shortcutId")  # of newMessage
+    instead: tuple[str, ...] = ("newFileId",)  # of newMessage
+
+    @property
+    def session(self) -> bool:
+        """Whether start_session exists, and with it the cookie."""
+        return self.number >= (2, 4, 4)
+
+    @property
+    def session_everywhere(self) -> bool:
+        """Whether start_session exists at every address of the REST API (protocol section 1.1)."""
+        return self.number >= (3, 3, 0)
+
+    @property
+    def default_bot(self) -> bool:
+        """Whether the default bot answers for an unknown one."""
+        return self.number >= (3, 0, 3)
+
+    @property
+    def in_bytes(self) -> bool:
+        """Whether textInputMaxLength is in bytes."""
+        return self.number < (2, 4, 9)
+
+    @property
+    def notices(self) -> bool:
+        """Whether there are ``live`` events with a subtype."""
+        return self.number >= (2, 8, 3)
+
+    @property
+    def secret_shortcuts(self) -> bool:
+        """Whether shortcuts have ids in place of their text."""
+        return self.number >= (3, 3, 3)
+
+    @property
+    def owned_files(self) -> bool:
+        """Whether files have owners, and are deleted by the ids of their upload."""
+        return self.number >= (2, 9, 6)
 
 
 _REPLY_2_4 = frozenset(("success", "reply", "images", "usage"))
@@ -48,30 +80,25 @@ _SYSTEM = (
 # No page of 2.8.9 was recorded: its widget is that of 3.6.2 without what came later (protocol section 3.2).
 VERSIONS = {
     "3.6.2": Version(
-        "/mwai/v1/", _REPLY, (*_TOKENS, "price", "queries", "accuracy"), _PARAMS, _SYSTEM % '"crossSite":false,'
-    ),
-    "2.8.9": Version(
-        "",
+        (3, 6, 2),
+        "/mwai/v1/",
         _REPLY,
-        (*_TOKENS, "price", "queries"),
+        (*_TOKENS, "price", "queries", "accuracy"),
         _PARAMS,
-        _SYSTEM % "",
-        session_by_query=False,
-        default_bot=False,
-        instead=("newFileId",),
+        True,
+        _SYSTEM % '"crossSite":false,',
+        instead=("newFileId", "newFileIds", "shortcutId"),
     ),
+    "2.8.9": Version((2, 8, 9), "", _REPLY, (*_TOKENS, "price", "queries"), _PARAMS, True, _SYSTEM % ""),
     "2.4.3": Version(
+        (2, 4, 3),
         None,
         _REPLY_2_4,
         _TOKENS,
         _COMMON_PARAMS % ("", "", "", ""),
+        False,
         '{"debugMode":true,"typewriter":false,"speech_recognition":false,"speech_synthesis":false,"stream":true}',
         plugin_url="/wp-content/plugins/ai-engine/",
         theme_css=False,
-        session=False,
-        default_bot=False,
-        in_bytes=True,
-        notices=False,
-        instead=("newFileId",),
     ),
 }

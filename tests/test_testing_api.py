@@ -1,0 +1,233 @@
+"""The site on loopback: the public API."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+import requests
+
+from chatgpt4online.protocol.errors import ServerError
+from chatgpt4online.protocol.events import Action, Json
+from chatgpt4online.testing import Answer, Chat, ReceivedFile, Site, Widget, serve_site
+
+from .test_testing_places import ANN, API, START, UI, VERSIONS, Visitor, guest, logged_in
+
+# --- the public API ---
+
+
+class Program(Visitor):
+    """A program with the site's token."""
+
+    def __init__(self, site: Site, token: str = "secret") -> None:
+        super().__init__(site)
+        self.http.headers["Authorization"] = f"Bearer {token}"
+
+    def call(self, name: str, **params: Any) -> requests.Response:
+        return self.post(f"{API}/{name}", json=params)
+
+
+SINCE = {
+    "simpleTextQuery": "",
+    "simpleFastTextQuery": "3.6.2",
+    "simpleImageQuery": "",
+    "simpleImageEditQuery": "3.6.2 2.8.9",
+    "simpleVisionQuery": "",
+    "simpleJsonQuery": "",
+    "moderationCheck": "",
+    "simpleTranscribeAudio": "3.6.2 2.8.9",
+    "simpleChatbotQuery": "",
+    "simpleFileUpload": "3.6.2",
+}
+
+
+@pytest.mark.parametrize("name", SINCE)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_the_api_has(version: str, name: str) -> None:
+    """Each release has its routes; who calls them without what they need is told so with a 500."""
+    with serve_site(token="secret", version=version) as site, Program(site) as program:
+        answer = program.call(name)
+        if version in (SINCE[name] or version):
+            assert answer.status_code == 500
+            assert answer.headers["Allow"] == "POST"
+            assert answer.json()["success"] is False
+            assert "required" in answer.json()["message"]
+        else:
+            assert answer.json()["code"] == "rest_no_route"
+
+
+def test_who_may_use_the_api() -> None:
+    """The token or a login opens it; without the option it is not there."""
+    with serve_site("ok", token="secret", users=ANN) as site, Program(site) as program, logged_in(site) as ann:
+        check = program.get(f"{API}/simpleAuthCheck")
+        assert check.json() == {"success": True, "data": {"type": "email", "value": "admin@example.org"}}
+        assert (check.headers["Allow"], check.headers["Vary"]) == ("GET", "Origin")
+        assert ann.get(f"{API}/simpleAuthCheck").json()["data"]["value"] == "ann@example.org"
+        basic = requests.get(f"{site.url}{API}/simpleAuthCheck", auth=("ann", ANN["ann"]), timeout=10)
+        assert basic.json()["data"]["value"] == "ann@example.org"
+        for intruder in (guest(site), Visitor(site), Program(site, "Secret"), Program(site, "")):
+            with intruder:
+                answer = intruder.post(f"{API}/simpleTextQuery", json={"message": "hi"})
+                assert (answer.status_code, answer.json()["code"]) == (401, "rest_forbidden")
+        assert program.chat().status_code == 401  # the token means nothing to chats
+        assert program.post(f"{API}/simpleAuthCheck").status_code == 404
+    with serve_site(users=ANN) as site, logged_in(site) as ann:
+        assert ann.get(f"{API}/simpleAuthCheck").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "script", "data"),
+    [
+        ("simpleTextQuery", {"message": "hi"}, None, "You said: hi"),
+        ("simpleTextQuery", {"prompt": "hi"}, None, "You said: hi"),
+        ("simpleFastTextQuery", {"message": "hi"}, None, "You said: hi"),
+        ("simpleVisionQuery", {"message": "hi", "url": "https://x/a.png"}, None, "You said: hi"),
+        ("simpleJsonQuery", {"message": "hi"}, '{"a": [1]}', {"a": [1]}),
+        ("simpleJsonQuery", {"message": "hi"}, "no JSON", None),
+        ("moderationCheck", {"text": "hi"}, "true", True),
+        ("moderationCheck", {"text": "hi"}, "false", False),
+        ("moderationCheck", {"text": "hi"}, None, None),
+        ("simpleTranscribeAudio", {"url": "https://x/a.mp3"}, "words", "words"),
+        ("simpleTranscribeAudio", {"mediaId": 3}, "words", "words"),
+        ("simpleImageQuery", {"message": "cat"}, Answer(images=["https://x/cat.png"]), "https://x/cat.png"),
+        ("simpleImageQuery", {"message": "cat"}, "![Image](data:x)", "![Image](data:x)"),
+        ("simpleImageEditQuery", {"message": "cat", "mediaId": 3}, Answer(images=["u"]), "u"),
+    ],
+)
+def test_queries(name: str, params: Json, script: Any, data: object) -> None:
+    """The script's text is the answer, in the shape of the route."""
+    with serve_site(script, token="secret") as site, Program(site) as program:
+        answer = program.call(name, **params)
+        assert answer.json() == {"success": True, "data": data}
+        assert program.post(f"{API}/{name}", data=params).json() == answer.json()
+        assert program.post(f"{API}/{name}", params=params).json() == answer.json()
+        assert program.post(f"{API}/{name.lower()}/", json=params).json() == answer.json()
+
+
+def test_what_the_script_sees_of_a_query() -> None:
+    """It is told the route, the user and all the parameters."""
+    chats: list[Chat] = []
+
+    def script(chat: Chat) -> str:
+        chats.append(chat)
+        return "ok"
+
+    params = {"message": "hi", "options": {"messages": [{"role": "user", "content": "x"}], "temperature": 0}}
+    with serve_site(script, token="secret") as site, Program(site) as program:
+        program.call("simpleTextQuery", **params)
+    messages = [{"role": "user", "content": "x"}]
+    assert chats == [Chat("hi", messages, "", "", False, params, (), "admin", "simpleTextQuery")]
+
+
+def test_failures_of_queries() -> None:
+    """The script's failures are 500, PHP's fatal is a fatal, and a limit counts here too."""
+
+    def script(chat: Chat) -> Answer:
+        if chat.message == "no":
+            raise ServerError("no")
+        return Answer(["<h1>busy</h1>"], status=503) if chat.message == "busy" else Answer(ending="fatal")
+
+    with serve_site(script, token="secret", limit_after=3) as site, Program(site) as program:
+        said = [program.call("simpleTextQuery", message=message) for message in ("no", "busy", "die", "more")]
+        bad = program.post(f"{API}/simpleTextQuery", data="{", headers={"Content-Type": "application/json"})
+    assert [answer.status_code for answer in said] == [500, 503, 500, 500]
+    assert said[0].json() == {"success": False, "message": "no"}
+    assert said[1].text == "<h1>busy</h1>"
+    assert said[2].json()["code"] == "internal_server_error"
+    assert said[3].json()["message"] == "You have reached the limit."
+    assert (bad.status_code, bad.json()["code"]) == (400, "rest_invalid_json")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_chatbot_query(version: str) -> None:
+    """It has the bots' limits, and goes on with a conversation that the site keeps."""
+    chats: list[Chat] = []
+
+    def script(chat: Chat) -> Answer:
+        chats.append(chat)
+        return Answer(f"You said: {chat.message}", actions=[Action("function", "f", {"a": 1})])
+
+    with (
+        serve_site(script, token="secret", version=version, bots=["support"], discussions=True, max_length=9) as site,
+        Program(site) as program,
+    ):
+        first = program.call("simpleChatbotQuery", botId="support", message="one", chatId="c1", fileIds=["f1"]).json()
+        program.call("simpleChatbotQuery", botId="support", prompt="two", chatId="c1", fileId="f2")
+        third = program.call("simpleChatbotQuery", botId="support", message="three").json()
+        assert program.call("simpleChatbotQuery", botId="support", message="x" * 10).json()["success"] is False
+        assert program.call("simpleChatbotQuery", botId="support").json()["message"] == "The message is required."
+        unknown = program.call("simpleChatbotQuery", botId="nobody", message="hi")
+        assert unknown.status_code == (200 if version == "3.6.2" else 500)
+    assert first["data"] == "You said: one"
+    if version == "2.4.3":
+        assert "extra" not in first
+    else:
+        action = {"type": "function", "data": {"name": "f", "args": {"a": 1}}}
+        assert first["extra"] == {"actions": [action], "chatId": "c1"}
+        assert third["extra"]["chatId"]
+    earlier = ["Hi! How can I help you?", "one", "You said: one"]
+    assert [message["content"] for message in chats[1].messages] == earlier
+    assert chats[0].messages == chats[2].messages == []
+    assert [chat.file_ids for chat in chats[:2]] == ([("f1",), ("f2",)] if version == "3.6.2" else [(), ()])
+
+
+def test_upload_by_the_api() -> None:
+    """A form and base64 bring a file; whatever fails is a 500."""
+    with serve_site(token="secret") as site, Program(site) as program:
+        path = f"{API}/simpleFileUpload"
+        form = program.post(path, files={"file": ("a.txt", b"abc", "text/plain")}).json()["data"]
+        encoded = base64.b64encode(b"xyz").decode()
+        text = program.call(
+            "simpleFileUpload", base64=f"data:image/png;base64,{encoded}", filename="b.png", purpose="p"
+        )
+        assert site.files == [
+            ReceivedFile("a.txt", "text/plain", b"abc", form["id"], form["url"], "analysis"),
+            ReceivedFile("b.png", "image/png", b"xyz", **text.json()["data"], purpose="p"),
+        ]
+        for params in ({"base64": "!", "filename": "a.png"}, {"base64": encoded, "filename": "a.exe"}, {}):
+            assert program.call("simpleFileUpload", **params).status_code == 500
+
+
+def test_list_of_bots() -> None:
+    """All bots with an id are there, the default one always."""
+    with serve_site(token="secret", bots=[Widget("b", name="Bob"), Widget(None, custom_id="x")]) as site:
+        with Program(site) as program:
+            bots = program.get(f"{API}/listChatbots").json()["data"]
+    assert [(bot["id"], bot["name"]) for bot in bots] == [("default", "AI: "), ("b", "Bob")]
+    with serve_site(token="secret", version="2.4.3") as site, Program(site) as program:
+        assert program.get(f"{API}/listChatbots").status_code == 404
+
+
+# --- whatever comes ---
+
+
+ODD: list[Any] = [[], {}, "", "x", 0, -1, True, None, 1e300, "9" * 5000, [["x"]], {"a": []}, "[" * 5000, "\ud800"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_odd_values(version: str) -> None:
+    """Any value in any field has an answer, and the site goes on."""
+    names = """botId customId chatId chatIds newMessage newFileId newFileIds shortcutId session messages files purpose
+    userId metadata limit page offset title message text url options fileIds ttl base64 filename""".split()
+    paths = [f"{UI}/{name}" for name in ("files/list", "files/delete", "files/upload", "chats/submit")]
+    paths += [f"{UI}/discussions/{name}" for name in ("list", "edit", "delete")]
+    paths += [f"{API}/{name}" for name in SINCE]
+    usual: Json = {"botId": "default", "chatId": "c", "chatIds": ["c"], "newMessage": "hi", "message": "hi"}
+    with serve_site("ok", version=version, users=ANN, token="secret", discussions=True) as site, logged_in(site) as ann:
+        for path in paths:
+            for value in ODD:
+                for body in (value, dict.fromkeys(names, value), usual | {"messages": value, "session": value}):
+                    assert ann.post(path, json=body).status_code in (200, 400, 403, 404, 500)
+        for value in ("Basic", "Basic !", "Basic \xff", "Basic eA==", "Bearer", "Digest x", ""):
+            assert Visitor(site).post(START, headers={"Authorization": value}).status_code in (200, 401, 404)
+        for kind in (
+            "multipart/form-data",
+            "multipart/form-data; boundary=",
+            "multipart/form-data; boundary=\xff",
+            "/",
+        ):
+            for data in (b"", b"--\r\n\r\n", b"--\xff\r\nContent-Disposition: form-data; name=file\r\n\r\n", b"\r\n--"):
+                headers = {"Content-Type": kind}
+                assert ann.post(f"{UI}/files/upload", data=data, headers=headers).status_code == 400
+        assert ann.chat().json()["reply"] == "ok"

@@ -1,0 +1,186 @@
+"""The site on loopback: uploads, and the shortcuts of an answer."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import requests
+
+from chatgpt4online.protocol.events import Shortcut
+from chatgpt4online.testing import Answer, Chat, ReceivedFile, Widget, serve_site
+
+from .test_testing import question
+from .test_testing_places import ANN, UI, VERSIONS, guest, logged_in
+
+# --- files ---
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_upload(version: str) -> None:
+    """A file arrives as it was, is there under its address, and goes with a chat."""
+    content = bytes(range(256)) * 3 + b"\r\n--x\r\n\r\n"
+    chats: list[Chat] = []
+
+    def script(chat: Chat) -> str:
+        chats.append(chat)
+        return "seen"
+
+    with serve_site(script, version=version, path="/blog") as site, guest(site) as visitor:
+        answer = visitor.upload("a dog.PNG", content, "image/png", metadata='{"k": 1}')
+        assert answer.status_code == 200
+        assert "Allow" not in answer.headers
+        data = answer.json()["data"]
+        assert re.fullmatch(r"[0-9a-f]{32}", data["id"])
+        assert data["url"].startswith(f"{site.url}/wp-content/uploads/20")
+        assert site.files == [ReceivedFile("a dog.PNG", "image/png", content, data["id"], data["url"], "N/A")]
+        got = requests.get(data["url"], timeout=10)
+        assert (got.content, got.headers["Content-Type"]) == (content, "image/png")
+        assert visitor.chat(newFileId=data["id"]).json()["reply"] == "seen"
+        assert visitor.chat(newFileIds=[data["id"], "f2"], newFileId=None).status_code == 200
+        assert visitor.chat("", newFileId=data["id"]).status_code == 200
+    many = (data["id"], "f2") if version == "3.6.2" else ()
+    assert [chat.file_ids for chat in chats] == [(data["id"],), many, (data["id"],)]
+
+
+def test_refused_uploads() -> None:
+    """Each is refused in the plugin's words, and nothing is kept."""
+    with serve_site() as site, guest(site) as visitor:
+        path = f"{UI}/files/upload"
+        refusals = [
+            (visitor.post(path), 400, "No file provided."),
+            (visitor.post(path, data={"purpose": "N/A"}), 400, "No file provided."),
+            (visitor.post(path, data={"file": "text"}), 400, "No file provided."),
+            (visitor.post(path, json={"file": "text"}), 400, "No file provided."),
+            (visitor.upload("a.png", b"", "image/png", purpose=None), 400, "Purpose is required."),
+            (visitor.upload("a.png", b"", "image/png", purpose=""), 400, "Purpose is required."),
+            (visitor.upload("a.exe", b"MZ", "image/png"), 400, "Invalid file type."),
+            (visitor.upload("png", b"x", "image/png"), 400, "Invalid file type."),
+        ]
+        for answer, status, message in refusals:
+            assert answer.status_code == status
+            assert answer.json() == {"success": False, "message": message}
+        visitor.nonce = None
+        assert visitor.upload("a.png", b"").json()["code"] == "rest_forbidden"
+        visitor.nonce = "stale"
+        assert visitor.upload("a.png", b"").json()["code"] == "rest_cookie_invalid_nonce"
+        assert visitor.get("/wp-content/uploads/2026/11/x.png").status_code == 404
+        assert site.files == []
+
+
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        ('name="file"; filename="a.png"', "a.png"),
+        ("name=file; filename=a.png", "a.png"),
+        ('filename="a \\"b\\".png"; name="file"', 'a "b".png'),
+        ('name="file"; filename="C:\\\\dir\\\\a.png"', "a.png"),
+        ("name=\"file\"; filename*=utf-8''a.png", None),
+        ('name="other"; filename="a.png"', None),
+    ],
+)
+@pytest.mark.parametrize("boundary", ["x", '"a b"'])
+def test_forms_are_read_as_php_reads_them(disposition: str, name: str | None, boundary: str) -> None:
+    """Quoting and the order of parameters do not count; the extended form of a name is none for PHP."""
+    mark = boundary.strip('"')
+    body = (
+        f"--{mark}\r\nContent-Disposition: form-data; {disposition}\r\n\r\nx\r\n"
+        f'--{mark}\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nN/A\r\n--{mark}--\r\n'
+    )
+    with serve_site() as site, guest(site) as visitor:
+        headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+        visitor.post(f"{UI}/files/upload", data=body.encode(), headers=headers)
+        assert [file.name for file in site.files] == ([name] if name else [])
+        assert all(file.content == b"x" for file in site.files)
+
+
+def test_deleting_files() -> None:
+    """Since 2.9.6 the ids are those of the upload, and the visitor's session owns the file."""
+    with serve_site() as site, guest(site) as owner, guest(site) as other:
+        first, second = (owner.upload(f"{name}.png", b"x").json()["data"]["id"] for name in "ab")
+        for visitor, ids, status, message in (
+            (owner, ["nope"], 400, "No valid files to delete"),
+            (owner, None, 400, "No valid files to delete"),
+            (other, [first], 403, "Unauthorized access"),
+        ):
+            answer = visitor.post(f"{UI}/files/delete", json={"files": ids})
+            assert (answer.status_code, answer.json()["message"]) == (status, message)
+        other.upload("c.png", b"x")
+        assert other.post(f"{UI}/files/delete", json={"files": [first]}).json()["message"].startswith("No authorized")
+        assert owner.post(f"{UI}/files/delete", json={"files": [first, second]}).json() == {
+            "success": True,
+            "deleted": 2,
+        }
+        assert [file.name for file in site.files] == ["c.png"]
+
+
+def test_files_of_old_releases() -> None:
+    """Before 2.9.6, guests have a list, and delete by its numbers."""
+    with serve_site(version="2.8.9", users=ANN) as site, guest(site) as visitor:
+        for number in range(3):
+            visitor.upload(f"{number}.txt", b"x", purpose="vision" if number else "N/A", metadata='{"n": "1"}')
+        data = visitor.post(f"{UI}/files/list", json={"purpose": ["vision"], "limit": 1, "page": 2}).json()["data"]
+        assert data["total"] == "2"
+        row = data["files"][0]
+        assert (row["refId"], row["url"]) == (site.files[1].id, site.files[1].url)
+        assert (row["purpose"], row["metadata"], row["userId"]) == ("vision", {"n": "1"}, None)
+        assert isinstance(row["id"], str)
+        assert visitor.post(f"{UI}/files/delete", json={"files": [row["id"]]}).json() == {"success": True}
+        assert [file.name for file in site.files] == ["0.txt", "2.txt"]
+        assert visitor.post(f"{UI}/files/list", json={"userId": 2}).status_code == 500
+        with logged_in(site) as ann:
+            assert ann.post(f"{UI}/files/list", json={}).status_code == 500
+            assert ann.post(f"{UI}/files/list", json={"userId": 2}).json()["data"]["total"] == "0"
+
+
+def test_list_of_files() -> None:
+    """Since 2.9.6 it is a fatal for guests, and users see their own."""
+    with serve_site(users=ANN | {"bob": "y"}) as site, guest(site) as visitor, logged_in(site) as ann:
+        assert visitor.post(f"{UI}/files/list", json={}).json()["code"] == "internal_server_error"
+        visitor.upload("guest.png", b"x")
+        ann.upload("ann.png", b"x", envId="e1")
+        for body, status in (({}, 200), ({"userId": 2}, 200), ({"userId": "2"}, 403), ({"userId": 3}, 403)):
+            answer = ann.post(f"{UI}/files/list", json=body)
+            assert answer.status_code == status
+            if status == 200:
+                [row] = answer.json()["data"]["files"]
+                assert (row["userId"], row["envId"], row["metadata"]) == ("2", "e1", [])
+        for body in ({"envId": "e2"}, {"purpose": "vision"}, {"metadata": '{"a": "b"}'}, {"page": 2}):
+            assert ann.post(f"{UI}/files/list", json=body).json()["data"]["files"] == []
+        assert ann.post(f"{UI}/files/delete", json={"files": [site.files[1].id]}).json()["deleted"] == 1
+
+
+# --- shortcuts ---
+
+
+def test_shortcuts() -> None:
+    """An id that the site gave out stands for its hidden message, for its bot only."""
+    hidden = Shortcut("message", "Tell me", message="the secret prompt", shortcut_id="abc")
+    bare = Shortcut("message", "Label", shortcut_id="def")
+    page = Widget("default", shortcuts=[Shortcut("message", "Page", "of the page", "ghi")])
+
+    def script(chat: Chat) -> Answer:
+        return Answer(f"You said: {chat.message}", shortcuts=[hidden, bare])
+
+    with serve_site(script, bots=[page, "other"]) as site, guest(site) as visitor:
+        assert visitor.chat("", shortcutId="abc").json() == {
+            "success": False,
+            "message": "Invalid or expired shortcut.",
+        }
+        shown = visitor.chat("hi").json()["shortcuts"]
+        assert shown[0] == {"type": "message", "data": {"label": "Tell me", "shortcutId": "abc"}}
+        for shortcut_id, message in (("abc", "the secret prompt"), ("def", "Label"), ("ghi", "of the page")):
+            assert visitor.chat("", shortcutId=shortcut_id).json()["reply"] == f"You said: {message}"
+        assert visitor.chat("mine", shortcutId="abc").json()["reply"] == "You said: mine"
+        answer = visitor.post(f"{UI}/chats/submit", json=question("", botId="other", shortcutId="abc"))
+        assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/json; charset=UTF-8")
+
+
+def test_shortcuts_of_old_releases() -> None:
+    """Before 3.3.3 their text is in the open, and an id is no question."""
+    answer = Answer("a", shortcuts=[Shortcut("message", "Tell me", message="prompt", shortcut_id="abc")])
+    with serve_site(answer, version="2.8.9") as site, guest(site) as visitor:
+        assert visitor.chat().json()["shortcuts"] == [
+            {"type": "message", "data": {"label": "Tell me", "message": "prompt"}}
+        ]
+        assert visitor.chat("", shortcutId="abc").status_code == 403
