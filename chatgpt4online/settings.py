@@ -184,7 +184,7 @@ def _multipart(
         try:
             path = Path(source)
             size = path.stat().st_size
-            open_file, name = partial(open, path, "rb"), name or path.name
+            open_file, name = partial(_opened, path), name or path.name
             open_file().__exit__(None, None, None)  # what cannot be read is said before anything is sent
         except OSError as error:
             raise InvalidInput(f"the file cannot be read: {error}") from error
@@ -192,7 +192,11 @@ def _multipart(
         size = _size(source)
         open_file, name = partial(_rewound, source), name or Path(str(getattr(source, "name", "file"))).name
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return Multipart(fields, open_file, size, name, kind, on_progress), name, kind
+    return Multipart(fields, open_file, size, name, kind, secrets.token_hex(16), on_progress), name, kind
+
+
+def _opened(path: Path) -> BinaryIO:
+    return path.open("rb")
 
 
 def _size(file: BinaryIO) -> int:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from itertools import chain
 from typing import Any, BinaryIO, TypeAlias
 from urllib.parse import urljoin, urlsplit
@@ -30,8 +29,8 @@ class Multipart:
     """A multipart/form-data body that holds one file, as an iterable of its pieces (RFC 7578).
 
     ``open_file`` is called each time it is iterated over, and returns a context manager of the file, which has ``size``
-    bytes; it is read while it is sent. ``len()`` is the size of the body in bytes. ``on_progress`` is called with the
-    bytes sent so far and the whole size.
+    bytes; it is read while it is sent. ``boundary`` is a string that the file cannot hold: a random one. ``len()`` is
+    the size of the body in bytes. ``on_progress`` is called with the bytes sent so far and the whole size.
     """
 
     def __init__(
@@ -41,9 +40,9 @@ class Multipart:
         size: int,
         name: str,
         content_type: str,
+        boundary: str,
         on_progress: Callable[[int, int], object] | None = None,
     ) -> None:
-        boundary = "chatgpt4online-" + sha256(f"{fields}{name}{content_type}".encode()).hexdigest()
         self.content_type = f"multipart/form-data; boundary={boundary}"
         self._open_file = open_file
         self._on_progress = on_progress
