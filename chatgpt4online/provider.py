@@ -32,7 +32,7 @@ from .settings import DEFAULT_SITE
 
 _USUAL_ENDPOINT = f"/wp-json{SUBMIT}"
 _STATUSES = dict.fromkeys((402, 429, 504), "RateLimitError") | {400: "BadRequestError", 401: "MissingAuthError"}
-_OPTIONS = ("bot_id", "custom_id", "context_id", "headers", "cookies", "verify")  # that clients have too
+_OPTIONS = ("bot_id", "custom_id", "context_id", "headers", "cookies", "verify", "max_retries")
 
 # By site, the nonce and the REST root of the last visit: visitors share a nonce for hours (protocol section 4.1).
 _visits: dict[str, tuple[str, str]] = {}
@@ -78,7 +78,6 @@ class Chatgpt4Online:
     supports_stream: bool = True
     supports_message_history: bool = True
     supports_system_message: bool = True
-    supports_native_tools: bool = False
     use_stream_timeout: bool = True
     default_model: str = "gpt-4"
     models: list[str] = ["gpt-4"]
@@ -165,8 +164,8 @@ class Chatgpt4Online:
         """Return the parameters that g4f shows, as ``inspect`` has them or as an example in JSON."""
         if as_json:
             messages = [{"role": role, "content": ""} for role in ("system", "user")]
-            example = {"model": cls.default_model, "messages": messages, "stream": cls.supports_stream}
-            return {"provider": cls.__name__, **example}
+            model, stream = cls.default_model, cls.supports_stream
+            return {"provider": cls.__name__, "model": model, "messages": messages, "stream": stream}
         parameters = inspect.signature(cls.create_async_generator).parameters
         return {name: parameters[name] for name in ("model", "messages", "stream")}
 
@@ -211,9 +210,8 @@ def _options(bot_id: str, proxy: str | None, kwargs: Mapping[str, Any]) -> dict[
     limits = Timeout.of(kwargs.get("timeout") or Timeout())
     if seconds := kwargs.get("stream_timeout"):
         limits = replace(limits, first_byte=seconds, idle=seconds)
-    options: dict[str, Any] = {"bot_id": bot_id, "timeout": limits, "proxy": proxy or None}
-    options |= {name: kwargs[name] for name in _OPTIONS if kwargs.get(name) is not None}
-    return options if kwargs.get("max_retries") is None else options | {"retries": kwargs["max_retries"]}
+    given = {name.removeprefix("max_"): kwargs[name] for name in _OPTIONS if kwargs.get(name) is not None}
+    return {"bot_id": bot_id, "timeout": limits, "proxy": proxy or None} | given
 
 
 def _question(kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -244,11 +242,8 @@ def _name_in_g4f(error: ChatError) -> str:
         ServerError: "ResponseError",
         ProtocolError: "ResponseError",
     }
-    if isinstance(error, Blocked) and _is_cloudflare(error):
-        return "CloudflareError"
+    if isinstance(error, Blocked):
+        said = f"{error.headers.get('server', '')} {error.message}".lower()
+        if "cf-mitigated" in error.headers or "cloudflare" in said or "just a moment" in said:
+            return "CloudflareError"
     return next((name for kind, name in names.items() if isinstance(error, kind)), "")  # a LocalError is the caller's
-
-
-def _is_cloudflare(error: StatusError) -> bool:
-    server, title = error.headers.get("server", "").lower(), error.message.lower()
-    return "cf-mitigated" in error.headers or "cloudflare" in server + title or title.startswith("just a moment")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 import pytest
@@ -204,38 +205,16 @@ def test_list_of_bots() -> None:
 
 ODD: list[Any] = [[], {}, "", "x", 0, -1, True, None, 1e300, "9" * 5000, [["x"]], {"a": []}, "[" * 5000, "\ud800"]
 
+FIELDS = """
+botId customId chatId chatIds newMessage newFileId newFileIds shortcutId session messages files purpose userId
+metadata limit page offset title message text url options fileIds ttl base64 filename
+"""
+
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_odd_values(version: str) -> None:
     """Any value in any field has an answer, and the site goes on."""
-    names = [
-        "botId",
-        "customId",
-        "chatId",
-        "chatIds",
-        "newMessage",
-        "newFileId",
-        "newFileIds",
-        "shortcutId",
-        "session",
-        "messages",
-        "files",
-        "purpose",
-        "userId",
-        "metadata",
-        "limit",
-        "page",
-        "offset",
-        "title",
-        "message",
-        "text",
-        "url",
-        "options",
-        "fileIds",
-        "ttl",
-        "base64",
-        "filename",
-    ]
+    names = re.findall(r"\w+", FIELDS)
     paths = [f"{UI}/{name}" for name in ("files/list", "files/delete", "files/upload", "chats/submit")]
     paths += [f"{UI}/discussions/{name}" for name in ("list", "edit", "delete")]
     paths += [f"{API}/{name}" for name in SINCE]

@@ -131,7 +131,7 @@ def test_discussions(version: str) -> None:
         assert discussions(ann) == {"success": True, "total": "0", "chats": []}
         file_id = ann.upload("a.png", b"x").json()["data"]["id"]
         ann.chat("first", chatId="c1", session="s1")
-        ann.chat("second", chatId="c2", newFileId=file_id)
+        ann.chat("second", chatId="c2", newFileId=file_id, shortcutName="Label")
         ann.chat("unnamed")
         list(ann.post(f"{UI}/chats/submit", json=question("again", chatId="c1")).iter_lines())
         answer = discussions(ann)
@@ -151,8 +151,9 @@ def test_discussions(version: str) -> None:
         assert extra["session"] == "s1"
         assert extra.get("previousResponseId") == (None if version == "2.4.3" else "resp_1")
         assert ("metadata_display" in row) is (version == "3.6.2")
-        image = json.loads(answer["chats"][1]["messages"])[1]["content"]
-        assert image == f"![Uploaded Image]({site.files[0].url})\nsecond"
+        image = json.loads(answer["chats"][1]["messages"])[1]
+        assert image["content"] == f"![Uploaded Image]({site.files[0].url})\nsecond"
+        assert image["shortcutName"] == "Label"
         assert [row["chatId"] for row in discussions(ann, limit=1, offset=1)["chats"]] == ["c2"]
         assert discussions(ann, customId="other")["total"] == "0"
 

@@ -30,6 +30,7 @@ from .wire import (
     moved_root,
     origin,
     page_url,
+    parent_root,
     rest_roots,
 )
 
@@ -262,16 +263,20 @@ class Exchange:
         return [last]
 
     def _read_page(self, page: str) -> None:
-        """Take the nonce of a page's widget, or turn to where the page says that the REST API is."""
+        """Take the nonce of a page's widget, or turn to another place where a session may be started."""
         bots = find_bots(page)
-        root = bots[0].rest_root if bots else find_root(page, self._answer_headers.get("link", ""))
         if bots and bots[0].nonce:
             self._session.adopt({"restNonce": bots[0].nonce, "sessionId": bots[0].session_id})
-        elif root and root != self._root and root not in self._tried:
-            self._visiting = False
-        else:
+            self._settle(bots[0].rest_root or self._root)
             return
-        self._settle(root or self._root)
+        named = bots[0].rest_root if bots else find_root(page, self._answer_headers.get("link", ""))
+        # Before 3.0.3, sessions are started only without the language in the path (protocol section 1.1).
+        for root in (named, parent_root(self._root)):
+            if root and root not in (self._root, *self._tried):
+                self._tried.add(self._root)
+                self._visiting = False
+                self._settle(root)
+                return
 
     def _settle(self, root: str) -> None:
         """Remember for all turns of the session where the REST API is, if it is not where it usually is."""

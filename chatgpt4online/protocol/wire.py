@@ -211,6 +211,12 @@ def rest_roots(site: str) -> tuple[str, ...]:
     return f"{address}/wp-json", f"{address}/index.php?rest_route=", f"{address}/?rest_route="
 
 
+def parent_root(root: str) -> str:
+    """Return the pretty REST root one directory above ``root``, or ``""`` where there is none."""
+    match = re.fullmatch(r"(https?://[^/]+(?:/[^/]+)*)/[^/]+/wp-json", root)
+    return f"{match[1]}/wp-json" if match else ""
+
+
 def page_url(site: str) -> str:
     """Return the address of the page that a site's chat may be found on: ``site`` itself, unless it is a REST root."""
     return re.sub(r"(?:/wp-json(?:/.*)?|/index\.php\?rest_route=.*|/\?rest_route=.*)$", "/", site.partition("#")[0])

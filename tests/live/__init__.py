@@ -1,0 +1,1 @@
+"""A black-box suite for a real site; see conftest.py."""
