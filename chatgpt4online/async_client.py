@@ -181,9 +181,10 @@ class _Response:
     async def read(self, patience: Patience) -> bytes:
         try:
             return await self._response.read(patience.allow("idle", asyncio.get_running_loop().time()))
-        except (http1.IncompleteBody, http1.BadResponse):
-            return b""  # the protocol knows whether the answer was complete
         except http1.HttpError as error:
+            broken_off = isinstance(error, http1.IncompleteBody | http1.BadResponse)
+            if broken_off and not isinstance(error, http1.BadEncoding):
+                return b""  # the protocol knows whether the answer was complete
             raise _failure(error, patience, self._url) from error
 
     async def finish(self) -> None:

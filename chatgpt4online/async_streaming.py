@@ -190,13 +190,21 @@ class AsyncStream(AsyncGenerator[T, None]):
 
     async def _renew(self, request: Request, patience: Patience) -> list[Event]:
         """Renew the session, to the end of the answer: nobody reads it piece by piece, and others wait for it."""
-        async with self._transport.renewing:
+        renewing = self._transport.renewing
+        try:
+            async with asyncio.timeout(patience.left(self._loop.time())):
+                await renewing.acquire()
+        except TimeoutError:
+            return self._exchange.receive_error(patience.expired("total", self._loop.time()))
+        try:
             if self._exchange.next_request() != request:
                 return []  # another stream renewed the session while this one waited to do it
             events = await self._ask(request, patience)
             while self._response is not None:
                 events += await self._continue(self._response, patience)
             return events
+        finally:
+            renewing.release()
 
     async def _ask(self, request: Request, patience: Patience) -> list[Event]:
         """Send a request and take the head of its response."""

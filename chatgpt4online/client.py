@@ -169,12 +169,7 @@ class _Transport:
 
         _sending.watch = found
         try:
-            prepared = session.prepare_request(
-                requests.Request(request.method, request.url, headers=dict(request.headers), data=request.body)
-            )
-            prepared.headers.pop("Cookie", None)  # requests would send back each of the jar
-            if cookie := self._cookies.header(request.url, request.headers):
-                prepared.headers["Cookie"] = cookie
+            prepared = self._prepare(request)
             options |= session.merge_environment_settings(prepared.url, self._proxies, True, self._verify, None)
             response = session.get_adapter(request.url).send(prepared, **options)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
@@ -186,6 +181,17 @@ class _Transport:
             found(getattr(response.raw.connection, "sock", None))
         return _Response(response, waiting_at[-1])
 
+    def _prepare(self, request: Request) -> requests.PreparedRequest:
+        raw = requests.Request(request.method, request.url, headers=dict(request.headers), data=request.body)
+        try:
+            prepared = self._http.prepare_request(raw)
+        except requests.exceptions.InvalidHeader as error:
+            raise InvalidInput(str(error)) from error
+        prepared.headers.pop("Cookie", None)  # requests would send back each of the jar
+        if cookie := self._cookies.header(request.url, request.headers):
+            prepared.headers["Cookie"] = cookie
+        return prepared
+
 
 class _Response:
     """A response of requests, read as streams need it."""
@@ -195,14 +201,16 @@ class _Response:
         self.headers: Mapping[str, str] = response.headers
         self._response = response
         self._socket = waiting_at
+        self._is_encoded = "Content-Encoding" in response.headers
+        self._is_limited = False
 
     def read(self, patience: Patience) -> bytes:
         # Of all ways that requests has, only raw.read1 returns what is there in every framing.
-        seconds = patience.allow("idle", time.monotonic())
         try:
-            if self._socket is not None and seconds != self._socket.gettimeout():
-                self._socket.settimeout(seconds)
-            data: bytes = self._response.raw.read1(_READ_SIZE, decode_content=True)
+            if not (self._is_limited and patience.is_constant) and self._socket is not None:
+                self._socket.settimeout(patience.allow("idle", time.monotonic()))
+                self._is_limited = True
+            data: bytes = self._response.raw.read1(_READ_SIZE, decode_content=self._is_encoded)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if _is_cut_short(error):
                 return b""  # the protocol knows whether the answer was complete
@@ -215,7 +223,7 @@ class _Response:
         with suppress(urllib3.exceptions.HTTPError, OSError):
             self._socket.settimeout(_FINISH_SECONDS)
             for _ in range(8):  # reads: what follows the last event is short, or nothing to wait for
-                if not self._response.raw.read1(_READ_SIZE, decode_content=True):
+                if not self._response.raw.read1(_READ_SIZE, decode_content=self._is_encoded):
                     break
 
     def close(self) -> None:
@@ -289,7 +297,6 @@ _INVALID = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
     requests.exceptions.MissingSchema,
-    requests.exceptions.InvalidHeader,
     requests.exceptions.InvalidProxyURL,
 )
 

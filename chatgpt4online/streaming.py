@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from socket import SHUT_RDWR, socket
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
@@ -17,6 +17,8 @@ from .protocol.timeout import Patience, Timeout
 from .protocol.wire import Request
 
 T = TypeVar("T")
+
+_LOOK_SECONDS = 0.1  # how often who waits for another thread's new session looks whether it is still wanted
 
 
 class Response(Protocol):
@@ -127,23 +129,36 @@ class Transfer:
         exchange, patience = self.exchange, Patience(self._timeout, time.monotonic())
         try:
             while not self.closed.is_set() and (request := exchange.next_request()) is not None:
-                with self._transport.renewing if request.exclusive else nullcontext():
-                    if exchange.next_request() != request:
-                        continue  # another stream renewed the session while this one waited to do it
-                    for events in self._perform(request, patience):
-                        yield from view(events)
-                    self._hang_up()
+                steps = self._renew(request, patience) if request.exclusive else self._perform(request, patience)
+                for events in steps:
+                    yield from view(events)
+                self._hang_up()
         finally:
             self._hang_up()
         if not self.closed.is_set():
             exchange.result()
 
+    def _renew(self, request: Request, patience: Patience) -> list[list[Event]]:
+        """Renew the session, to the end of the answer: nobody reads it piece by piece, and others wait for it."""
+        renewing = self._transport.renewing
+        while not renewing.acquire(timeout=_LOOK_SECONDS):
+            if self.closed.is_set():
+                return []
+            if patience.left(time.monotonic()) == 0:
+                return [self._fail(patience.expired("total", time.monotonic()))]
+        try:
+            if self.exchange.next_request() != request:
+                return []  # another stream renewed the session while this one waited to do it
+            return list(self._perform(request, patience))
+        finally:
+            renewing.release()
+
     def _perform(self, request: Request, patience: Patience) -> Iterator[list[Event]]:
         """Send a request and read its answer. What is yielded is never inside a ``try``: it may not come back."""
         exchange = self.exchange
         try:
-            if request.delay:
-                self.closed.wait(patience.within(request.delay, time.monotonic()))
+            if request.delay and self.closed.wait(patience.within(request.delay, time.monotonic())):
+                return
             response = self._response = self._transport.send(request, patience, self._watch)
         except ConnectionFailed as error:
             yield self._fail(error)

@@ -13,11 +13,12 @@ There are no tasks here: the loop's callbacks store what came, and all work is d
 
 from __future__ import annotations
 
-from .errors import BadResponse, ConnectError, Disconnected, HttpError, IncompleteBody, WaitExpired
+from .errors import BadEncoding, BadResponse, ConnectError, Disconnected, HttpError, IncompleteBody, WaitExpired
 from .pool import Pool
 from .response import Response
 
 __all__ = [
+    "BadEncoding",
     "BadResponse",
     "ConnectError",
     "Disconnected",

@@ -27,6 +27,10 @@ class BadResponse(HttpError):
     """What came is not HTTP, or is more than a response may hold."""
 
 
+class BadEncoding(BadResponse):
+    """What came is HTTP, but its compression is broken."""
+
+
 class WaitExpired(HttpError):
     """Nothing came in time; ``clock`` is ``"connect"``, ``"first_byte"`` or ``"idle"``."""
 

@@ -11,7 +11,7 @@ import h11
 
 from .body import ChunkMerger, Inflater
 from .connection import Connection
-from .errors import BadResponse, Disconnected, HttpError, IncompleteBody
+from .errors import BadEncoding, BadResponse, Disconnected, HttpError, IncompleteBody
 
 HEAD_LIMIT = 65_536  # bytes in the head of a response
 
@@ -204,7 +204,7 @@ class Response:
         try:
             data = inflater.decode(data)
         except zlib.error as error:
-            self._fail(BadResponse, f"the compressed body is corrupt: {error}")
+            self._fail(BadEncoding, f"the compressed body is corrupt: {error}")
             return b""
         if self._ended and self._fault is None and inflater.is_cut:
             self._fail(IncompleteBody, "the compressed body stops early")

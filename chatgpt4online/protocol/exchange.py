@@ -143,7 +143,7 @@ class Exchange:
             self._step, method, url = "main", self._method, self._place()
             more, body = self._content()
             headers |= more if self._anonymous else {**more, "X-WP-Nonce": nonce}
-        elif self._visiting and not nonce:
+        elif self._visiting and not (nonce and self._route):
             self._step, method, url, headers = "page", "GET", self._page, {"Accept": "text/html"}
         else:
             self._step, method, url = "session", "POST", self._root + START_SESSION

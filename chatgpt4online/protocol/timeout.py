@@ -40,6 +40,8 @@ class Patience:
 
     def __init__(self, timeout: Timeout, now: float) -> None:
         self._timeout = timeout
+        self.is_constant = timeout.total is None
+        """Whether a limit is the same at any time."""
         self._end = None if timeout.total is None else now + timeout.total
 
     def allow(self, clock: str, now: float) -> float | None:
@@ -52,11 +54,16 @@ class Patience:
             return limit
         if now >= self._end:
             raise self.expired(clock, now)
-        return self._end - now if limit is None else self.within(limit, now)
+        return self._end - now if limit is None else min(limit, self._end - now)
+
+    def left(self, now: float) -> float | None:
+        """Return the seconds that are left of the turn's total time, which may be 0; None is for ever."""
+        return None if self._end is None else max(0.0, self._end - now)
 
     def within(self, seconds: float, now: float) -> float:
         """Return ``seconds``, or what is left of the turn's total time where that is less."""
-        return seconds if self._end is None else max(0.0, min(seconds, self._end - now))
+        left = self.left(now)
+        return seconds if left is None else min(seconds, left)
 
     def expired(self, clock: str, now: float) -> TimedOut:
         """Return the error for a wait under ``clock`` that ran out at ``now``."""
