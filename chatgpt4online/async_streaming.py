@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import suppress
 from types import TracebackType
@@ -74,7 +73,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         self._timeout = timeout
         self._view = view
         self._owned = owned
-        self._ready: deque[T] = deque()
+        self._ready: list[T] = []  # the last one is the next to be given out
         self._patience: Patience | None = None
         self._response: AsyncResponse | None = None
         self._opening: asyncio.Task[list[Event]] | None = None
@@ -110,7 +109,7 @@ class AsyncStream(AsyncGenerator[T, None]):
             if self._ended or self._closed:
                 raise StopAsyncIteration
             await self._advance()
-        return self._ready.popleft()
+        return self._ready.pop()
 
     async def asend(self, value: None) -> T:
         """Return the next piece, as ``anext()`` does; it is here for those who treat the stream as a generator."""
@@ -160,7 +159,7 @@ class AsyncStream(AsyncGenerator[T, None]):
             self._busy = False
         if self._closed:
             return
-        self._ready.extend(self._view(events))
+        self._ready = self._view(events)[::-1]
         if self._ended and not self._ready:
             self._exchange.result()
 

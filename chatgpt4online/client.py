@@ -26,7 +26,7 @@ from .protocol.messages import Prompt
 from .protocol.page import Bot
 from .protocol.parser import DEFAULT_LIMIT
 from .protocol.timeout import Patience, Timeout
-from .protocol.wire import Request
+from .protocol.wire import Request, origin
 from .settings import DEFAULT_SITE, Settings
 from .streaming import Stream, Transfer
 from .surface import Surface
@@ -153,6 +153,7 @@ class _Transport:
         self._owned = http is None
         self._http = _new_session(context) if http is None else http
         self._cookies = Cookies(self._http.cookies)
+        self._environment: dict[tuple[str, str, int | None], Any] = {}
 
     def close(self) -> None:
         if self._owned:
@@ -170,7 +171,7 @@ class _Transport:
         _sending.watch = found
         try:
             prepared = self._prepare(request)
-            options |= session.merge_environment_settings(prepared.url, self._proxies, True, self._verify, None)
+            options |= self._surroundings(request.url)
             response = session.get_adapter(request.url).send(prepared, **options)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise _failure(error, patience, "first_byte", request.url) from error
@@ -180,6 +181,15 @@ class _Transport:
         if not waiting_at:  # the adapter of a session of the caller's own does not tell
             found(getattr(response.raw.connection, "sock", None))
         return _Response(response, waiting_at[-1])
+
+    def _surroundings(self, url: str) -> dict[str, Any]:
+        """Return the proxies and the certificates for a URL; requests reads all of the environment to find them."""
+        place = origin(url)
+        if place not in self._environment:
+            self._environment[place] = self._http.merge_environment_settings(
+                url, self._proxies, True, self._verify, None
+            )
+        return dict(self._environment[place])
 
     def _prepare(self, request: Request) -> requests.PreparedRequest:
         raw = requests.Request(request.method, request.url, headers=dict(request.headers), data=request.body)

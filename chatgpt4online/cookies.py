@@ -25,10 +25,13 @@ class Cookies:
     def header(self, url: str, headers: Mapping[str, str]) -> str:
         """Return the ``Cookie`` header for a request to ``url``; names that ``headers`` have in theirs win."""
         own = next((value for name, value in headers.items() if name.lower() == "cookie"), "")
-        request = Request(url)  # noqa: S310  # nothing is opened
-        self._jar.add_cookie_header(request)
+        kept = ""
+        if len(self._jar):
+            request = Request(url)  # noqa: S310  # nothing is opened
+            self._jar.add_cookie_header(request)
+            kept = request.get_header("Cookie", "")
         pairs: dict[str, str] = {}
-        for cookie in [*own.split(";"), *request.get_header("Cookie", "").split(";")]:
+        for cookie in [*own.split(";"), *kept.split(";")]:
             name, _, value = cookie.strip().partition("=")
             if name and name != _NOT_SENT_BACK:
                 pairs.setdefault(name, value)
@@ -39,6 +42,8 @@ class Cookies:
         headers = Message()
         for value in values:
             headers["Set-Cookie"] = value
+        if not headers:
+            return
         self._jar.extract_cookies(cast(HTTPResponse, _Headers(headers)), Request(url))  # noqa: S310  # nothing is opened
 
 

@@ -32,12 +32,10 @@ DEFAULT_SITE = "https://chatgpt4online.org"
 Source: TypeAlias = "str | os.PathLike[str] | BinaryIO | bytes"
 Progress: TypeAlias = Callable[[int, int], object]
 
-_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-
 
 def new_chat_id() -> str:
-    """Return a random name for a new conversation, of the form that the plugin's own widget makes."""
-    return "".join(secrets.choice(_DIGITS) for _ in range(11))
+    """Return a random name for a new conversation; the letter keeps old sites from taking it for a number."""
+    return "c" + secrets.token_hex(6)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,774 @@
+"""Where the REST API of a site is, and where a nonce: what is asked, in which order, and what comes of it."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from chatgpt4online.protocol.calls import Call, PageVisit, public
+from chatgpt4online.protocol.errors import (
+    Blocked,
+    ChatError,
+    ConnectionFailed,
+    NonceRefused,
+    NotAiEngine,
+    ProtocolError,
+    StatusError,
+    TooLarge,
+)
+from chatgpt4online.protocol.events import Done, Event, Failed
+from chatgpt4online.protocol.exchange import Exchange
+from chatgpt4online.protocol.page import API_REL
+from chatgpt4online.protocol.turn import Turn
+from chatgpt4online.protocol.wire import Request, Session, Submission
+
+from .strategies import FORBIDDEN, NO_ROUTE, SESSION, STALE, end, live, php
+
+SITE = "https://example.org"
+PRETTY = f"{SITE}/wp-json"
+INDEX = f"{SITE}/index.php?rest_route="
+QUERY = f"{SITE}/?rest_route="
+OTHER = "https://api.example.net/wp-json"
+START, SUBMIT = "/mwai/v1/start_session", "/mwai-ui/v1/chats/submit"
+NONCE = SESSION["restNonce"]
+CREDENTIALS = {"Authorization": "Basic eA==", "Cookie": "a=b", "X-WP-Nonce": "theirs", "X-Team": "blue"}
+LOGIN = {"Cookie": "a=b; wordpress_logged_in_0123=me%7C1"}
+
+
+@dataclass(frozen=True)
+class Say:
+    """An answer: a dict is sent as JSON, a str as HTML; ``link`` is the REST root that the ``Link`` header names."""
+
+    body: Any = "<title>Page not found</title>"
+    status: int = 200
+    link: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def to(self, exchange: Exchange) -> list[Event]:
+        """Give the whole answer to the request that was sent."""
+        headers = dict(self.headers)
+        if self.link:
+            headers["Link"] = f'<{self.link}/>; rel="{API_REL}"'
+        assert exchange.receive_response(self.status, headers) == []
+        body = self.body if isinstance(self.body, str | bytes) else php(self.body)
+        events = exchange.receive_data(body.encode() if isinstance(body, str) else body)
+        return events + exchange.receive_eof()
+
+
+GONE = Say(status=404)
+HOME = Say("<title>Home</title>")  # what a site with plain permalinks says to any path
+ROUTELESS = Say(NO_ROUTE, 404)
+CLOSED = Say(FORBIDDEN, 401)
+REFUSED = Say(STALE, 403)
+STARTED = Say(SESSION)
+GOOD = Say(live("Hi") + b"\n\n" + end(reply="Hi") + b"\n\n")
+
+
+def page(link: str = "", status: int = 200, **system: Any) -> Say:
+    """Return a page with a chat widget."""
+    data = html.escape(json.dumps({"botId": "default"} | system))
+    return Say(f"<title>Chat</title><div class='mwai-chatbot-container' data-system='{data}'></div>", status, link)
+
+
+def bare(root: str = "", link: str = "") -> Say:
+    """Return a page without a widget, which may name the REST root in its head."""
+    return Say(f"<link rel='{API_REL}' href='{root}/'>" if root else "<p>Welcome</p>", link=link)
+
+
+class Web:
+    """What is at each address; several answers are given one after the other, the last of them for ever."""
+
+    def __init__(self, places: dict[str, Say | list[Say]], otherwise: Say = GONE) -> None:
+        self.places = {url: list(says) if isinstance(says, list) else [says] for url, says in places.items()}
+        self.otherwise = otherwise
+        self.asked: list[Request] = []
+
+    def run(self, exchange: Exchange, most: int = 30) -> Done | ChatError:
+        """Drive the exchange to its end; return that."""
+        events: list[Event] = []
+        while (request := exchange.next_request()) is not None:
+            self.asked.append(request)
+            assert len(self.asked) <= most, [asked.url for asked in self.asked]
+            says = self.places.get(request.url, [self.otherwise])
+            events += (says.pop(0) if len(says) > 1 else says[0]).to(exchange)
+        (last,) = [event for event in events if isinstance(event, Done | Failed)]
+        assert events[-1] is last
+        return last if isinstance(last, Done) else last.error
+
+    @property
+    def urls(self) -> list[str]:
+        """What was asked for, and how."""
+        return [f"{request.method} {request.url}" for request in self.asked]
+
+
+def rest(root: str, start: Say = STARTED, submit: Say = GOOD) -> dict[str, Say | list[Say]]:
+    """Return a REST API at ``root``."""
+    return {root + START: start, root + SUBMIT: submit}
+
+
+def turn(site: str = SITE, session: Session | None = None, **options: Any) -> Turn:
+    """Return a turn that asks something."""
+    return Turn(site, Submission("Hello"), session, **options)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A site, as it is given and as it is; the requests that a turn makes; how it ends, and what the session keeps."""
+
+    name: str
+    site: str
+    web: dict[str, Any]
+    asked: tuple[str, ...]
+    root: str = ""
+    error: type[ChatError] | None = None
+    says: str = ""
+    nonce: str = NONCE
+    otherwise: Say = GONE
+
+
+def handshake(root: str) -> tuple[str, str]:
+    return f"POST {root}{START}", f"POST {root}{SUBMIT}"
+
+
+CASES = [
+    Case("pretty permalinks", SITE, rest(PRETTY), handshake(PRETTY)),
+    Case("a slash behind it", f"{SITE}/", rest(PRETTY), handshake(PRETTY)),
+    Case(
+        "plain permalinks, 200, Link",
+        SITE,
+        rest(INDEX) | {PRETTY + START: Say("<title>Home</title>", link=INDEX)},
+        (f"POST {PRETTY}{START}", *handshake(INDEX)),
+        INDEX,
+    ),
+    Case(
+        "plain permalinks, 404, Link",
+        SITE,
+        rest(INDEX) | {PRETTY + START: Say(status=404, link=INDEX)},
+        (f"POST {PRETTY}{START}", *handshake(INDEX)),
+        INDEX,
+    ),
+    Case("plain, 200", SITE, rest(INDEX), (f"POST {PRETTY}{START}", *handshake(INDEX)), INDEX, otherwise=HOME),
+    Case("plain, 404", SITE, rest(INDEX), (f"POST {PRETTY}{START}", *handshake(INDEX)), INDEX),
+    Case("plain, 405", SITE, rest(INDEX), (f"POST {PRETTY}{START}", *handshake(INDEX)), INDEX,
+         otherwise=Say(status=405)),
+    Case(
+        "the query of the home page only",
+        SITE,
+        rest(QUERY),
+        (f"POST {PRETTY}{START}", f"POST {INDEX}{START}", *handshake(QUERY)),
+        QUERY,
+    ),
+    Case("a sub-directory", f"{SITE}/blog", rest(f"{SITE}/blog/wp-json"), handshake(f"{SITE}/blog/wp-json")),
+    Case(
+        "a sub-directory, plain",
+        f"{SITE}/blog/",
+        rest(f"{SITE}/blog/index.php?rest_route="),
+        (f"POST {SITE}/blog/wp-json{START}", *handshake(f"{SITE}/blog/index.php?rest_route=")),
+        f"{SITE}/blog/index.php?rest_route=",
+    ),
+    Case(
+        "a page whose 404 names the root",
+        f"{SITE}/chat/",
+        rest(PRETTY) | {f"{SITE}/chat/wp-json{START}": Say(status=404, link=PRETTY)},
+        (f"POST {SITE}/chat/wp-json{START}", *handshake(PRETTY)),
+        PRETTY,
+    ),
+    Case(
+        "a page that names the root itself",
+        f"{SITE}/chat/?x=1#top",
+        rest(PRETTY) | {f"{SITE}/chat/?x=1": page(restUrl=PRETTY, restNonce=None)},
+        (
+            f"POST {SITE}/chat/wp-json{START}",
+            f"POST {SITE}/chat/index.php?rest_route={START}",
+            f"POST {SITE}/chat/?rest_route={START}",
+            f"GET {SITE}/chat/?x=1",
+            *handshake(PRETTY),
+        ),
+        PRETTY,
+    ),
+    Case(
+        "a page whose head names the root",
+        f"{SITE}/chat",
+        rest(PRETTY) | {f"{SITE}/chat": bare(PRETTY)},
+        (
+            f"POST {SITE}/chat/wp-json{START}",
+            f"POST {SITE}/chat/index.php?rest_route={START}",
+            f"POST {SITE}/chat/?rest_route={START}",
+            f"GET {SITE}/chat",
+            *handshake(PRETTY),
+        ),
+        PRETTY,
+    ),
+    Case("a root, pretty", f"{PRETTY}/", rest(PRETTY), handshake(PRETTY)),
+    Case("a root, index.php", f"{INDEX}/", rest(INDEX), handshake(INDEX)),
+    Case("a root, the query", QUERY, rest(QUERY), handshake(QUERY)),
+    Case("a root with a language", f"{SITE}/fr/wp-json", rest(f"{SITE}/fr/wp-json"), handshake(f"{SITE}/fr/wp-json")),
+    Case(
+        "a language that starts no sessions",
+        f"{SITE}/fr/wp-json",
+        {
+            f"{SITE}/fr/wp-json{START}": ROUTELESS,
+            f"{SITE}/fr/": page(restUrl=f"{SITE}/fr/wp-json"),
+            **rest(PRETTY),
+        },
+        (f"POST {SITE}/fr/wp-json{START}", f"GET {SITE}/fr/", *handshake(PRETTY)),
+        PRETTY,
+    ),
+    Case(
+        "a root that is another",
+        PRETTY,
+        rest(INDEX) | {f"{SITE}/": page(restUrl=INDEX)},
+        (f"POST {PRETTY}{START}", f"GET {SITE}/", *handshake(INDEX)),
+        INDEX,
+    ),
+    Case(
+        "an API on another host",
+        SITE,
+        rest(OTHER) | {PRETTY + START: Say(status=404, link=OTHER)},
+        (f"POST {PRETTY}{START}", *handshake(OTHER)),
+        OTHER,
+    ),
+    Case(
+        "an API on another host, says the page",
+        SITE,
+        rest(OTHER) | {PRETTY + START: ROUTELESS, SITE: page(restUrl=OTHER)},
+        (f"POST {PRETTY}{START}", f"GET {SITE}", *handshake(OTHER)),
+        OTHER,
+    ),
+    Case(
+        "a nonce in the page only (2.4.3)",
+        SITE,
+        {PRETTY + START: ROUTELESS, SITE: page(restUrl=PRETTY, restNonce="paged"), PRETTY + SUBMIT: GOOD},
+        (f"POST {PRETTY}{START}", f"GET {SITE}", f"POST {PRETTY}{SUBMIT}"),
+        nonce="paged",
+    ),
+    Case(
+        "a nonce in the page only, plain permalinks",
+        SITE,
+        {INDEX + START: ROUTELESS, SITE: page(restUrl=INDEX, restNonce="paged"), INDEX + SUBMIT: GOOD},
+        (f"POST {PRETTY}{START}", f"POST {INDEX}{START}", f"GET {SITE}", f"POST {INDEX}{SUBMIT}"),
+        INDEX,
+        nonce="paged",
+        otherwise=HOME,
+    ),
+    Case(
+        "the first widget that the page has",
+        SITE,
+        {
+            PRETTY + START: ROUTELESS,
+            SITE: Say(page(restNonce="one").body + page(restNonce="two").body),
+            PRETTY + SUBMIT: GOOD,
+        },
+        (f"POST {PRETTY}{START}", f"GET {SITE}", f"POST {PRETTY}{SUBMIT}"),
+        nonce="one",
+    ),
+    Case(
+        "sessions are closed (2.9.0)",
+        SITE,
+        {PRETTY + START: CLOSED, SITE: page(restUrl=PRETTY, restNonce="paged"), PRETTY + SUBMIT: GOOD},
+        (f"POST {PRETTY}{START}", f"GET {SITE}", f"POST {PRETTY}{SUBMIT}"),
+        nonce="paged",
+    ),
+    Case(
+        "a page that moved",
+        SITE,
+        {
+            PRETTY + START: ROUTELESS,
+            SITE: Say("", 301, headers={"Location": "/en/"}),
+            f"{SITE}/en/": Say("", 302, headers={"Location": "https://www.example.org/en/"}),
+            "https://www.example.org/en/": page(restUrl=PRETTY, restNonce="paged"),
+            PRETTY + SUBMIT: GOOD,
+        },
+        (
+            f"POST {PRETTY}{START}",
+            f"GET {SITE}",
+            f"GET {SITE}/en/",
+            "GET https://www.example.org/en/",
+            f"POST {PRETTY}{SUBMIT}",
+        ),
+        nonce="paged",
+    ),
+    Case(
+        "a page without a nonce",
+        SITE,
+        {PRETTY + START: CLOSED, SITE: page(restUrl=PRETTY, restNonce=None)},
+        (f"POST {PRETTY}{START}", f"GET {SITE}"),
+        error=NonceRefused,
+        says="HTTP 401 (rest_forbidden)",
+        nonce="",
+    ),
+    Case(
+        "a page without a chat",
+        SITE,
+        {PRETTY + START: ROUTELESS, SITE: bare()},
+        (f"POST {PRETTY}{START}", f"GET {SITE}"),
+        error=NotAiEngine,
+        says="HTTP 404 (rest_no_route)",
+        nonce="",
+    ),
+    Case(
+        "no page",
+        SITE,
+        {PRETTY + START: ROUTELESS, SITE: Say("<h1>Error</h1>", 500)},
+        (f"POST {PRETTY}{START}", f"GET {SITE}"),
+        error=NotAiEngine,
+        says="HTTP 404 (rest_no_route)",
+        nonce="",
+    ),
+    Case(
+        "a page that leads in a circle",
+        SITE,
+        {PRETTY + START: ROUTELESS, SITE: Say("", 302, headers={"Location": SITE})},
+        (f"POST {PRETTY}{START}", *[f"GET {SITE}"] * 6),
+        error=StatusError,
+        nonce="",
+    ),
+    Case(
+        "a page with another root, which is none either",
+        SITE,
+        {PRETTY + START: ROUTELESS, SITE: page(restUrl=OTHER)},
+        (f"POST {PRETTY}{START}", f"GET {SITE}", f"POST {OTHER}{START}", f"GET {SITE}"),
+        OTHER,
+        error=NotAiEngine,
+        says="HTTP 404 (rest_no_route)",
+        nonce="",
+    ),
+    Case(
+        "no AI Engine at all",
+        SITE,
+        {SITE: bare()},
+        (f"POST {PRETTY}{START}", f"POST {INDEX}{START}", f"POST {QUERY}{START}", f"GET {SITE}"),
+        error=NotAiEngine,
+        says="HTTP 404: Page not found",
+        nonce="",
+    ),
+    Case(
+        "a challenge is the end",
+        SITE,
+        {PRETTY + START: Say("<title>Just a moment...</title>", 403)},
+        (f"POST {PRETTY}{START}",),
+        error=Blocked,
+        nonce="",
+    ),
+    Case(
+        "a stale nonce in the handshake is the end",
+        SITE,
+        {PRETTY + START: REFUSED},
+        (f"POST {PRETTY}{START}",),
+        error=NonceRefused,
+        nonce="",
+    ),
+    Case(
+        "a REST API that is closed is the end",
+        SITE,
+        {PRETTY + START: Say({"code": "rest_not_logged_in", "message": "No."}, 401)},
+        (f"POST {PRETTY}{START}",),
+        error=StatusError,
+        says="rest_not_logged_in",
+        nonce="",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+class TestSites:
+    """The table."""
+
+    def test_a_turn(self, case: Case) -> None:
+        """It asks what the table says, in that order, and ends so."""
+        session, web = Session(), Web(case.web, case.otherwise)
+        outcome = web.run(turn(case.site, session))
+        assert web.urls == list(case.asked)
+        assert session.root == case.root
+        assert session.nonce == case.nonce
+        if case.error is None:
+            assert isinstance(outcome, Done)
+            assert web.asked[-1].headers["X-WP-Nonce"] == case.nonce
+        else:
+            assert type(outcome) is case.error
+            assert case.says in str(outcome)
+
+    def test_the_next_turn(self, case: Case) -> None:
+        """What was found stays in the session: the next turn asks at once."""
+        session, web = Session(), Web(case.web, case.otherwise)
+        if isinstance(web.run(turn(case.site, session)), Done):
+            again = Web(case.web, case.otherwise)
+            assert isinstance(again.run(turn(case.site, session)), Done)
+            assert again.urls == [case.asked[-1]]
+
+    def test_a_handshake(self, case: Case) -> None:
+        """An exchange of no kind finds the same, and asks nothing else."""
+        session, web = Session(), Web(case.web, case.otherwise)
+        outcome = web.run(Exchange(case.site, session))
+        assert isinstance(outcome, Done) == (case.error is None)
+        assert web.urls == [url for url in case.asked if not url.endswith(SUBMIT)]
+        assert (session.root, session.nonce) == (case.root, case.nonce)
+
+    def test_only_the_question_is_not_exclusive(self, case: Case) -> None:
+        """Whatever looks for a session is done by one turn at a time."""
+        web = Web(case.web, case.otherwise)
+        web.run(turn(case.site))
+        assert [request.exclusive for request in web.asked] == [not url.endswith(SUBMIT) for url in web.urls]
+
+    def test_pages_are_asked_for_as_pages(self, case: Case) -> None:
+        """A GET of HTML, without a nonce and without a body."""
+        web = Web(case.web, case.otherwise)
+        web.run(turn(case.site))
+        for request in web.asked:
+            if request.method == "GET":
+                assert (request.headers["Accept"], request.body) == ("text/html", b"")
+                assert "X-WP-Nonce" not in request.headers
+
+
+class TestNonces:
+    """Nonces that only a page has."""
+
+    def test_renewed_from_the_page(self) -> None:
+        """A nonce of a page that went stale: the site is asked, then its page again, and the question goes out anew."""
+        session = Session("old")
+        web = Web({PRETTY + START: ROUTELESS, SITE: page(restNonce="new"), PRETTY + SUBMIT: [REFUSED, GOOD]})
+        assert isinstance(web.run(turn(session=session)), Done)
+        assert web.urls == [
+            f"POST {PRETTY}{SUBMIT}",
+            f"POST {PRETTY}{START}",
+            f"GET {SITE}",
+            f"POST {PRETTY}{SUBMIT}",
+        ]
+        assert session.nonce == "new"
+
+    def test_a_stale_page(self) -> None:
+        """A page from a cache has a stale nonce for ever: one renewal, then NonceRefused."""
+        web = Web({PRETTY + START: ROUTELESS, SITE: page(restNonce="stale"), PRETTY + SUBMIT: REFUSED})
+        outcome = web.run(turn())
+        assert isinstance(outcome, NonceRefused)
+        assert web.urls.count(f"POST {PRETTY}{SUBMIT}") == 2
+        assert web.urls.count(f"GET {SITE}") == 2
+
+    def test_the_sites_session_counts_more(self) -> None:
+        """The page is only asked where the site starts no session."""
+        web = Web(rest(PRETTY) | {SITE: page(restNonce="paged")})
+        session = Session()
+        web.run(turn(session=session))
+        assert session.nonce == NONCE
+
+    def test_the_session_of_the_page(self) -> None:
+        """The session id that a page has goes with its nonce."""
+        web = Web(
+            {PRETTY + START: ROUTELESS, SITE: page(restNonce="n", sessionId="abc"), PRETTY + SUBMIT: GOOD}
+        )
+        web.run(turn())
+        assert json.loads(bytes(web.asked[-1].body))["session"] == "abc"  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("nonce", ["a b", "a\r\nX: y", "é", "", None, [], 0.5])
+    def test_what_is_no_nonce(self, nonce: Any) -> None:
+        """A page's garbage is not sent back."""
+        web = Web({PRETTY + START: ROUTELESS, SITE: page(restNonce=nonce)})
+        assert isinstance(web.run(turn()), NotAiEngine)
+
+    def test_a_page_over_the_limit(self) -> None:
+        """max_body_size holds for pages too; what the site said first is the error."""
+        web = Web({PRETTY + START: ROUTELESS, SITE: Say("x" * 1001)})
+        assert isinstance(web.run(turn(max_body_size=1000)), NotAiEngine)
+        visit = PageVisit(SITE, Session(), "/", max_body_size=1000)
+        assert isinstance(Web({f"{SITE}/": Say("x" * 1001)}).run(visit), TooLarge)
+
+    def test_a_busy_page(self) -> None:
+        """503 and the network are tried again, for pages as for all."""
+        web = Web(
+            {
+                PRETTY + START: ROUTELESS,
+                SITE: [Say("", 503, headers={"Retry-After": "3"}), page(restNonce="n")],
+                PRETTY + SUBMIT: GOOD,
+            }
+        )
+        assert isinstance(web.run(turn(retries=1)), Done)
+        assert [request.delay for request in web.asked] == [0.0, 0.0, 3.0, 0.0]
+
+    def test_a_page_that_is_cut(self) -> None:
+        """A connection that fails in the middle of a page ends the turn."""
+        machine = turn(retries=2)
+        machine.next_request()
+        ROUTELESS.to(machine)
+        machine.next_request()
+        machine.receive_response(200, {})
+        assert machine.receive_data(b"<html>") == []
+        assert machine.text == ""
+        (failed,) = machine.receive_error(ConnectionFailed("reset"))
+        assert isinstance(failed, Failed)
+
+    def test_another_turn_was_quicker(self) -> None:
+        """A nonce that another turn has found is used; the page is not asked any more."""
+        session = Session()
+        machine = turn(session=session)
+        machine.next_request()
+        ROUTELESS.to(machine)
+        request = machine.next_request()
+        assert request is not None
+        assert request.method == "GET"
+        session.nonce = "found"
+        request = machine.next_request()
+        assert request is not None
+        assert (request.url, request.headers["X-WP-Nonce"]) == (PRETTY + SUBMIT, "found")
+
+    @pytest.mark.parametrize("start", [ROUTELESS, CLOSED])
+    def test_start_session_with_a_nonce_in_hand(self, start: Say) -> None:
+        """To renew a nonce that is there already, the page serves as well as for the first."""
+        session = Session("old")
+        web = Web({PRETTY + START: start, SITE: page(restNonce="new")})
+        assert isinstance(web.run(Exchange(SITE, session)), Done)
+        assert web.urls == [f"POST {PRETTY}{START}", f"GET {SITE}"]
+        assert session.nonce == "new"
+
+
+class TestLogins:
+    """Cookies of a login need the nonce of that login, which start_session does not give."""
+
+    @pytest.mark.parametrize("name", ["Cookie", "cookie"])
+    def test_the_page_goes_first(self, name: str) -> None:
+        """No session is started, and the cookies go along to both."""
+        web = Web({SITE: page(restUrl=PRETTY, restNonce="mine"), PRETTY + SUBMIT: GOOD})
+        session = Session()
+        assert isinstance(web.run(turn(session=session, headers={name: LOGIN["Cookie"]})), Done)
+        assert web.urls == [f"GET {SITE}", f"POST {PRETTY}{SUBMIT}"]
+        assert all(request.headers[name] == LOGIN["Cookie"] for request in web.asked)
+        assert session.nonce == "mine"
+
+    def test_other_cookies(self) -> None:
+        """A cookie of another kind is no login."""
+        web = Web(rest(PRETTY))
+        assert isinstance(web.run(turn(headers={"Cookie": "wordpress_test_cookie=1"})), Done)
+        assert web.urls == list(handshake(PRETTY))
+
+    def test_a_nonce_in_hand(self) -> None:
+        """A nonce that is there is used."""
+        web = Web(rest(PRETTY))
+        assert isinstance(web.run(turn(session=Session("mine"), headers=LOGIN)), Done)
+        assert web.urls == [f"POST {PRETTY}{SUBMIT}"]
+
+    def test_plain_permalinks(self) -> None:
+        """The page says where the API is, too."""
+        web = Web({SITE: page(restUrl=INDEX, restNonce="mine"), INDEX + SUBMIT: GOOD})
+        assert isinstance(web.run(turn(headers=LOGIN)), Done)
+        assert web.urls == [f"GET {SITE}", f"POST {INDEX}{SUBMIT}"]
+
+    def test_the_login_is_over(self) -> None:
+        """A page without a nonce is the end: what start_session gives would be refused for ever."""
+        web = Web({SITE: page(restUrl=PRETTY, restNonce=None), **rest(PRETTY)})
+        assert isinstance(web.run(turn(headers=LOGIN)), ChatError)
+        assert web.urls == [f"GET {SITE}"]
+
+    def test_no_chat_on_the_page(self) -> None:
+        """The error says which page is to blame."""
+        web = Web({SITE: bare(), **rest(PRETTY)})
+        outcome = web.run(turn(headers=LOGIN))
+        assert type(outcome) is ProtocolError
+        assert "no chat" in str(outcome)
+
+    def test_no_page(self) -> None:
+        """The page's own refusal is the error, since nothing was asked before it."""
+        outcome = Web({SITE: Say("<h1>No</h1>", 500)}).run(turn(headers=LOGIN))
+        assert isinstance(outcome, StatusError)
+        assert outcome.status == 500
+
+    def test_a_stale_nonce(self) -> None:
+        """It is renewed where it came from: start_session would give a guest's, and the login be lost."""
+        session = Session("stale")
+        web = Web(
+            {**rest(PRETTY), SITE: page(restUrl=PRETTY, restNonce="fresh"), PRETTY + SUBMIT: [REFUSED, GOOD]}
+        )
+        assert isinstance(web.run(turn(session=session, headers=LOGIN)), Done)
+        assert web.urls == [f"POST {PRETTY}{SUBMIT}", f"GET {SITE}", f"POST {PRETTY}{SUBMIT}"]
+        assert session.nonce == "fresh"
+
+    def test_start_session(self) -> None:
+        """An exchange of no kind renews it there too, whether there was one before or not."""
+        for session in (Session(), Session("old")):
+            web = Web({**rest(PRETTY), SITE: page(restUrl=PRETTY, restNonce="mine")})
+            assert isinstance(web.run(Exchange(SITE, session, headers=LOGIN)), Done)
+            assert web.urls == [f"GET {SITE}"]
+            assert session.nonce == "mine"
+
+
+class TestOrigins:
+    """What leaves the site's own origin."""
+
+    @pytest.mark.parametrize("how", ["link", "page"])
+    def test_credentials_stay_at_home(self, how: str) -> None:
+        """An API on another host gets neither passwords nor cookies nor the caller's nonce."""
+        first = {PRETTY + START: Say(status=404, link=OTHER)}
+        second = {PRETTY + START: ROUTELESS, SITE: page(restUrl=OTHER)}
+        web = Web({**rest(OTHER), **(first if how == "link" else second)})
+        assert isinstance(web.run(turn(headers=CREDENTIALS)), Done)
+        for request in web.asked:
+            sent = {name.lower(): value for name, value in request.headers.items()}
+            at_home = request.url.startswith(SITE)
+            assert ("authorization" in sent, "cookie" in sent) == (at_home, at_home)
+            assert sent["x-team"] == "blue"
+            assert sent.get("x-wp-nonce") != "theirs" or at_home
+        assert web.asked[-1].headers["X-WP-Nonce"] == NONCE
+
+    def test_a_page_that_moved_elsewhere(self) -> None:
+        """Where a page redirects to, credentials do not follow."""
+        web = Web({SITE: Say("", 302, headers={"Location": "https://elsewhere.org/"})})
+        web.run(turn(headers=LOGIN | {"Authorization": "Basic eA=="}))
+        assert web.urls == [f"GET {SITE}", "GET https://elsewhere.org/"]
+        assert not {"authorization", "cookie"} & {name.lower() for name in web.asked[-1].headers}
+
+    @pytest.mark.parametrize("how", ["link", "page", "head"])
+    def test_tls_is_not_given_up(self, how: str) -> None:
+        """A site behind TLS that names its API without TLS is a mistake of its owner; nothing is sent in the clear."""
+        clear = "http://example.org/wp-json"
+        said = {"link": Say(status=404, link=clear), "page": ROUTELESS, "head": ROUTELESS}[how]
+        web = Web({PRETTY + START: said, SITE: page(restUrl=clear) if how == "page" else bare(clear)})
+        assert isinstance(web.run(turn()), NotAiEngine)
+        assert not [url for url in web.urls if " http://" in url]
+
+    @pytest.mark.parametrize(
+        "root", ["https://[::1", "https://example.org:99999", "mailto:a@b.c", "javascript:x", "/wp-json", "\x00"]
+    )
+    @pytest.mark.parametrize("how", ["link", "page", "head"])
+    def test_a_root_that_is_no_address(self, how: str, root: str) -> None:
+        """What cannot be asked is passed over, and never raises."""
+        said = {"link": Say(status=404, link=root), "page": ROUTELESS, "head": ROUTELESS}[how]
+        web = Web({PRETTY + START: said, SITE: page(restUrl=root) if how == "page" else bare(root)})
+        assert isinstance(web.run(turn()), NotAiEngine)
+        assert all(request.url.startswith((SITE, "https://example.org")) for request in web.asked)
+
+
+def text(site: str = SITE, session: Session | None = None, **options: Any) -> Call[Any]:
+    """Return a call with a token, which needs no nonce."""
+    return public(site, session or Session(), "secret", "simpleTextQuery", {"message": "Hi"}, **options)
+
+
+TEXT = "/mwai/v1/simpleTextQuery"
+SAID = Say({"success": True, "data": "Hello"})
+
+
+class TestTokens:
+    """Calls that go without a nonce."""
+
+    @pytest.mark.parametrize(
+        ("root", "asked"),
+        [
+            (PRETTY, [PRETTY]),
+            (INDEX, [PRETTY, INDEX]),
+            (QUERY, [PRETTY, INDEX, QUERY]),
+        ],
+    )
+    def test_they_fall_back(self, root: str, asked: list[str]) -> None:
+        """They try the roots themselves, since no handshake has."""
+        web = Web({root + TEXT: SAID})
+        call = text()
+        assert isinstance(web.run(call), Done)
+        assert call.value() == "Hello"
+        assert web.urls == [f"POST {place}{TEXT}" for place in asked]
+
+    def test_what_they_found_is_remembered(self) -> None:
+        """The next call of the session asks there at once."""
+        session, places = Session(), {INDEX + TEXT: SAID}
+        assert isinstance(Web(places).run(text(session=session)), Done)
+        again = Web(places)
+        assert isinstance(again.run(text(session=session)), Done)
+        assert again.urls == [f"POST {INDEX}{TEXT}"]
+
+    def test_a_link_helps(self) -> None:
+        """The root that the answer names goes first."""
+        web = Web({PRETTY + TEXT: Say(status=404, link=QUERY), QUERY + TEXT: SAID})
+        assert isinstance(web.run(text()), Done)
+        assert web.urls == [f"POST {PRETTY}{TEXT}", f"POST {QUERY}{TEXT}"]
+
+    def test_nowhere(self) -> None:
+        """Each root once, no page, and the error says what could be wrong."""
+        web = Web({})
+        outcome = web.run(text())
+        assert isinstance(outcome, NotAiEngine)
+        assert "bearer token" in str(outcome)
+        assert web.urls == [f"POST {root}{TEXT}" for root in (PRETTY, INDEX, QUERY)]
+
+    @pytest.mark.parametrize("said", [ROUTELESS, CLOSED, REFUSED])
+    def test_a_refusal_of_the_site_is_final(self, said: Say) -> None:
+        """The site was found; another root would say the same."""
+        web = Web({PRETTY + TEXT: said})
+        assert isinstance(web.run(text()), StatusError)
+        assert web.urls == [f"POST {PRETTY}{TEXT}"]
+
+    @pytest.mark.parametrize("status", [404, 410])
+    def test_a_page_that_is_not_there(self, status: int) -> None:
+        """A page's address depends on no root: it is asked for once."""
+        web = Web({}, Say(status=status))
+        assert isinstance(web.run(PageVisit(SITE, Session(), "/chat/")), NotAiEngine)
+        assert web.urls == [f"GET {SITE}/chat/"]
+
+
+def told(number: int) -> list[Say]:
+    """Return answers that name places which nobody has named before."""
+    new = f"{SITE}/{number}/wp-json"
+    return [Say(status=404, link=new), page(restUrl=new), bare(new), Say("", 302, headers={"Location": f"/{number}"})]
+
+
+answers = st.one_of(
+    st.sampled_from([GONE, HOME, ROUTELESS, CLOSED, REFUSED, GOOD, Say("", 503), Say("", 429), bare(), page()]),
+    st.sampled_from([page(restNonce="n"), page(restUrl=PRETTY), page(restUrl=INDEX), page(restUrl=OTHER)]),
+    st.sampled_from([Say(status=404, link=root) for root in (PRETTY, INDEX, QUERY, OTHER)]),
+    st.sampled_from([Say("", 307, headers={"Location": place}) for place in (SITE, OTHER + START, INDEX + SUBMIT)]),
+    st.integers(0, 3),
+)
+kinds: dict[str, Callable[[Session, dict[str, Any]], Exchange]] = {
+    "turn": lambda session, options: turn(session=session, **options),
+    "handshake": lambda session, options: Exchange(SITE, session, **options),
+    "token": lambda session, options: text(session=session, **options),
+    "page": lambda session, options: PageVisit(SITE, session, "/", **options),
+}
+MOST = 40  # requests: 3 roots, their pages, a renewal, 5 redirects and 2 retries, with some to spare
+
+
+class TestForAnySite:
+    """No site, however odd, keeps a turn going."""
+
+    @given(
+        st.sampled_from(sorted(kinds)),
+        st.lists(answers, min_size=1, max_size=6),
+        st.sampled_from(["", PRETTY, INDEX, f"{SITE}/old/wp-json"]),
+        st.sampled_from(["", "known"]),
+        st.booleans(),
+        st.integers(0, 2),
+    )
+    @example("turn", [GONE, page(restUrl=PRETTY)], f"{SITE}/old/wp-json", "", False, 0)
+    @example("turn", [ROUTELESS, page(restUrl=INDEX), ROUTELESS, page(restUrl=OTHER)], "", "", False, 0)
+    @example("turn", [0], "", "", False, 0)
+    @example("turn", [0, 1], "", "", False, 0)
+    @example("turn", [ROUTELESS, 1], "", "", False, 0)
+    @example("turn", [ROUTELESS, 2], "", "", True, 0)
+    @example("token", [0], "", "", False, 0)
+    def test_no_endless_loops(
+        self, kind: str, sequence: list[Say | int], root: str, nonce: str, logged_in: bool, retries: int
+    ) -> None:
+        """P3: whatever comes, over and over, and with places that are always new, it ends after so many requests."""
+        options: dict[str, Any] = {"retries": retries, "headers": LOGIN if logged_in else {}}
+        machine = kinds[kind](Session(nonce, root=root), options)
+        events: list[Event] = []
+        for number, said in enumerate(endlessly(sequence)):
+            request = machine.next_request()
+            if request is None:
+                break
+            assert number < MOST, "it does not end"
+            assert request.url.startswith("https://")
+            events += said.to(machine)
+        assert [type(event) for event in events if isinstance(event, Done | Failed)] in ([Done], [Failed])
+        assert isinstance(events[-1], Done | Failed)
+
+
+def endlessly(sequence: list[Say | int]) -> Iterator[Say]:
+    """Yield these answers over and over; a number stands for the answer of that kind that names a new place."""
+    number = 0
+    while True:
+        for said in sequence:
+            number += 1
+            yield told(number)[said] if isinstance(said, int) else said
