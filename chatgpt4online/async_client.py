@@ -199,5 +199,6 @@ def _failure(error: http1.HttpError, patience: Patience, url: str) -> Connection
     if isinstance(error, http1.WaitExpired):
         return patience.expired(error.clock, asyncio.get_running_loop().time())
     failure = ConnectionFailed(f"the connection to {url.partition('?')[0]} failed: {error}")
-    failure.retryable = getattr(error, "retryable", True)
+    begun = isinstance(error, http1.BadResponse) or (isinstance(error, http1.Disconnected) and error.begun)
+    failure.retryable = not begun and getattr(error, "retryable", True)
     return failure

@@ -178,10 +178,11 @@ class AsyncStream(AsyncGenerator[T, None]):
         # A task of its own, which aclose() can stop from another task without cancelling the one that reads.
         begin = self._renew if request.exclusive else self._ask
         self._opening = asyncio.ensure_future(begin(request, self._patience))
+        before = _cancellations()
         try:
             return await self._opening
         except asyncio.CancelledError:
-            if self._closed and not _is_cancelled():
+            if self._closed and _cancellations() == before:
                 return []
             raise
         finally:
@@ -240,6 +241,6 @@ class AsyncStream(AsyncGenerator[T, None]):
             self._response = None
 
 
-def _is_cancelled() -> bool:
+def _cancellations() -> int:
     task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+    return 0 if task is None else task.cancelling()

@@ -21,12 +21,12 @@ from requests.adapters import HTTPAdapter
 from .cookies import Cookies
 from .protocol.errors import ChatError, ConnectionFailed, InvalidInput, InvalidState
 from .protocol.events import Event, Reply
-from .protocol.exchange import Exchange
+from .protocol.exchange import CREDENTIALS, Exchange
 from .protocol.messages import Prompt
 from .protocol.page import Bot
 from .protocol.parser import DEFAULT_LIMIT
 from .protocol.timeout import Patience, Timeout
-from .protocol.wire import Request, origin
+from .protocol.wire import Request, origin, rest_roots
 from .settings import DEFAULT_SITE, Settings
 from .streaming import Stream, Transfer
 from .surface import Surface
@@ -88,7 +88,7 @@ class Client(Surface):
             max_body_size=max_body_size,
         )
         self.session = self._settings.session()
-        self._transport = _Transport(http, proxy, verify)
+        self._transport = _Transport(http, proxy, verify, origin(rest_roots(site)[0]))
         self._streams: weakref.WeakSet[Stream[Any]] = weakref.WeakSet()
         self._guard = threading.Lock()
         self._closed = False
@@ -145,7 +145,9 @@ class _Transport:
         http: requests.Session | None,
         proxy: str | None,
         verify: bool | str | ssl.SSLContext,
+        home: tuple[str, str, int | None],
     ) -> None:
+        self._home = home
         context = verify if isinstance(verify, ssl.SSLContext) else None
         self.renewing = threading.Lock()
         self._verify = True if isinstance(verify, ssl.SSLContext) else verify
@@ -180,7 +182,7 @@ class _Transport:
         self._cookies.keep(request.url, response.raw.headers.getlist("Set-Cookie"))
         if not waiting_at:  # the adapter of a session of the caller's own does not tell
             found(getattr(response.raw.connection, "sock", None))
-        return _Response(response, waiting_at[-1])
+        return _Response(response, waiting_at[-1], watch)
 
     def _surroundings(self, url: str) -> dict[str, Any]:
         """Return the proxies and the certificates for a URL; requests reads all of the environment to find them."""
@@ -192,11 +194,17 @@ class _Transport:
         return dict(self._environment[place])
 
     def _prepare(self, request: Request) -> requests.PreparedRequest:
-        raw = requests.Request(request.method, request.url, headers=dict(request.headers), data=request.body)
+        at_home = origin(request.url) == self._home
+        # An auth that does nothing keeps requests from taking one out of .netrc, over the caller's.
+        auth = self._http.auth if at_home and self._http.auth else _unchanged
+        raw = requests.Request(request.method, request.url, headers=dict(request.headers), data=request.body, auth=auth)
         try:
             prepared = self._http.prepare_request(raw)
-        except requests.exceptions.InvalidHeader as error:
-            raise InvalidInput(str(error)) from error
+        except (requests.exceptions.InvalidHeader, UnicodeError) as error:
+            raise InvalidInput(f"a header cannot be sent: {error}") from error
+        if not at_home:  # nor do the credentials of a session of the caller's own leave the site
+            for name in CREDENTIALS - {name.lower() for name in request.headers}:
+                prepared.headers.pop(name, None)
         prepared.headers.pop("Cookie", None)  # requests would send back each of the jar
         if cookie := self._cookies.header(request.url, request.headers):
             prepared.headers["Cookie"] = cookie
@@ -206,13 +214,16 @@ class _Transport:
 class _Response:
     """A response of requests, read as streams need it."""
 
-    def __init__(self, response: requests.Response, waiting_at: socket | None) -> None:
+    def __init__(
+        self, response: requests.Response, waiting_at: socket | None, watch: Callable[[socket | None], None]
+    ) -> None:
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
         self._response = response
         self._socket = waiting_at
         self._is_encoded = "Content-Encoding" in response.headers
         self._is_limited = False
+        self._watch = watch
 
     def read(self, patience: Patience) -> bytes:
         # Of all ways that requests has, only raw.read1 returns what is there in every framing.
@@ -225,6 +236,9 @@ class _Response:
             if _is_cut_short(error):
                 return b""  # the protocol knows whether the answer was complete
             raise _failure(error, patience, "idle", self._response.url) from error
+        if self._response.raw.connection is None:  # the body has ended, and the connection may be another stream's now
+            self._socket = None
+            self._watch(None)
         return data
 
     def finish(self) -> None:
@@ -273,9 +287,18 @@ class _FinalResponse(http.client.HTTPResponse):
 
 
 class _Watched:
-    """A connection that names its socket before it waits for a response."""
+    """A connection that names its socket as soon as it has one."""
 
     response_class = _FinalResponse
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]  # it is mixed into urllib3's connections
+        _sending.watch(self.sock)  # type: ignore[attr-defined]  # the same
+
+    def request(self, *args: Any, **options: Any) -> None:
+        if self.sock is not None:  # type: ignore[attr-defined]  # the same
+            _sending.watch(self.sock)  # type: ignore[attr-defined]  # the same
+        super().request(*args, **options)  # type: ignore[misc]  # the same
 
     def getresponse(self, *args: Any, **options: Any) -> Any:
         _sending.watch(self.sock)  # type: ignore[attr-defined]  # it is mixed into urllib3's connections
@@ -321,8 +344,21 @@ def _failure(error: Exception, patience: Patience, clock: str, url: str) -> Chat
     if isinstance(error, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError | TimeoutError):
         return patience.expired(clock, time.monotonic())
     failure = ConnectionFailed(f"the connection to {url.partition('?')[0]} failed: {_reason(error)}")
-    failure.retryable = not isinstance(error, requests.exceptions.SSLError)
+    failure.retryable = not (isinstance(error, requests.exceptions.SSLError) or _has_begun(error))
     return failure
+
+
+def _has_begun(error: BaseException) -> bool:
+    """Whether some of a response had come when it failed."""
+    inner = [error, *error.args, *(arg for cause in error.args if isinstance(cause, Exception) for arg in cause.args)]
+    return any(
+        isinstance(cause, http.client.HTTPException) and not isinstance(cause, http.client.RemoteDisconnected)
+        for cause in inner
+    )
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _reason(error: BaseException) -> str:

@@ -100,12 +100,13 @@ class _Talk:
             state = json.loads(Path(path).read_text(encoding="utf-8"))
             if state["format"] != _FORMAT:
                 raise ValueError(f"it has format {state['format']!r}, and this version reads {_FORMAT}")
-            site, chat_id, messages = state["site"], state["chat_id"], state["messages"]
-            conversation = cls(client, chat_id=chat_id, messages=messages, start_sentence="")
-            conversation._previous_response_id = state["previous_response_id"]
-        except (KeyError, TypeError, ValueError) as error:
+            site, response_id = str(state["site"]), str(state["previous_response_id"] or "")
+            Submission("Hi", state["messages"], chat_id=state["chat_id"])  # raises for what could not be sent
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise InvalidInput(f"there is no conversation in {os.fspath(path)!r}: {error}") from error
-        if site != client._settings.site:
+        conversation = cls(client, chat_id=state["chat_id"], messages=state["messages"], start_sentence="")
+        conversation._previous_response_id = response_id
+        if site.rstrip("/") != client._settings.site.rstrip("/"):
             raise InvalidInput(f"the conversation is with {site}, and the client's site is {client._settings.site}")
         return conversation
 

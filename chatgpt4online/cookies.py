@@ -59,6 +59,8 @@ class _Headers:
 
 def cookie_header(cookies: Mapping[str, str]) -> str:
     """Return a ``Cookie`` header that holds ``cookies``. Raises InvalidInput for what cannot stand in one."""
+    if not isinstance(cookies, Mapping):
+        raise InvalidInput("cookies is a dict of names and values")
     for name, value in cookies.items():
         if not _VALID.fullmatch(f"{name}={value}") or ";" in f"{name}{value}" or "=" in name:
             raise InvalidInput(f"a cookie is a name and a value without spaces and semicolons, not {name}={value!r}")

@@ -25,7 +25,7 @@ from .protocol.page import Bot
 from .protocol.parser import DEFAULT_LIMIT
 from .protocol.timeout import Timeout
 from .protocol.turn import Turn
-from .protocol.wire import Multipart, Session, Submission, rest_roots
+from .protocol.wire import Multipart, Session, Submission, absolute, origin, rest_roots
 
 DEFAULT_SITE = "https://chatgpt4online.org"
 
@@ -57,15 +57,27 @@ class Settings:
     max_body_size: int = DEFAULT_LIMIT
 
     def __post_init__(self) -> None:
-        rest_roots(self.site)  # raises for what is no address, before the first question
-        cookie_header(self.cookies or {})  # and for what is no cookie
+        # All of these raise for what cannot be used, before the first question.
+        rest_roots(self.site)
+        if not all(isinstance(text, str) for item in (self.headers or {}).items() for text in item):
+            raise InvalidInput("headers is a dict of strings")
+        if self.auth is not None and (len(self.auth) != 2 or isinstance(self.auth, str)):
+            raise InvalidInput("auth is a pair of strings: (name, application password)")
+        if type(self.retries) is not int or self.retries < 0:
+            raise InvalidInput(f"retries is a whole number from 0, not {self.retries!r}")
+        try:
+            "".join(f"{name}{value}" for name, value in self.options()["headers"].items()).encode("latin-1")
+        except UnicodeError as error:
+            raise InvalidInput(f"a header, name or password cannot be sent: {error}") from None
 
     def session(self) -> Session:
         """Return the session to begin with: what the bot's page had of one, or an empty one."""
         if self.bot is None:
             return Session()
-        elsewhere = self.bot.rest_root not in ("", rest_roots(self.site)[0])
-        return Session(self.bot.nonce, self.bot.session_id, self.bot.rest_root if elsewhere else "")
+        usual = rest_roots(self.site)[0]
+        root = absolute(usual, self.bot.rest_root) or usual
+        nonce = self.bot.nonce if origin(root) == origin(usual) else ""
+        return Session(nonce, self.bot.session_id, "" if root == usual else root)
 
     def bot_fields(self) -> dict[str, Any]:
         """Return what names the bot: ``bot_id``, ``custom_id`` and ``context_id``."""

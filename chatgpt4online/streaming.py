@@ -10,7 +10,7 @@ from socket import SHUT_RDWR, socket
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-from .protocol.errors import ConnectionFailed
+from .protocol.errors import ConnectionFailed, InvalidState
 from .protocol.events import Event, Reply
 from .protocol.exchange import Exchange
 from .protocol.timeout import Patience, Timeout
@@ -77,11 +77,18 @@ class Stream(Generator[T, None, None]):
         return self._transfer.exchange.text
 
     def __next__(self) -> T:
-        return next(self._items)
+        try:
+            return next(self._items)
+        except ValueError as error:  # another thread is in the generator
+            if self._transfer.closed.is_set():
+                raise StopIteration from None
+            if str(error) == "generator already executing":
+                raise InvalidState("another thread is reading this stream") from None
+            raise
 
     def send(self, value: None) -> T:
         """Return the next piece, as ``next()`` does; it is here for those who treat the stream as a generator."""
-        return self._items.send(value)
+        return self.__next__()
 
     def throw(self, *error: Any) -> T:
         """Raise an error where the stream stands, which ends it."""

@@ -36,6 +36,9 @@ PARSER = ("test_parser",)
 TURN = ("test_turn",)
 ANSWERS = ("test_answers",)
 LINES = ("test_sse", "test_parser")
+PAGE = ("test_page",)
+DISCOVERY = ("test_discovery",)
+CALLS = ("test_calls",)
 
 MUTANTS = [
     Mutant("CR ends no line", "sse", 'cut = data.rfind(b"\\r", cut) + 1 or cut', "cut = cut or 0", LINES),
@@ -129,7 +132,7 @@ MUTANTS = [
         "if code == NO_NONCE:\n        kind = NonceRefused",
         ANSWERS,
     ),
-    Mutant("JSON in dirt is not found", "answers", 'r"^[\\s\\ufeff]*(\\{)"', 'r"\\A[\\s\\ufeff]*(\\{)"', ANSWERS),
+    Mutant("JSON in dirt is not found", "answers", 'r"^[ \\t\\ufeff]*(\\{)"', 'r"\\A[ \\t\\ufeff]*(\\{)"', ANSWERS),
     Mutant(
         "dates are not understood", "answers", "(then - now).total_seconds()", "(now - then).total_seconds()", ANSWERS
     ),
@@ -141,15 +144,25 @@ MUTANTS = [
     Mutant("waits as long as it is told", "exchange", "(wait or 0.0) > LONGEST_WAIT", "False", TURN),
     Mutant("the nonce goes along", "exchange", 'self._session.nonce = ""  #', "pass  #", TURN),
     Mutant(
-        "credentials go along", "exchange", "withheld = set() if at_home else _CREDENTIALS", "withheld = set()", TURN
+        "credentials go along",
+        "exchange",
+        "withheld = set() if origin(url) == self._home else CREDENTIALS",
+        "withheld = set()",
+        TURN,
     ),
     Mutant("the caller's nonce goes to the handshake", "exchange", 'withheld | {"x-wp-nonce"}', "withheld", TURN),
-    Mutant("the handshake speaks", "exchange", "if isinstance(event, Done | Failed)]", "]", TURN),
+    Mutant(
+        "the handshake speaks",
+        "exchange",
+        "return self._prepare(events[-1])",
+        "return [*events[:-1], *self._prepare(events[-1])]",
+        TURN,
+    ),
     Mutant(
         "an answer comes twice",
         "exchange",
-        "self._asked, self._request = self._request, None",
-        "self._asked = self._request",
+        "self._asked, self._asked_step, self._request = self._request, self._step, None",
+        "self._asked, self._asked_step = self._request, self._step",
         TURN,
     ),
     Mutant(
@@ -185,6 +198,89 @@ MUTANTS = [
         "if error.retryable and",
         TURN,
     ),
+    Mutant("pages escape once", "page", "(value, html.unescape(value))", "(value,)", PAGE),
+    Mutant(
+        "ids may be numbers", "page", "return str(value) if isinstance(value, str | int)", "return value if True", PAGE
+    ),
+    Mutant(
+        "a broken widget counts", "page", "for system, params in found if system]", "for system, params in found]", PAGE
+    ),
+    Mutant("any class like it", "page", 'attributes.get("class", "").split()', 'attributes.get("class", "")', PAGE),
+    Mutant("N/A is a session", "page", '"" if session_id == "N/A" else session_id', "session_id", PAGE),
+    Mutant(
+        "a page's limit is one too small",
+        "page",
+        "len(self._body) + len(data) <= self._limit",
+        "len(self._body) + len(data) < self._limit",
+        PAGE,
+    ),
+    Mutant(
+        "one root is enough",
+        "exchange",
+        "if self._roots:\n                return",
+        "if False:\n                return",
+        DISCOVERY,
+    ),
+    Mutant(
+        "the Link header is not read",
+        "exchange",
+        'find_root("", self._answer_headers.get("link", ""))',
+        '""',
+        DISCOVERY,
+    ),
+    Mutant(
+        "what was found is forgotten", "exchange", "self._session.root or self._roots[0]", "self._roots[0]", DISCOVERY
+    ),
+    Mutant(
+        "a login starts a session",
+        "exchange",
+        'any("wordpress_logged_in" in value for value in self._headers.values())',
+        "False",
+        DISCOVERY,
+    ),
+    Mutant("pages for ever", "exchange", "if not starting or self._visiting or (", "if not starting or (", DISCOVERY),
+    Mutant(
+        "closed sessions are the end",
+        "exchange",
+        "isinstance(error, NonceRefused) and error.code != NO_NONCE",
+        "isinstance(error, NonceRefused)",
+        DISCOVERY,
+    ),
+    Mutant(
+        "the last error counts",
+        "exchange",
+        "self._missing = self._missing or error",
+        "self._missing = error",
+        DISCOVERY,
+    ),
+    Mutant("no way up", "exchange", "(named, parent_root(self._root))", "(named,)", DISCOVERY),
+    Mutant("pages do not move", "exchange", ' or (target and asked.method == "GET")', "", DISCOVERY),
+    Mutant("an upload is not sent along", "turn", "(*self._submission.file_ids, upload.value().id)", "()", CALLS),
+    Mutant("a failed upload is no matter", "turn", "self._fail(failed[0].error) if failed else []", "[]", CALLS),
+    Mutant("a token needs a nonce", "calls", "self._anonymous = token is not None", "self._anonymous = False", CALLS),
+    Mutant(
+        "None is sent",
+        "calls",
+        "for key, value in fields.items() if value is not None}",
+        "for key, value in fields.items()}",
+        CALLS,
+    ),
+    Mutant("a name may end its quotes", "wire", '.replace(\'"\', "%22")', "", CALLS),
+    Mutant("a file is read at once", "wire", "file.read(min(left, _UPLOAD_PIECE))", "file.read()", CALLS),
+    Mutant(
+        "one Link header of several",
+        "wire",
+        'if name == "link" and name in folded else',
+        "if False else",
+        ("test_wire",),
+    ),
+    Mutant(
+        "pictures of the past are dropped",
+        "messages",
+        "if any(number < len(prompt) - 1 for number, _ in found):",
+        "if False:",
+        ("test_messages",),
+    ),
 ]
 
 
@@ -192,7 +288,7 @@ def run(tests: tuple[str, ...], mutant: Mutant | None) -> tuple[bool, str]:
     """Return whether the tests pass with the mutant in place, and what they say last."""
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name)
-        ignored = shutil.ignore_patterns("__pycache__", "captures")
+        ignored = shutil.ignore_patterns("__pycache__")
         for part in ("chatgpt4online", "tests"):
             shutil.copytree(ROOT / part, copy / part, ignore=ignored)
         shutil.copy(ROOT / "setup.cfg", copy)

@@ -460,9 +460,7 @@ class TestNonces:
 
     def test_the_session_of_the_page(self) -> None:
         """The session id that a page has goes with its nonce."""
-        web = Web(
-            {PRETTY + START: ROUTELESS, SITE: page(restNonce="n", sessionId="abc"), PRETTY + SUBMIT: GOOD}
-        )
+        web = Web({PRETTY + START: ROUTELESS, SITE: page(restNonce="n", sessionId="abc"), PRETTY + SUBMIT: GOOD})
         web.run(turn())
         assert json.loads(bytes(web.asked[-1].body))["session"] == "abc"  # type: ignore[arg-type]
 
@@ -580,9 +578,7 @@ class TestLogins:
     def test_a_stale_nonce(self) -> None:
         """It is renewed where it came from: start_session would give a guest's, and the login be lost."""
         session = Session("stale")
-        web = Web(
-            {**rest(PRETTY), SITE: page(restUrl=PRETTY, restNonce="fresh"), PRETTY + SUBMIT: [REFUSED, GOOD]}
-        )
+        web = Web({**rest(PRETTY), SITE: page(restUrl=PRETTY, restNonce="fresh"), PRETTY + SUBMIT: [REFUSED, GOOD]})
         assert isinstance(web.run(turn(session=session, headers=LOGIN)), Done)
         assert web.urls == [f"POST {PRETTY}{SUBMIT}", f"GET {SITE}", f"POST {PRETTY}{SUBMIT}"]
         assert session.nonce == "fresh"

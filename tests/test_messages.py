@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatgpt4online.protocol.errors import InvalidInput
-from chatgpt4online.protocol.messages import format_prompt, submission
+from chatgpt4online.protocol.messages import Image, format_prompt, images, submission
 from chatgpt4online.protocol.wire import Submission
 
 from .strategies import texts
@@ -20,6 +21,15 @@ def says(role: str, content: Any) -> dict[str, Any]:
 
 
 PARTS = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+URL = "data:image/png;base64,iVBORw0KGgo="
+PNG = Image(b"\x89PNG\r\n\x1a\n", "image/png")
+
+
+def picture(url: Any = URL) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+PICTURE = picture()
 
 
 class TestSubmission:
@@ -81,11 +91,11 @@ class TestSubmission:
             ([says("user", "a"), {"role": 5, "content": "a"}], r"messages\[1\]"),
             ([says("user", 5)], r"messages\[0\]\['content'\]"),
             ([says("user", {"type": "text", "text": "a"})], r"messages\[0\]\['content'\]"),
-            ([says("user", [{"type": "image_url", "image_url": {"url": "u"}}])], "not text"),
-            ([says("user", [*PARTS, {"type": "text"}])], "not text"),
-            ([says("user", [{"type": "text", "text": None}])], "not text"),
-            ([says("user", ["a"])], "not text"),
-            ([says("user", b"ab")], "not text"),
+            ([says("user", [{"type": "input_audio", "input_audio": {"data": "u"}}])], "neither text nor picture"),
+            ([says("user", [*PARTS, {"type": "text"}])], "neither text nor picture"),
+            ([says("user", [{"type": "text", "text": None}])], "neither text nor picture"),
+            ([says("user", [PICTURE, "a"])], "neither text nor picture"),
+            ([says("user", b"ab")], "neither text nor picture"),
             ("", "empty"),
             ([says("user", "")], "empty"),
             ([says("user", None)], "empty"),
@@ -101,6 +111,64 @@ class TestSubmission:
         """A misspelt option is a mistake in the call."""
         with pytest.raises(TypeError, match="model"):
             submission("Hello", model="gpt-4")
+
+
+class TestImages:
+    """The pictures of a prompt, which are uploaded before the question."""
+
+    @pytest.mark.parametrize("prompt", ["Hello", None, 5, [], [None], ["a"], [says("user", URL)], [says("user", None)]])
+    def test_none(self, prompt: Any) -> None:
+        """Text has none, and what is no prompt is for submission() to refuse."""
+        assert images(prompt) == []
+
+    @pytest.mark.parametrize("kind", [list, tuple])
+    def test_in_their_order(self, kind: Any) -> None:
+        """Those of the last message, whatever sequences hold messages and parts."""
+        gif = picture("data:image/svg+xml;base64,R0lG")
+        parts = kind([PICTURE, {"type": "text", "text": "What is it?"}, gif])
+        prompt = kind([says("user", "Hi"), says("assistant", "Hello"), says("user", parts)])
+        assert images(prompt) == [PNG, Image(b"GIF", "image/svg+xml")]
+        assert submission(prompt).message == "What is it?"
+
+    def test_the_short_form(self) -> None:
+        """The URL itself in the place of the object."""
+        assert images([says("user", [{"type": "image_url", "image_url": URL}])]) == [PNG]
+
+    def test_an_earlier_message(self) -> None:
+        """A site takes pictures with a question only."""
+        with pytest.raises(InvalidInput, match="only the last message"):
+            images([says("user", [PICTURE]), says("user", "What was it?")])
+
+    @pytest.mark.parametrize(
+        ("url", "words"),
+        [
+            ("https://example.org/a.png", "upload any other yourself"),
+            ("data:image/png,abc", "upload any other yourself"),
+            ("data:text/plain;base64,YQ==", "upload any other yourself"),
+            ("data:image/;base64,YQ==", "upload any other yourself"),
+            (None, "upload any other yourself"),
+            ({"url": URL}, "upload any other yourself"),
+            ("data:image/png;base64,YQ", "no base64"),
+            ("data:image/png;base64,Y Q=", "no base64"),
+            ("data:image/png;base64,é===", "no base64"),
+        ],
+    )
+    def test_other_urls(self, url: Any, words: str) -> None:
+        """Only a data URL holds the picture itself (RFC 2397)."""
+        with pytest.raises(InvalidInput, match=words):
+            images([says("user", [picture(url)])])
+
+    @pytest.mark.parametrize("part", [{"type": "image_url"}, {"type": "image_url", "image_url": None}])
+    def test_a_part_without_a_url(self, part: Any) -> None:
+        """It is refused, not passed over."""
+        with pytest.raises(InvalidInput):
+            images([says("user", [part])])
+
+    @given(st.binary(), st.sampled_from(["image/png", "image/x-icon", "image/vnd.ms-photo", "image/svg+xml"]))
+    def test_any_picture(self, data: bytes, kind: str) -> None:
+        """P5: its bytes come out as they went in."""
+        url = f"data:{kind};base64,{b64encode(data).decode()}"
+        assert images([says("user", [picture(url)])]) == [Image(data, kind)]
 
 
 class TestFormatPrompt:

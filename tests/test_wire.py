@@ -20,6 +20,8 @@ from chatgpt4online.protocol.wire import (
     fold_headers,
     moved_root,
     origin,
+    page_url,
+    parent_root,
     rest_roots,
 )
 
@@ -185,6 +187,9 @@ class TestInvalidInput:
             ({"message": "x", "custom_id": HALF}, "surrogate"),
             ({"message": "x", "chat_id": HALF}, "surrogate"),
             ({"message": "x", "file_ids": [HALF]}, "surrogate"),
+            ({"message": "x", "file_ids": "f1"}, "file_ids"),
+            ({"message": "x", "file_ids": ["f1", 5]}, "file_ids"),
+            ({"message": "x", "file_ids": [None]}, "file_ids"),
             ({"message": "x", "previous_response_id": HALF}, "surrogate"),
             ({"message": "x", "shortcut_id": HALF}, "surrogate"),
             ({"message": "x", "shortcut_name": HALF}, "surrogate"),
@@ -238,6 +243,58 @@ class TestAddresses:
         """A site's address or its REST root, in either form, comes to its REST root."""
         assert rest_roots(site)[0] == root
         assert rest_roots(root) == (root,)
+
+    @pytest.mark.parametrize(
+        ("site", "roots"),
+        [
+            (
+                "https://example.org/blog/",
+                ["/blog/wp-json", "/blog/index.php?rest_route=", "/blog/?rest_route="],
+            ),
+            (
+                "https://example.org/chat?x=1#top",
+                ["/chat/wp-json", "/chat/index.php?rest_route=", "/chat/?rest_route="],
+            ),
+            ("https://example.org/index.php?a=1&rest_route=/", ["/index.php?a=1&rest_route="]),
+        ],
+    )
+    def test_all_roots(self, site: str, roots: list[str]) -> None:
+        """Of a site three places come into question, the likeliest first; of a root one."""
+        assert rest_roots(site) == tuple(f"https://example.org{root}" for root in roots)
+
+    @pytest.mark.parametrize(
+        ("site", "page"),
+        [
+            ("https://example.org", "https://example.org"),
+            ("https://example.org/chat/?x=1#top", "https://example.org/chat/?x=1"),
+            ("https://example.org/wp-json", "https://example.org/"),
+            ("https://example.org/blog/wp-json/mwai/v1/", "https://example.org/blog/"),
+            ("https://example.org/wp-jsonish", "https://example.org/wp-jsonish"),
+            ("https://example.org/index.php?rest_route=/", "https://example.org/"),
+            ("https://example.org/blog/?rest_route=/mwai/v1", "https://example.org/blog/"),
+            ("https://example.org/?lang=fr&rest_route=/", "https://example.org/?lang=fr"),
+        ],
+    )
+    def test_page_url(self, site: str, page: str) -> None:
+        """A site's or a page's address is that of the page; a root's page is the site's first."""
+        assert page_url(site) == page
+
+    @pytest.mark.parametrize(
+        ("root", "parent"),
+        [
+            ("https://example.org/fr/wp-json", "https://example.org/wp-json"),
+            ("https://example.org/blog/fr/wp-json", "https://example.org/blog/wp-json"),
+            ("http://127.0.0.1:80/fr/wp-json", "http://127.0.0.1:80/wp-json"),
+            ("https://example.org/wp-json", ""),
+            ("https://example.org/fr/wp-json/", ""),
+            ("https://example.org/fr/index.php?rest_route=", ""),
+            ("https://example.org/fr/?rest_route=", ""),
+            ("", ""),
+        ],
+    )
+    def test_parent_root(self, root: str, parent: str) -> None:
+        """One directory up, of pretty roots only."""
+        assert parent_root(root) == parent
 
     @pytest.mark.parametrize(
         "site",
@@ -347,6 +404,11 @@ class TestHeaders:
     def test_fold(self, headers: Any) -> None:
         """Names are lower-case; of several with one name the last counts."""
         assert fold_headers(headers) == {"x-a": "1", "x-b": "2"}
+
+    def test_links_are_joined(self) -> None:
+        """WordPress sends several ``Link`` headers, and each counts (RFC 9110, section 5.3)."""
+        headers = [("Link", "<a>; rel=x"), (b"link", b"<b>; rel=y"), ("X-A", "1"), ("LINK", "<c>")]
+        assert fold_headers(headers) == {"link": "<a>; rel=x, <b>; rel=y, <c>", "x-a": "1"}
 
     def test_bytes_that_are_no_ascii(self) -> None:
         """HTTP's bytes are latin-1, so nothing is lost and nothing raises."""

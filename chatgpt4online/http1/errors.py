@@ -16,7 +16,11 @@ class ConnectError(HttpError):
 
 
 class Disconnected(HttpError):
-    """The connection was reset, or closed before the response began."""
+    """The connection was reset or closed; ``begun`` says whether some of the response had come."""
+
+    def __init__(self, message: str, *, begun: bool = True) -> None:
+        super().__init__(message)
+        self.begun = begun
 
 
 class IncompleteBody(HttpError):

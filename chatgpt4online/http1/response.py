@@ -91,7 +91,8 @@ class Response:
         connection = self._connection
         while not has_head and not (has_head := self._parse_head()):
             if connection.is_over:
-                raise Disconnected(connection.reason or "the connection was closed before the response")
+                message = connection.reason or "the connection was closed before the response"
+                raise Disconnected(message, begun=bool(self._http.trailing_data[0]))
             await connection.wait("first_byte", seconds)
 
     async def _upload(self, body: AsyncIterable[bytes], seconds: float | None) -> bool:

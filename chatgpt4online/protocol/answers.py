@@ -50,7 +50,7 @@ _TITLE = re.compile(r"<title[^<>]*>([^<]*)<", re.IGNORECASE)
 _OBJECT = re.compile(r"^[ \t\ufeff]*(\{)", re.MULTILINE)
 _HTTP_DATE = re.compile(r"(\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT")
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-_PAGE = 16_384  # characters of a page that are searched for words: enough for any message, and quick for any page
+_PAGE = 8_192  # characters of a page that are searched for words: enough for any message, and quick for any page
 
 # json.loads is this and two regular expressions; the standard library's stubs leave it out.
 scan_json = json.JSONDecoder().scan_once  # type: ignore[attr-defined]

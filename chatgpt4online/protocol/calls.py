@@ -74,7 +74,7 @@ class Call(Exchange, Generic[T]):
         super().__init__(site, session, **options)
         self._route = route
         self._method = method
-        self._sent = content
+        self._sent: Content = content if isinstance(content, Multipart) else _json(content)
         self._read = read
         self._token = token
         self._anonymous = token is not None
@@ -90,14 +90,10 @@ class Call(Exchange, Generic[T]):
     def _content(self) -> tuple[dict[str, str], Content]:
         headers = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
         if isinstance(self._sent, Multipart):
-            return headers | {
-                "Content-Type": self._sent.content_type,
-                "Content-Length": str(len(self._sent)),
-            }, self._sent
-        if self._sent is None:
-            return headers, b""
-        body = json.dumps(self._sent, ensure_ascii=False).encode()
-        return headers | {"Content-Type": "application/json"}, body
+            headers |= {"Content-Type": self._sent.content_type, "Content-Length": str(len(self._sent))}
+        elif self._sent:
+            headers["Content-Type"] = "application/json"
+        return headers, self._sent
 
     def _annotate(self, outcome: Done | Failed) -> None:
         error = outcome.error if isinstance(outcome, Failed) else None
@@ -182,6 +178,13 @@ def public_upload(site: str, session: Session, token: str | None, body: Multipar
     """Return the call that uploads a file by the public API. Source: protocol section 1.8."""
     route = PUBLIC_API + "simpleFileUpload"
     return Call(site, session, route, body, lambda answer: _file(answer["data"]), token=token, **options)
+
+
+def _json(content: Mapping[str, Any] | None) -> bytes:
+    try:
+        return b"" if content is None else json.dumps(content, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput(f"this cannot be sent as JSON: {error}") from None
 
 
 def _file(data: Json) -> File:

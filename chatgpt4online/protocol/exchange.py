@@ -15,9 +15,10 @@ from .errors import (
     NotAiEngine,
     ProtocolError,
     StatusError,
+    TooLarge,
 )
 from .events import Done, Event, Failed, Reply
-from .page import PageParser, find_bots, find_root
+from .page import Bot, PageParser, find_bots, find_root
 from .parser import DEFAULT_LIMIT, EventParser
 from .wire import (
     START_SESSION,
@@ -40,7 +41,7 @@ LONGEST_WAIT = 30.0
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _BUSY = (429, 503)
-_CREDENTIALS = {"authorization", "cookie", "proxy-authorization", "x-wp-nonce"}
+CREDENTIALS = {"authorization", "cookie", "proxy-authorization", "x-wp-nonce"}
 
 
 class Exchange:
@@ -96,6 +97,7 @@ class Exchange:
         self._address = ""  # where the next request goes instead of its usual place
         self._location = ""  # where the answer being read redirects to
         self._redirects = self._failures = 0
+        self._skipped = 0  # bytes of redirects' bodies
         self._delay = 0.0
         self._renewed = self._spoke = False
         self._missing: StatusError | None = None  # what the first place said that has no REST API, or no nonce
@@ -170,7 +172,11 @@ class Exchange:
         if not self._reading:
             raise InvalidState("no answer is being read: call receive_response() first")
         if self._location:
-            return []
+            self._skipped += len(data)
+            limit = self._limits["max_body_size"]
+            return (
+                self._fail(TooLarge(f"a redirect's body is larger than {limit} bytes")) if self._skipped > limit else []
+            )
         events = self._parser.receive_data(data)
         return self._judge(events) if events else events
 
@@ -215,7 +221,7 @@ class Exchange:
 
     def _complete(self, headers: dict[str, str], url: str) -> dict[str, str]:
         """Return the headers with those of every request and the caller's, whose credentials stay with the site."""
-        withheld = set() if origin(url) == self._home else _CREDENTIALS
+        withheld = set() if origin(url) == self._home else CREDENTIALS
         if self._step == "session":
             withheld = withheld | {"x-wp-nonce"}  # WordPress refuses a stale one even here
         own = {name: value for name, value in self._headers.items() if name.lower() not in withheld}
@@ -265,11 +271,13 @@ class Exchange:
     def _read_page(self, page: str) -> None:
         """Take the nonce of a page's widget, or turn to another place where a session may be started."""
         bots = find_bots(page)
-        if bots and bots[0].nonce:
-            self._session.adopt({"restNonce": bots[0].nonce, "sessionId": bots[0].session_id})
-            self._settle(bots[0].rest_root or self._root)
+        bot = bots[0] if bots else Bot()
+        named = self._named(bot.rest_root or find_root(page, self._answer_headers.get("link", "")))
+        foreign = bool(named) and origin(named) not in (origin(self._asked.url), self._home)
+        if bot.nonce and not foreign:
+            self._session.adopt({"restNonce": bot.nonce, "sessionId": bot.session_id})
+            self._settle(named or self._root)
             return
-        named = bots[0].rest_root if bots else find_root(page, self._answer_headers.get("link", ""))
         # Before 3.0.3, sessions are started only without the language in the path (protocol section 1.1).
         for root in (named, parent_root(self._root)):
             if root and root not in (self._root, *self._tried):
@@ -277,6 +285,10 @@ class Exchange:
                 self._visiting = False
                 self._settle(root)
                 return
+
+    def _named(self, root: str) -> str:
+        """Return a REST root that the site names, or ``""`` for none, for no web address, and for one without TLS."""
+        return (absolute(self._asked.url, root) or "").rstrip("/") if root else ""
 
     def _settle(self, root: str) -> None:
         """Remember for all turns of the session where the REST API is, if it is not where it usually is."""
@@ -291,7 +303,7 @@ class Exchange:
         self._missing = self._missing or error
         if isinstance(error, NotAiEngine) and not error.code and not self._session.root:
             self._tried.add(self._roots.pop(0))
-            named = find_root("", self._answer_headers.get("link", ""))
+            named = self._named(find_root("", self._answer_headers.get("link", "")))
             if named and named not in (*self._tried, *self._roots[:1]):
                 self._roots.insert(0, named)
             if self._roots:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
@@ -47,8 +48,7 @@ class Bot:
 
 def find_bots(page: str) -> list[Bot]:
     """Return the chat widgets of a page's HTML, in their order; those that are broken are left out."""
-    reader = _Reader()
-    reader.feed(page)
+    reader = _read(page)
     found = ((_attribute(widget, "data-system"), _attribute(widget, "data-params")) for widget in reader.widgets)
     return [_bot(system, params or {}) for system, params in found if system]
 
@@ -58,9 +58,7 @@ def find_root(page: str, link: str = "") -> str:
     match = _API_LINK.search(link)
     if match:
         return match[1].rstrip("/")
-    reader = _Reader()
-    reader.feed(page)
-    return reader.root.rstrip("/")
+    return _read(page).root.rstrip("/")
 
 
 class PageParser:
@@ -106,6 +104,13 @@ class _Reader(HTMLParser):
             self.widgets.append(attributes)
         elif tag == "link" and attributes.get("rel") == API_REL:
             self.root = attributes.get("href", "")
+
+
+def _read(page: str) -> _Reader:
+    reader = _Reader()
+    with suppress(AssertionError):  # html.parser's word for some broken declarations; what came before counts
+        reader.feed(page)
+    return reader
 
 
 def _attribute(widget: dict[str, str], name: str) -> Json | None:

@@ -24,6 +24,7 @@ _PLAIN = 'data: {"type":"live","data":"'
 _PLAIN_SIZE = len(_PLAIN)
 _NEXT_PLAIN = "}\n\n" + _PLAIN
 _NEXT_PLAIN_SIZE = len(_NEXT_PLAIN)
+_BLANK_LINES = re.compile(r"\n*")
 _ONE_LINE = re.compile(rb"[^\r\n]*[\r\n]?")
 
 
@@ -151,7 +152,7 @@ class EventParser:
                 self._read_line(text[position:end], events)
                 if self._over:
                     return
-            position = end + 1 or size
+            position = _BLANK_LINES.match(text, end + 1).end() if end >= 0 else size  # type: ignore[union-attr]  # it matches
 
     def _read_run(self, text: str, position: int, events: list[Event]) -> tuple[int, bool]:
         """Read the run of plain events at ``position``.

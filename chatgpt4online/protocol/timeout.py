@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from .errors import InvalidInput, TimedOut
 
+_LONGEST = 10_000_000.0  # seconds; more than some systems can wait
+
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
@@ -13,7 +15,8 @@ class Timeout:
 
     ``connect``: until there is a connection. ``first_byte``: from the request until the answer begins, which is when
     the model begins to speak (protocol section 7). ``idle``: between two reads of an answer. ``total``: a whole turn,
-    its nonce, retries and waits included.
+    its nonce, retries and waits included. They are looked at whenever bytes come: a server that sends bytes which
+    complete nothing, a header letter by letter, stretches the wait for them.
     """
 
     connect: float | None = 10.0
@@ -24,7 +27,7 @@ class Timeout:
     def __post_init__(self) -> None:
         for clock in self.__slots__:
             seconds = getattr(self, clock)
-            if seconds is not None and not (isinstance(seconds, (int, float)) and seconds > 0):
+            if seconds is not None and not (type(seconds) in (int, float) and 0 < seconds <= _LONGEST):
                 raise InvalidInput(
                     f"timeout.{clock} is a number of seconds above 0, or None for no limit, not {seconds!r}"
                 )

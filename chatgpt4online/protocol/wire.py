@@ -52,7 +52,10 @@ class Multipart:
             for key, value in fields.items()
         ]
         parts.append(f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\n')
-        self._head = ("".join(parts) + f"Content-Type: {content_type}\r\n\r\n").encode()
+        try:
+            self._head = ("".join(parts) + f"Content-Type: {content_type}\r\n\r\n").encode()
+        except UnicodeEncodeError as error:
+            raise InvalidInput(f"the file's name cannot be sent, give another one as name=: {error}") from None
         self._tail = f"\r\n--{boundary}--\r\n".encode()
         self._size = len(self._head) + size + len(self._tail)
 
@@ -62,11 +65,21 @@ class Multipart:
     def __iter__(self) -> Iterator[bytes]:
         sent = 0
         with self._open_file() as file:
-            for piece in chain([self._head], iter(lambda: file.read(_UPLOAD_PIECE), b""), [self._tail]):
+            for piece in chain([self._head], self._pieces(file), [self._tail]):
                 yield piece
                 sent += len(piece)
                 if self._on_progress is not None:
                     self._on_progress(sent, self._size)
+
+    def _pieces(self, file: BinaryIO) -> Iterator[bytes]:
+        """Yield as much of the file as was announced, whatever it has grown to."""
+        left = self._size - len(self._head) - len(self._tail)
+        while left:
+            piece = file.read(min(left, _UPLOAD_PIECE))
+            if not piece:
+                raise InvalidInput("the file became shorter while it was sent")
+            left -= len(piece)
+            yield piece
 
 
 Content: TypeAlias = bytes | Multipart
@@ -202,9 +215,11 @@ def rest_roots(site: str) -> tuple[str, ...]:
     """
     if not isinstance(site, str) or not _is_web_address(site):
         raise InvalidInput(f"a site is a web address such as 'https://example.org', not {site!r}")
+    parts = urlsplit(site)
+    if parts.username is not None:
+        raise InvalidInput("a site's address holds no name and password; give them as auth=(name, password)")
     if plain := re.match(r"[^#]*[?&]rest_route=", site):
         return (plain[0],)
-    parts = urlsplit(site)
     address = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
     if pretty := re.match(r".*?/wp-json(?=/|$)", address):
         return (pretty[0],)
@@ -250,7 +265,9 @@ def absolute(url: str, location: str) -> str | None:
 def _is_web_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0  # reading it checks it
+        host = parts.hostname or ""
+        named = re.fullmatch(r"[\w.:%-]+", host) and host.encode("idna")
+        return parts.scheme in ("http", "https") and bool(named) and parts.port != 0  # reading it checks it
     except ValueError:
         return False
 
