@@ -46,7 +46,9 @@ class _Talk:
         """The name of the conversation, the same for all its turns."""
         self._previous_response_id = discussion.previous_response_id if discussion else ""
         self._messages: list[dict[str, str]] = []
-        for message in [*messages, *(discussion.messages if discussion else ())]:
+        history = (*messages, *(discussion.messages if discussion else ()))
+        Submission("Hi", history)  # raises for what could not be sent
+        for message in history:
             self._messages.append({"role": message["role"], "content": message["content"]})
         bot = self._settings.bot
         start = start_sentence if start_sentence is not None else bot.start_sentence if bot else ""
@@ -100,7 +102,9 @@ class _Talk:
             state = json.loads(Path(path).read_text(encoding="utf-8"))
             if state["format"] != _FORMAT:
                 raise ValueError(f"it has format {state['format']!r}, and this version reads {_FORMAT}")
-            site, response_id = str(state["site"]), str(state["previous_response_id"] or "")
+            site, response_id = state["site"], state["previous_response_id"]
+            if not isinstance(site, str) or not isinstance(response_id, str):
+                raise ValueError("its site and its response id are strings")
             Submission("Hi", state["messages"], chat_id=state["chat_id"])  # raises for what could not be sent
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise InvalidInput(f"there is no conversation in {os.fspath(path)!r}: {error}") from error

@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +21,7 @@ from .protocol.calls import Call, File
 from .protocol.errors import InvalidInput
 from .protocol.events import Done, Failed
 from .protocol.exchange import Exchange
-from .protocol.messages import Prompt, images, submission
+from .protocol.messages import Image, Prompt, images, submission
 from .protocol.page import Bot
 from .protocol.parser import DEFAULT_LIMIT
 from .protocol.timeout import Timeout
@@ -88,13 +89,16 @@ class Settings:
         self, prompt: Prompt, chat_id: str | None = None, flatten: bool = False, files: Sequence[str | File] = ()
     ) -> Submission:
         """Return the question that asks ``prompt``. Raises InvalidInput, for one over the bot's limit too."""
-        if isinstance(files, str) or len(files) > (self.bot.max_uploads if self.bot else len(files)):
-            raise InvalidInput("files is a list of uploaded files, no more than the bot takes at once")
+        ids = _file_ids(files)
+        pictures = len(images(prompt))
+        if self.bot is not None and len(ids) + pictures > self.bot.max_uploads:
+            raise InvalidInput(f"the bot takes no more than {self.bot.max_uploads} files with a question")
         return submission(
             prompt,
             flatten=flatten,
             chat_id=chat_id or new_chat_id(),
-            file_ids=tuple(file.id if isinstance(file, File) else file for file in files),
+            file_ids=ids,
+            awaits_files=pictures > 0,
             **self.bot_fields(),
         )
 
@@ -113,10 +117,7 @@ class Settings:
             raise InvalidInput(
                 f"the message has {size} characters, and the bot takes {limit}; send history as messages"
             )
-        uploads = [
-            self.upload(session, image.data, f"image.{image.content_type.partition('/')[2]}")
-            for image in images(prompt)
-        ]
+        uploads = [self.upload_picture(session, picture) for picture in images(prompt)]
         return Turn(self.site, question, session, uploads=uploads, on_end=on_end, **self.options())
 
     def handshake(self, session: Session) -> Exchange:
@@ -131,17 +132,27 @@ class Settings:
         self, session: Session, source: Source, name: str | None = None, on_progress: Progress | None = None
     ) -> Call[File]:
         """Return the call that uploads a file. Raises InvalidInput for what is no file, or none for this bot."""
-        body, name, kind = _multipart({"type": "N/A", "purpose": "N/A"}, source, name, on_progress)
+        return self._upload(session, source, name, None, on_progress)
+
+    def upload_picture(self, session: Session, picture: Image) -> Call[File]:
+        """Return the call that uploads a picture of a prompt. Raises InvalidInput for one that the bot refuses."""
+        name = "picture" + (mimetypes.guess_extension(picture.content_type) or "")
+        return self._upload(session, picture.data, name, picture.content_type, None)
+
+    def _upload(
+        self, session: Session, source: Source, name: str | None, kind: str | None, on_progress: Progress | None
+    ) -> Call[File]:
+        body, name, kind = _multipart({"type": "N/A", "purpose": "N/A"}, source, name, kind, on_progress)
         if self.bot is not None and not self.bot.uploads:
             raise InvalidInput("this bot takes no uploads")
-        if self.bot is not None and self.bot.upload_types and kind not in self.bot.upload_types:
-            raise InvalidInput(f"this bot takes {', '.join(self.bot.upload_types)}, and {name} is {kind}")
+        types = self.bot.upload_types if self.bot is not None else ()
+        if types and not any(fnmatch(kind, allowed) for allowed in types):
+            raise InvalidInput(f"this bot takes {', '.join(types)}, and {name} is {kind}")
         return calls.upload(self.site, session, body, **self.options())
 
     def delete_files(self, session: Session, files: Iterable[str | File]) -> Call[int]:
         """Return the call that deletes files."""
-        ids = [file.id if isinstance(file, File) else file for file in files]
-        return calls.delete_files(self.site, session, ids, **self.options())
+        return calls.delete_files(self.site, session, _file_ids(files), **self.options())
 
     def discussions(self, session: Session, offset: int, limit: int) -> Call[list[calls.Discussion]]:
         """Return the call that lists discussions."""
@@ -163,7 +174,7 @@ class Settings:
 
     def public_upload(self, session: Session, source: Source, name: str | None) -> Call[File]:
         """Return the call that uploads a file by the public API."""
-        body, _, _ = _multipart({}, source, name, None)
+        body, _, _ = _multipart({}, source, name, None, None)
         return calls.public_upload(self.site, session, self.token, body, **self.options())
 
     def options(self) -> dict[str, Any]:
@@ -182,7 +193,7 @@ class Settings:
 
 
 def _multipart(
-    fields: Mapping[str, str], source: Source, name: str | None, on_progress: Progress | None
+    fields: Mapping[str, str], source: Source, name: str | None, kind: str | None, on_progress: Progress | None
 ) -> tuple[Multipart, str, str]:
     """Return the body that uploads a file, the file's name and its MIME type. Raises InvalidInput."""
     open_file: Callable[[], AbstractContextManager[BinaryIO]]
@@ -196,13 +207,22 @@ def _multipart(
             size = path.stat().st_size
             open_file, name = partial(_opened, path), name or path.name
             open_file().__exit__(None, None, None)  # what cannot be read is said before anything is sent
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise InvalidInput(f"the file cannot be read: {error}") from error
     else:
         size = _size(source)
         open_file, name = partial(_rewound, source), name or Path(str(getattr(source, "name", "file"))).name
-    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    kind = kind or mimetypes.guess_type(name)[0] or "application/octet-stream"
     return Multipart(fields, open_file, size, name, kind, secrets.token_hex(16), on_progress), name, kind
+
+
+def _file_ids(files: Iterable[str | File]) -> tuple[str, ...]:
+    if isinstance(files, str | File) or not isinstance(files, Iterable):
+        raise InvalidInput("files is a list of uploaded files, or of their ids")
+    ids = tuple(file.id if isinstance(file, File) else file for file in files)
+    if not all(isinstance(name, str) for name in ids):
+        raise InvalidInput("files is a list of uploaded files, or of their ids")
+    return ids
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -583,6 +583,17 @@ class TestLogins:
         assert web.urls == [f"POST {PRETTY}{SUBMIT}", f"GET {SITE}", f"POST {PRETTY}{SUBMIT}"]
         assert session.nonce == "fresh"
 
+    def test_a_stale_nonce_with_a_password(self) -> None:
+        """WordPress tests nonces of cookies only; with a password it is the plugin that refuses, by its own code."""
+        session, refused = Session("stale"), Say(FORBIDDEN, 403)
+        headers = {"Authorization": "Basic eA=="}
+        web = Web({PRETTY + START: STARTED, PRETTY + SUBMIT: [refused, GOOD]})
+        assert isinstance(web.run(turn(session=session, headers=headers)), Done)
+        assert web.urls == [f"POST {PRETTY}{SUBMIT}", *handshake(PRETTY)]
+        web = Web({PRETTY + START: STARTED, PRETTY + SUBMIT: refused})
+        assert isinstance(web.run(turn(session=Session("stale"), headers=headers)), NonceRefused)
+        assert web.urls == [f"POST {PRETTY}{SUBMIT}", *handshake(PRETTY)]
+
     def test_start_session(self) -> None:
         """An exchange of no kind renews it there too, whether there was one before or not."""
         for session in (Session(), Session("old")):

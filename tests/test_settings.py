@@ -228,10 +228,10 @@ class TestFiles:
             assert b"".join(body) == sent
             assert not file.closed
 
-    @pytest.mark.parametrize("file", [io.BytesIO(b"abc"), tempfile.SpooledTemporaryFile()])
-    def test_a_file_without_a_name(self, file: Any) -> None:
+    @pytest.mark.parametrize("make", [io.BytesIO, tempfile.TemporaryFile, tempfile.SpooledTemporaryFile])
+    def test_a_file_without_a_name(self, make: Any) -> None:
         """It has some name all the same, and the caller may give one."""
-        with file:
+        with make() as file:
             assert b'filename="' in uploaded(Settings(SITE), file)[1]
             assert b'filename="a.png"' in uploaded(Settings(SITE), file, "a.png")[1]
 
@@ -262,13 +262,13 @@ class TestFiles:
             Settings(SITE).upload(Session(), path)
         assert uploaded(Settings(SITE), path, "a.png")
 
-    @pytest.mark.parametrize("files", ["f1", File("f1"), 5, None, [5], [None], {"f1": 1}.items(), b"f1"])
+    @pytest.mark.parametrize("files", ["f1", File("f1"), [5], [None], b"f1"])
     def test_what_is_no_list_of_files(self, files: Any) -> None:
         """A single one is to be put into a list."""
         with pytest.raises(InvalidInput):
             Settings(SITE).question("Hi", files=files)
 
-    @pytest.mark.parametrize("files", ["f1", File("f1"), 5, [5]])
+    @pytest.mark.parametrize("files", ["f1", File("f1")])
     def test_what_cannot_be_deleted(self, files: Any) -> None:
         """A string is no list of ids, though Python would take it for one."""
         with pytest.raises(InvalidInput):

@@ -84,7 +84,7 @@ class Call(Exchange, Generic[T]):
         raw = self.result().raw
         try:
             return self._read(raw)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ProtocolError(f"the answer has another shape than an AI Engine site's: {raw!r:.200}") from error
 
     def _content(self) -> tuple[dict[str, str], Content]:
@@ -188,11 +188,15 @@ def _json(content: Mapping[str, Any] | None) -> bytes:
 
 
 def _file(data: Json) -> File:
-    return File(str(data["id"]), str(data.get("url") or ""))
+    if not isinstance(data["id"], str | int) or not data["id"]:
+        raise ValueError("a file without an id")
+    name = str(data["id"])
+    name.encode()  # raises for what could not be sent back
+    return File(name, str(data.get("url") or ""))
 
 
 def _discussions(answer: Json) -> list[Discussion]:
-    return [_discussion(row) for row in answer["chats"]]
+    return [_discussion(row) for row in answer["chats"] if isinstance(row, dict) and row.get("chatId")]
 
 
 def _discussion(row: Json) -> Discussion:
@@ -203,9 +207,9 @@ def _discussion(row: Json) -> Discussion:
         title=str(row.get("title") or ""),
         bot_id=str(row.get("botId") or ""),
         messages=tuple(
-            {"role": str(item["role"]), "content": str(item["content"])}
+            {"role": item["role"], "content": item["content"]}
             for item in messages
-            if isinstance(item, dict) and "role" in item and "content" in item
+            if isinstance(item, dict) and all(isinstance(item.get(key), str) for key in ("role", "content"))
         ),
         previous_response_id=str(extra.get("previousResponseId") or ""),
         created=str(row.get("created") or ""),

@@ -40,6 +40,7 @@ LONGEST_WAIT = 30.0
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
+_MOST_ROOTS = 6  # places where the REST API is looked for; a site could name new ones for ever
 _BUSY = (429, 503)
 CREDENTIALS = {"authorization", "cookie", "proxy-authorization", "x-wp-nonce"}
 
@@ -102,7 +103,8 @@ class Exchange:
         self._renewed = self._spoke = False
         self._missing: StatusError | None = None  # what the first place said that has no REST API, or no nonce
         # Whether the site's page is asked for a nonce. start_session takes who is logged in by a cookie for a guest.
-        self._visiting = any("wordpress_logged_in" in value for value in self._headers.values())
+        self._logged_in = any("wordpress_logged_in" in value for value in self._headers.values())
+        self._visiting = self._logged_in
         self._outcome: Done | Failed | None = None
 
     def __repr__(self) -> str:
@@ -225,6 +227,8 @@ class Exchange:
         if self._step == "session":
             withheld = withheld | {"x-wp-nonce"}  # WordPress refuses a stale one even here
         own = {name: value for name, value in self._headers.items() if name.lower() not in withheld}
+        if any(name.lower() == "authorization" for name in headers):  # a token of this very call
+            own = {name: value for name, value in own.items() if name.lower() != "authorization"}
         left_out = {name.lower() for name in own} | (withheld - {"x-wp-nonce"})
         common = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
         return {name: value for name, value in (common | headers).items() if name.lower() not in left_out} | own
@@ -240,6 +244,8 @@ class Exchange:
             self._finish(last)
         elif isinstance(last, Done):
             self._session.adopt(last.reply.raw)
+            if self._searches:
+                self._settle(self._root)
             self._finish(last)
         self._spoke = True
         return events
@@ -280,7 +286,7 @@ class Exchange:
             return
         # Before 3.0.3, sessions are started only without the language in the path (protocol section 1.1).
         for root in (named, parent_root(self._root)):
-            if root and root not in (self._root, *self._tried):
+            if root and root not in (self._root, *self._tried) and len(self._tried) < _MOST_ROOTS:
                 self._tried.add(self._root)
                 self._visiting = False
                 self._settle(root)
@@ -290,21 +296,25 @@ class Exchange:
         """Return a REST root that the site names, or ``""`` for none, for no web address, and for one without TLS."""
         return (absolute(self._asked.url, root) or "").rstrip("/") if root else ""
 
+    @property
+    def _searches(self) -> bool:
+        """Whether the main request finds out where the REST API is, since no session is started before it."""
+        return self._anonymous and self._route.startswith("/")
+
     def _settle(self, root: str) -> None:
         """Remember for all turns of the session where the REST API is, if it is not where it usually is."""
-        if root != self._usual_root:
-            self._session.root = root
+        self._session.root = "" if root == self._usual_root else root
 
     def _look_elsewhere(self, error: ChatError) -> bool:
         """Whether there is another place to look for the REST API, or for a nonce, after this answer."""
         starting = self._asked_step == "session"
-        if self._spoke or not isinstance(error, NotAiEngine | NonceRefused) or not (starting or self._anonymous):
+        if self._spoke or not isinstance(error, NotAiEngine | NonceRefused) or not (starting or self._searches):
             return False
         self._missing = self._missing or error
         if isinstance(error, NotAiEngine) and not error.code and not self._session.root:
             self._tried.add(self._roots.pop(0))
             named = self._named(find_root("", self._answer_headers.get("link", "")))
-            if named and named not in (*self._tried, *self._roots[:1]):
+            if named and named not in (*self._tried, *self._roots[:1]) and len(self._tried) < _MOST_ROOTS:
                 self._roots.insert(0, named)
             if self._roots:
                 return True
@@ -319,10 +329,13 @@ class Exchange:
         if self._spoke:
             return False
         if isinstance(error, NonceRefused):
-            if self._asked_step != "main" or self._anonymous or self._renewed or error.code != STALE_NONCE:
+            # To who logs in by a password, WordPress leaves the nonce to the plugin, which has another word for it.
+            by_password = "authorization" in map(str.lower, self._asked.headers)
+            stale = error.code == STALE_NONCE or (error.code == NO_NONCE and by_password)
+            if self._asked_step != "main" or self._anonymous or self._renewed or not stale:
                 return False
             self._renewed = True
-            self._visiting = False
+            self._visiting = self._logged_in
             self._session.forget_nonce(self._asked.headers.get("X-WP-Nonce", ""))
             return True
         if isinstance(error, StatusError) and error.status in _BUSY and not isinstance(error, Blocked):

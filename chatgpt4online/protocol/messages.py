@@ -53,8 +53,8 @@ def images(prompt: Prompt) -> list[Image]:
     found = [
         (number, part)
         for number, message in enumerate(prompt)
-        if isinstance(message, Mapping) and isinstance(message.get("content"), list)
-        for part in message["content"]
+        if isinstance(message, Mapping)
+        for part in _parts(message)
         if _is_image(part)
     ]
     if any(number < len(prompt) - 1 for number, _ in found):
@@ -106,6 +106,11 @@ def _content(message: Message, number: int) -> str:
     if len(texts) + sum(map(_is_image, content)) < len(content):
         raise InvalidInput(f"messages[{number}]['content'] has a part that is neither text nor picture")
     return "\n".join(texts)
+
+
+def _parts(message: Message) -> Sequence[Any]:
+    content = message.get("content")
+    return content if isinstance(content, Sequence) and not isinstance(content, str | bytes) else ()
 
 
 def _is_text(part: Any) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from .answers import decode_json, refusal, words
 from .errors import TooLarge
 from .events import Done, Event, Failed, Json, Reply, Shortcut, read_shortcuts
+from .wire import is_web_address
 
 API_REL = "https://api.w.org/"
 _API_LINK = re.compile(r'<([^<>]+)>\s*;[^,<]*rel="?https://api\.w\.org/"?')
@@ -109,7 +110,7 @@ class _Reader(HTMLParser):
 def _read(page: str) -> _Reader:
     reader = _Reader()
     with suppress(AssertionError):  # html.parser's word for some broken declarations; what came before counts
-        reader.feed(page)
+        reader.feed(page.replace("<![", "&lt;!["))  # what html.parser gives up at, and no widget is made of
     return reader
 
 
@@ -128,14 +129,14 @@ def _attribute(widget: dict[str, str], name: str) -> Json | None:
 
 def _bot(system: Json, params: Json) -> Bot:
     context_id, types = system.get("contextId"), params.get("allowedMimeTypes")
-    session_id = _id(system.get("sessionId")) or ""
+    session_id, root = _id(system.get("sessionId")) or "", system.get("restUrl")
     if isinstance(types, str):
         types = types.split(",")
     return Bot(
         bot_id=_id(system.get("botId")),
         custom_id=_id(system.get("customId")),
         context_id=context_id if isinstance(context_id, int) else None,
-        rest_root=str(system.get("restUrl") or "").rstrip("/"),
+        rest_root=root.rstrip("/") if isinstance(root, str) and is_web_address(root) else "",
         nonce=_id(system.get("restNonce")) or "",
         session_id="" if session_id == "N/A" else session_id,
         name=str(params.get("aiName") or "").strip().rstrip(":"),
@@ -145,7 +146,9 @@ def _bot(system: Json, params: Json) -> Bot:
         mode=str(params.get("mode") or "chat"),
         uploads=any(params.get(key) is True for key in ("fileUpload", "imageUpload", "fileUploads")),
         max_uploads=(_count(params.get("maxUploads")) or 1) if params.get("multiUpload") is True else 1,
-        upload_types=tuple(kind.strip() for kind in types if isinstance(kind, str)) if isinstance(types, list) else (),
+        upload_types=tuple(kind.strip() for kind in types if isinstance(kind, str) and kind.strip())
+        if isinstance(types, list)
+        else (),
         shortcuts=read_shortcuts(system),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from .calls import Call, File
-from .errors import ConnectionFailed, ServerError
+from .errors import ChatError, ConnectionFailed, ServerError
 from .events import Done, Event, Failed
 from .exchange import Exchange
 from .parser import DEFAULT_LIMIT
@@ -71,18 +71,24 @@ class Turn(Exchange):
     def receive_eof(self) -> list[Event]:
         if not self._is_uploading:
             return super().receive_eof()
-        upload = self._uploads[0]
-        events = self._failed_upload(upload.receive_eof())
-        if upload.over and not events:
-            self._uploads.pop(0)
-            file_ids = (*self._submission.file_ids, upload.value().id)
-            self._submission = replace(self._submission, file_ids=file_ids)
-        return events
+        return self._failed_upload(self._uploads[0].receive_eof()) or self._take_upload()
 
     def receive_error(self, error: ConnectionFailed) -> list[Event]:
-        if self._is_uploading:
-            return self._failed_upload(self._uploads[0].receive_error(error))
-        return super().receive_error(error)
+        if not self._is_uploading:
+            return super().receive_error(error)
+        if self._uploads[0].over:  # only the end of its answer is missing
+            return self._take_upload()
+        return self._failed_upload(self._uploads[0].receive_error(error))
+
+    def _take_upload(self) -> list[Event]:
+        """Let the file of an upload that has ended go with the question."""
+        if self._uploads[0].over:
+            try:
+                file_ids = (*self._submission.file_ids, self._uploads.pop(0).value().id)
+            except ChatError as error:
+                return self._fail(error)
+            self._submission = replace(self._submission, file_ids=file_ids)
+        return []
 
     @property
     def _is_uploading(self) -> bool:

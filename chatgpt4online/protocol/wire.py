@@ -141,6 +141,7 @@ class Submission:
     ``messages`` is the history before it: dicts with ``role`` and ``content``, both strings. ``chat_id`` names the
     conversation (at most 64 characters, random, the same for all its turns). One of ``bot_id`` and ``custom_id`` names
     the bot. With ``stream=False`` the site answers in one piece.
+    ``awaits_files`` says that files will be added before it is sent.
 
     Raises InvalidInput for what no site would take.
     """
@@ -156,13 +157,14 @@ class Submission:
     shortcut_id: str | None = None
     shortcut_name: str | None = None
     stream: bool = True
+    awaits_files: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.file_ids, str) or not all(isinstance(item, str) for item in self.file_ids):
             raise InvalidInput("file_ids is a list of strings, the ids of uploaded files")
         if not isinstance(self.message, str):
             raise InvalidInput(f"the message is a string, not {type(self.message).__name__}")
-        if not (self.message.strip() or self.file_ids or self.shortcut_id):
+        if not (self.message.strip() or self.file_ids or self.shortcut_id or self.awaits_files):
             raise InvalidInput("the message is empty; sites refuse one without text, file or shortcut")
         if not (self.bot_id or self.custom_id):
             raise InvalidInput("one of bot_id and custom_id must name the bot; 'default' always exists")
@@ -213,7 +215,7 @@ def rest_roots(site: str) -> tuple[str, ...]:
     (``...?rest_route=``) form; of a REST root there is but one. Raises InvalidInput for what is no web address. Source:
     protocol section 1.1.
     """
-    if not isinstance(site, str) or not _is_web_address(site):
+    if not isinstance(site, str) or not is_web_address(site):
         raise InvalidInput(f"a site is a web address such as 'https://example.org', not {site!r}")
     parts = urlsplit(site)
     if parts.username is not None:
@@ -234,7 +236,8 @@ def parent_root(root: str) -> str:
 
 def page_url(site: str) -> str:
     """Return the address of the page that a site's chat may be found on: ``site`` itself, unless it is a REST root."""
-    return re.sub(r"(?:/wp-json(?:/.*)?|/index\.php\?rest_route=.*|/\?rest_route=.*)$", "/", site.partition("#")[0])
+    address = re.sub(r"[?&]rest_route=.*", "", site.partition("#")[0])
+    return re.sub(r"(?:/wp-json(?:/.*)?|/index\.php)$", "/", address)
 
 
 def moved_root(url: str, route: str) -> str | None:
@@ -257,12 +260,13 @@ def absolute(url: str, location: str) -> str | None:
         target = urljoin(url, location.strip())
     except ValueError:
         return None
-    if not _is_web_address(target) or (urlsplit(url).scheme, urlsplit(target).scheme) == ("https", "http"):
+    if not is_web_address(target) or (urlsplit(url).scheme, urlsplit(target).scheme) == ("https", "http"):
         return None
     return target
 
 
-def _is_web_address(url: str) -> bool:
+def is_web_address(url: str) -> bool:
+    """Whether ``url`` is an address that can be asked: http or https, with a host and perhaps a port."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

@@ -1,0 +1,459 @@
+"""Conversations, without I/O: what the next turn is, and what is kept in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatgpt4online import (
+    AsyncClient,
+    AsyncConversation,
+    Bot,
+    Client,
+    Conversation,
+    Discussion,
+    InvalidInput,
+    InvalidState,
+    Shortcut,
+)
+from chatgpt4online.protocol.turn import Turn
+
+from .strategies import STALE, end, error, live, php, texts
+
+SITE = "https://example.org"
+KINDS = pytest.mark.parametrize("kind", [Conversation, AsyncConversation], ids=["Client", "AsyncClient"])
+
+
+def client(kind: Any = Conversation, **options: Any) -> Any:
+    """Return a client whose session has a nonce."""
+    made = (Client if kind is Conversation else AsyncClient)(SITE, **options)
+    made.session.nonce = "secret-nonce"
+    return made
+
+
+def start(**options: Any) -> Conversation:
+    return client().conversation(**options)
+
+
+def sent(turn: Turn) -> dict[str, Any]:
+    """Return the body of the question."""
+    request = turn.next_request()
+    assert request is not None
+    return json.loads(bytes(request.body))  # type: ignore[arg-type]
+
+
+def finish(turn: Turn, reply: str = "Hello!", **final: Any) -> dict[str, Any]:
+    """Answer the question well; return what was asked."""
+    asked = sent(turn)
+    turn.receive_response(200, {})
+    turn.receive_data(live(reply) + b"\n\n" + end(reply=reply, **final) + b"\n\n")
+    assert turn.over
+    return asked
+
+
+def says(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}
+
+
+class TestHistory:
+    """What is known of what was said."""
+
+    def test_it_grows(self) -> None:
+        """Each question is sent with all that was before it, under one chat id."""
+        talk = start()
+        first = finish(talk._turn("Hi", ()), "Hello!")
+        second = finish(talk._turn("How are you?", ()), "Fine.")
+        assert first["messages"] == []
+        assert second["messages"] == [says("user", "Hi"), says("assistant", "Hello!")]
+        assert first["chatId"] == second["chatId"] == talk.chat_id
+        assert talk.messages == [
+            says("user", "Hi"),
+            says("assistant", "Hello!"),
+            says("user", "How are you?"),
+            says("assistant", "Fine."),
+        ]
+
+    def test_messages_are_a_copy(self) -> None:
+        """What the caller does to it is no matter."""
+        talk = start(messages=[says("user", "Hi")])
+        talk.messages[0]["content"] = "x"
+        talk.messages.clear()
+        assert talk.messages == [says("user", "Hi")]
+
+    def test_what_was_given_is_copied(self) -> None:
+        """Nor does what happens to the caller's own list."""
+        given_messages = [says("user", "Hi") | {"name": "x"}]
+        talk = start(messages=given_messages)
+        given_messages[0]["content"] = "x"
+        assert talk.messages == [says("user", "Hi")]
+
+    @pytest.mark.parametrize(
+        ("options", "bot", "expected"),
+        [
+            ({}, None, []),
+            ({}, Bot(start_sentence="Welcome!"), [says("assistant", "Welcome!")]),
+            ({"start_sentence": "Hey"}, Bot(start_sentence="Welcome!"), [says("assistant", "Hey")]),
+            ({"start_sentence": ""}, Bot(start_sentence="Welcome!"), []),
+            ({"messages": [says("user", "a")]}, Bot(start_sentence="Welcome!"), [says("user", "a")]),
+        ],
+    )
+    def test_start_sentence(self, options: Any, bot: Bot | None, expected: Any) -> None:
+        """The bot's first words, as the page's own widget sends them."""
+        talk = client(bot=bot).conversation(**options)
+        assert talk.messages == expected
+        assert sent(talk._turn("Hi", ()))["messages"] == expected
+
+    def test_a_message_as_a_prompt(self) -> None:
+        """A role of its own, or parts."""
+        talk = start()
+        finish(talk._turn({"role": "user", "content": [{"type": "text", "text": "Hi"}]}, ()))
+        assert talk.messages[0] == says("user", "Hi")
+
+    def test_files(self) -> None:
+        """Their ids go with the question they belong to."""
+        assert sent(start()._turn("Look", ["f1"]))["newFileId"] == "f1"
+
+    @pytest.mark.parametrize(
+        ("body", "status"),
+        [
+            (error("You have reached the limit.") + b"\n\n", 200),
+            (live("Hal") + b"\n\n", 200),
+            (b"<h1>Bad gateway</h1>", 502),
+        ],
+    )
+    def test_a_failed_turn(self, body: bytes, status: int) -> None:
+        """It leaves the history as it was."""
+        talk = start(messages=[says("user", "a"), says("assistant", "b")])
+        turn = talk._turn("Hi", ())
+        sent(turn)
+        turn.receive_response(status, {})
+        turn.receive_data(body)
+        turn.receive_eof()
+        assert turn.over
+        assert talk.messages == [says("user", "a"), says("assistant", "b")]
+
+    def test_a_turn_that_is_left(self) -> None:
+        """So does one that nobody read to its end."""
+        talk = start()
+        turn = talk._turn("Hi", ())
+        sent(turn)
+        turn.receive_response(200, {})
+        turn.receive_data(live("Hel") + b"\n\n")
+        assert talk.messages == []
+        assert sent(talk._turn("Hi", ()))["messages"] == []
+
+    def test_a_nonce_that_is_renewed(self) -> None:
+        """The same question goes out again, with the same history."""
+        talk = start(messages=[says("user", "a"), says("assistant", "b")])
+        turn = talk._turn("Hi", ())
+        first = sent(turn)
+        turn.receive_response(403, {"X-WP-Nonce": "fresh"})
+        turn.receive_data(php(STALE).encode())
+        turn.receive_eof()
+        assert finish(turn) == first
+
+    def test_clear(self) -> None:
+        """A new conversation."""
+        talk = start(start_sentence="Hey")
+        before = talk.chat_id
+        finish(talk._turn("Hi", ()), responseId="resp_1")
+        talk.clear()
+        asked = sent(talk._turn("Hi", ()))
+        assert asked["chatId"] == talk.chat_id != before
+        assert (asked["messages"], "previousResponseId" in asked) == ([], False)
+
+    @pytest.mark.parametrize("messages", [[{"role": "user"}], [{"content": "a"}], ["Hi"], [None]])
+    def test_messages_of_another_shape(self, messages: Any) -> None:
+        """InvalidInput, when they are given or when they are sent, and no other error."""
+        with pytest.raises(InvalidInput):
+            start(messages=messages)._turn("Hi", ())
+
+    def test_its_repr(self) -> None:
+        """How much there is, and none of it."""
+        talk = start(messages=[says("user", "private")])
+        assert "1 message" in repr(talk)
+        assert "private" not in repr(talk)
+
+
+class TestAgain:
+    """The last question asked anew."""
+
+    def talk(self) -> Conversation:
+        talk = start(start_sentence="Hey")
+        finish(talk._turn("one", ()), "1", responseId="resp_1")
+        finish(talk._turn("two", ()), "2", responseId="resp_2")
+        return talk
+
+    def test_regenerate(self) -> None:
+        """The same question behind the same history; the new answer takes the old one's place."""
+        talk = self.talk()
+        asked = finish(talk._again(None, ()), "two!")
+        assert asked["newMessage"] == "two"
+        assert asked["messages"] == [says("assistant", "Hey"), says("user", "one"), says("assistant", "1")]
+        assert talk.messages[-2:] == [says("user", "two"), says("assistant", "two!")]
+        assert len(talk.messages) == 5
+
+    def test_edit(self) -> None:
+        """Another question in its place."""
+        talk = self.talk()
+        asked = finish(talk._again("three", ()), "3")
+        assert (asked["newMessage"], len(asked["messages"])) == ("three", 3)
+        assert talk.messages[-2:] == [says("user", "three"), says("assistant", "3")]
+        assert len(talk.messages) == 5
+
+    @pytest.mark.parametrize("prompt", [None, "three"])
+    def test_a_failure(self, prompt: str | None) -> None:
+        """The old answer stays."""
+        talk = self.talk()
+        before = talk.messages
+        turn = talk._again(prompt, ())
+        sent(turn)
+        turn.receive_response(200, {})
+        turn.receive_data(error("no") + b"\n\n")
+        assert talk.messages == before
+
+    def test_nothing_was_asked(self) -> None:
+        """There is nothing to ask again."""
+        with pytest.raises(InvalidState, match="nothing was asked"):
+            start(start_sentence="Hey")._again(None, ())
+
+
+class TestResponseIds:
+    """``previousResponseId``: behind it a site keeps the history itself (protocol sections 1.4 and 5, 20)."""
+
+    @pytest.mark.parametrize(
+        ("response_id", "sent_on"),
+        [("resp_1", True), ("v1_1", True), ("chatcmpl-1", False), ("msg_1", False), ("", False), ("xresp_1", False)],
+    )
+    def test_which(self, response_id: str, sent_on: bool) -> None:
+        """Only those that mean something to the site."""
+        talk = start()
+        finish(talk._turn("a", ()), responseId=response_id)
+        asked = sent(talk._turn("b", ()))
+        assert asked.get("previousResponseId") == (response_id if sent_on else None)
+        assert asked["messages"] == talk.messages
+
+    def test_the_newest(self) -> None:
+        """Each answer's own; an answer without one ends it."""
+        talk = start()
+        finish(talk._turn("a", ()), responseId="resp_1")
+        assert finish(talk._turn("b", ()), responseId="resp_2")["previousResponseId"] == "resp_1"
+        assert finish(talk._turn("c", ()))["previousResponseId"] == "resp_2"
+        assert "previousResponseId" not in sent(talk._turn("d", ()))
+
+    @pytest.mark.parametrize("prompt", [None, "b"])
+    def test_not_behind_an_edit(self, prompt: str | None) -> None:
+        """The site's history has the old question in it."""
+        talk = start()
+        finish(talk._turn("a", ()), responseId="resp_1")
+        assert "previousResponseId" not in finish(talk._again(prompt, ()), responseId="resp_2")
+        assert sent(talk._turn("c", ()))["previousResponseId"] == "resp_2"
+
+    @pytest.mark.parametrize(("body", "kept"), [(error("No such response") + b"\n\n", False), (b"", True)])
+    def test_behind_a_failure(self, body: bytes, kept: bool) -> None:
+        """The provider's error may be about it, and the next turn does without; the network's is not."""
+        talk = start()
+        finish(talk._turn("a", ()), responseId="resp_1")
+        turn = talk._turn("b", ())
+        sent(turn)
+        turn.receive_response(200, {})
+        turn.receive_data(body)
+        turn.receive_eof()
+        assert ("previousResponseId" in sent(talk._turn("b", ()))) == kept
+
+
+class TestShortcuts:
+    """Ready questions of the site."""
+
+    def test_by_message(self) -> None:
+        """Its text is the question, its label goes along."""
+        talk = start(start_sentence="Hey")
+        asked = finish(talk._chosen(Shortcut("message", "Prices", "What does it cost?", "x1")))
+        assert (asked["newMessage"], asked["shortcutName"]) == ("What does it cost?", "Prices")
+        assert "shortcutId" not in asked
+        assert asked["messages"] == [says("assistant", "Hey")]
+        assert talk.messages[1:] == [says("user", "What does it cost?"), says("assistant", "Hello!")]
+
+    def test_by_id(self) -> None:
+        """Its text is the site's secret; the label stands for it in the history."""
+        talk = start()
+        asked = finish(talk._chosen(Shortcut("action", "Prices", shortcut_id="x1", action="message")))
+        assert (asked["newMessage"], asked["shortcutId"], asked["shortcutName"]) == ("", "x1", "Prices")
+        assert talk.messages == [says("user", "Prices"), says("assistant", "Hello!")]
+
+    def test_the_bots_ids_go_along(self) -> None:
+        """A shortcut is bound to its bot."""
+        talk = client(bot=Bot("support", context_id=4)).conversation()
+        asked = sent(talk._chosen(Shortcut("message", "a", shortcut_id="x1")))
+        assert (asked["botId"], asked["contextId"]) == ("support", 4)
+
+    @pytest.mark.parametrize(
+        ("shortcut", "words"),
+        [
+            (Shortcut("action", "New", action="clear"), r"clear\(\)"),
+            (Shortcut("callback", "Call"), "browsers only"),
+            (Shortcut("message", "Empty"), "nothing to send"),
+        ],
+    )
+    def test_what_cannot_be_sent(self, shortcut: Shortcut, words: str) -> None:
+        """The error says what to do instead."""
+        with pytest.raises(InvalidInput, match=words):
+            start()._chosen(shortcut)
+
+
+class TestDiscussions:
+    """Conversations that the site kept."""
+
+    def test_it_goes_on(self) -> None:
+        """Under its own id, with its history and its response id, and no start sentence."""
+        stored = Discussion("c9", messages=(says("user", "a"), says("assistant", "b")), previous_response_id="resp_7")
+        talk = client(bot=Bot(start_sentence="Welcome!")).conversation(discussion=stored)
+        asked = sent(talk._turn("c", ()))
+        assert (asked["chatId"], asked["previousResponseId"]) == ("c9", "resp_7")
+        assert asked["messages"] == list(stored.messages) == talk.messages
+
+
+@KINDS
+class TestFiles:
+    """Conversations in files."""
+
+    def test_round_trip(self, kind: Any, tmp_path: Path) -> None:
+        """What is loaded goes on where what was saved stopped."""
+        talk = client(kind).conversation(messages=[says("system", "Будь краток. 😀")], chat_id="c1")
+        finish(talk._turn("Hi\u2028there", ()), "Hello\n\0!", responseId="resp_1")
+        talk.save(tmp_path / "talk.json")
+        again = kind.load(str(tmp_path / "talk.json"), client(kind))
+        assert type(again) is kind
+        assert (again.chat_id, again.messages) == ("c1", talk.messages)
+        assert sent(again._turn("x", ())) == sent(talk._turn("x", ()))
+
+    def test_an_empty_one(self, kind: Any, tmp_path: Path) -> None:
+        """A history that was cleared stays so, whatever the bot says first."""
+        talk = client(kind).conversation()
+        talk.save(tmp_path / "talk.json")
+        assert kind.load(tmp_path / "talk.json", client(kind, bot=Bot(start_sentence="Hey"))).messages == []
+
+    def test_it_is_readable(self, kind: Any, tmp_path: Path) -> None:
+        """JSON in UTF-8, line by line."""
+        client(kind).conversation(messages=[says("user", "Привет")]).save(tmp_path / "talk.json")
+        text = (tmp_path / "talk.json").read_text("utf-8")
+        assert "Привет" in text
+        assert text.count("\n") > 5
+        assert json.loads(text)["site"] == SITE
+
+    def test_no_secrets(self, kind: Any, tmp_path: Path) -> None:
+        """Neither nonce, nor cookie, nor password, nor token."""
+        made = client(
+            kind,
+            cookies={"wordpress_logged_in_1": "secret-cookie"},
+            auth=("secret-user", "secret-password"),
+            token="secret-token",
+            headers={"X-Key": "secret-header"},
+            proxy="http://secret-proxy:3128",
+        )
+        made.session.session_id = "secret-session"
+        made.conversation().save(tmp_path / "talk.json")
+        assert "secret" not in (tmp_path / "talk.json").read_text("utf-8")
+
+    def test_at_once_or_not_at_all(self, kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A write that fails leaves the old file, and nothing beside it."""
+        path = tmp_path / "talk.json"
+        path.write_text("old")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+            with pytest.raises(OSError, match="disk full"):
+                client(kind).conversation().save(path)
+        with pytest.raises(ValueError, match="surrogate"):
+            client(kind).conversation(messages=[says("user", "\ud83d")]).save(path)
+        assert path.read_text() == "old"
+        assert list(tmp_path.iterdir()) == [path]
+        client(kind).conversation().save(path)
+        assert list(tmp_path.iterdir()) == [path]
+        assert json.loads(path.read_text())["messages"] == []
+
+    def test_it_is_for_its_owner(self, kind: Any, tmp_path: Path) -> None:
+        """What was said is read by nobody else."""
+        client(kind).conversation().save(tmp_path / "talk.json")
+        assert stat.S_IMODE((tmp_path / "talk.json").stat().st_mode) & 0o077 == 0
+
+    def test_nowhere(self, kind: Any, tmp_path: Path) -> None:
+        """OSError, as for any file."""
+        with pytest.raises(OSError):
+            client(kind).conversation().save(tmp_path / "missing" / "talk.json")
+        with pytest.raises(OSError):
+            kind.load(tmp_path / "missing.json", client(kind))
+
+    def test_another_site(self, kind: Any, tmp_path: Path) -> None:
+        """A conversation belongs to its site."""
+        client(kind).conversation().save(tmp_path / "talk.json")
+        other = (Client if kind is Conversation else AsyncClient)("https://other.org")
+        with pytest.raises(InvalidInput, match=r"https://example\.org.*https://other\.org"):
+            kind.load(tmp_path / "talk.json", other)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"format": 2},
+            {"format": None},
+            {"messages": None},
+            {"messages": 5},
+            {"messages": "abc"},
+            {"messages": {"a": 1}},
+            {"messages": ["a"]},
+            {"messages": [{"role": "user"}]},
+            {"messages": [{"role": "user", "content": 5}]},
+            {"messages": [{"role": None, "content": "a"}]},
+            {"chat_id": 5},
+            {"chat_id": ["a"]},
+            {"previous_response_id": None},
+            {"previous_response_id": 5},
+            {"site": None},
+        ],
+        ids=repr,
+    )
+    def test_values_of_another_kind(self, kind: Any, tmp_path: Path, change: dict[str, Any]) -> None:
+        """A file that was edited badly is refused when it is loaded."""
+        path = tmp_path / "talk.json"
+        client(kind).conversation(messages=[says("user", "a")]).save(path)
+        path.write_text(json.dumps(json.loads(path.read_text()) | change))
+        with pytest.raises(InvalidInput):
+            kind.load(path, client(kind))
+
+    @pytest.mark.parametrize("name", ["format", "site", "chat_id", "messages", "previous_response_id"])
+    def test_missing_values(self, kind: Any, tmp_path: Path, name: str) -> None:
+        """So is one with less in it."""
+        path = tmp_path / "talk.json"
+        client(kind).conversation().save(path)
+        path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != name}))
+        with pytest.raises(InvalidInput, match=str(path)):
+            kind.load(path, client(kind))
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"[]", b"null", b"5", b"{", b"Hello", b"\xff\xfe", b"[" * 100_000, b'{"format":1}'], ids=len
+    )
+    def test_what_is_no_conversation(self, kind: Any, tmp_path: Path, content: bytes) -> None:
+        """Any other file is refused, and nothing else is raised."""
+        (tmp_path / "talk.json").write_bytes(content)
+        with pytest.raises(InvalidInput, match="no conversation in"):
+            kind.load(tmp_path / "talk.json", client(kind))
+
+
+@given(st.lists(st.tuples(st.sampled_from(["user", "assistant", "system"]), texts)), texts.filter(str.strip))
+def test_any_words(tmp_path_factory: pytest.TempPathFactory, said: list[tuple[str, str]], question: str) -> None:
+    """P5: what was said comes out of a file, and out of a question, as it went in."""
+    messages = [says(role, content) for role, content in said]
+    talk = start(messages=messages)
+    path = tmp_path_factory.mktemp("talks") / "talk.json"
+    talk.save(path)
+    again = Conversation.load(path, client())
+    assert again.messages == messages
+    asked = finish(again._turn(question, ()))
+    assert (asked["messages"], asked["newMessage"]) == (messages, question)
+    assert again.messages[: len(messages) + 1] == [*messages, says("user", question)]
