@@ -238,7 +238,14 @@ MUTANTS = [
         "False",
         DISCOVERY,
     ),
-    Mutant("pages for ever", "exchange", "if not starting or self._visiting or (", "if not starting or (", DISCOVERY),
+    Mutant("places for ever", "exchange", "_MOST_ROOTS = 6", "_MOST_ROOTS = 99", DISCOVERY),
+    Mutant(
+        "a login is renewed as a guest's",
+        "exchange",
+        "self._visiting = self._logged_in\n            self._session",
+        "self._visiting = False\n            self._session",
+        DISCOVERY,
+    ),
     Mutant(
         "closed sessions are the end",
         "exchange",
@@ -255,7 +262,13 @@ MUTANTS = [
     ),
     Mutant("no way up", "exchange", "(named, parent_root(self._root))", "(named,)", DISCOVERY),
     Mutant("pages do not move", "exchange", ' or (target and asked.method == "GET")', "", DISCOVERY),
-    Mutant("an upload is not sent along", "turn", "(*self._submission.file_ids, upload.value().id)", "()", CALLS),
+    Mutant(
+        "an upload is not sent along",
+        "turn",
+        "(*self._submission.file_ids, self._uploads.pop(0).value().id)",
+        "(self._uploads.pop(0).value().id,)[1:]",
+        CALLS,
+    ),
     Mutant("a failed upload is no matter", "turn", "self._fail(failed[0].error) if failed else []", "[]", CALLS),
     Mutant("a token needs a nonce", "calls", "self._anonymous = token is not None", "self._anonymous = False", CALLS),
     Mutant(

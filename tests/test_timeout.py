@@ -20,14 +20,14 @@ class TestTimeout:
         assert Timeout() == Timeout(connect=10.0, first_byte=120.0, idle=60.0, total=None)
 
     @pytest.mark.parametrize("clock", CLOCKS)
-    @pytest.mark.parametrize("seconds", [0, -1, 0.0, "5", float("nan"), [], b"1"])
+    @pytest.mark.parametrize("seconds", [0, -1, 0.0, "5", float("nan"), float("inf"), 1e12, True, [], b"1"])
     def test_what_is_no_time(self, clock: str, seconds: Any) -> None:
         """The error names the clock."""
         with pytest.raises(InvalidInput, match=rf"timeout\.{clock} .* not "):
             Timeout(**{clock: seconds})
 
     @pytest.mark.parametrize("clock", CLOCKS)
-    @pytest.mark.parametrize("seconds", [None, 0.001, 5, 1e9, float("inf")])
+    @pytest.mark.parametrize("seconds", [None, 0.001, 5, 1e7])
     def test_what_is_a_time(self, clock: str, seconds: Any) -> None:
         """None is no limit."""
         assert getattr(Timeout(**{clock: seconds}), clock) == seconds
