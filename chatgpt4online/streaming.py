@@ -97,7 +97,8 @@ class Stream(Generator[T, None, None]):
     def close(self) -> None:
         """Stop the answer and free its connection. It may be called again, and from any thread.
 
-        A reader that waits for the site in another thread stops at once, as if the answer had ended there.
+        A reader that waits for the site in another thread stops at once, as if the answer had ended there; only the
+        making of a connection is not interrupted.
         """
         self._transfer.cancel()
         with suppress(ValueError):  # another thread is in the generator, and leaves it now
