@@ -110,8 +110,8 @@ class AsyncSurface:
         """Return the File that a file has become on the site, to be passed in ``files=[...]``.
 
         ``source`` is a path, a binary file object that can seek, or bytes together with a ``name``. It is read while it
-        is sent; ``on_progress`` is called with the bytes sent so far and the whole size. Raises InvalidInput for what
-        the bot does not take, where that is known, and ServerError for what the site refuses.
+        is sent; ``on_progress`` is called with the bytes sent so far and the whole size, in a thread of its own. Raises
+        InvalidInput for what the bot does not take, where that is known, and ServerError for what the site refuses.
         """
         return await self._perform(self._settings.upload(self.session, source, name, on_progress))
 

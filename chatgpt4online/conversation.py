@@ -45,6 +45,7 @@ class _Talk:
         self.chat_id = chat_id or (discussion.chat_id if discussion else new_chat_id())
         """The name of the conversation, the same for all its turns."""
         self._previous_response_id = discussion.previous_response_id if discussion else ""
+        self._last_shortcut: Shortcut | None = None  # which the last question was, if its text is the site's secret
         self._messages: list[dict[str, str]] = []
         history = (*messages, *(discussion.messages if discussion else ()))
         Submission("Hi", history)  # raises for what could not be sent
@@ -67,6 +68,7 @@ class _Talk:
         """Begin anew, under a new chat id."""
         self._messages.clear()
         self._previous_response_id = ""
+        self._last_shortcut = None
         self.chat_id = new_chat_id()
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -126,9 +128,11 @@ class _Talk:
         asked = [number for number, message in enumerate(self._messages) if message["role"] == "user"]
         if not asked:
             raise InvalidState("nothing was asked in this conversation yet")
+        if prompt is None and self._last_shortcut is not None:
+            return self._chosen(self._last_shortcut, keep=asked[-1])
         return self._turn(self._messages[asked[-1]]["content"] if prompt is None else prompt, files, keep=asked[-1])
 
-    def _chosen(self, shortcut: Shortcut) -> Turn:
+    def _chosen(self, shortcut: Shortcut, keep: int | None = None) -> Turn:
         """Return the turn that a shortcut offers."""
         if shortcut.action == "clear":
             raise InvalidInput("this shortcut clears the conversation: call clear()")
@@ -136,15 +140,17 @@ class _Talk:
             raise InvalidInput(f"the shortcut {shortcut.label!r} has nothing to send; it is for browsers only")
         question = Submission(
             shortcut.message,
-            self.messages,
+            self.messages[:keep],
             chat_id=self.chat_id,
             shortcut_id=None if shortcut.message else shortcut.shortcut_id,
             shortcut_name=shortcut.label,
             **self._settings.bot_fields(),
         )
-        return self._finish_turn(question, shortcut.message or shortcut.label, "", None)
+        return self._finish_turn(question, shortcut.message or shortcut.label, "", keep, shortcut)
 
-    def _finish_turn(self, question: Submission, shown: str, prompt: Prompt, keep: int | None) -> Turn:
+    def _finish_turn(
+        self, question: Submission, shown: str, prompt: Prompt, keep: int | None, shortcut: Shortcut | None = None
+    ) -> Turn:
         """Return the turn that asks ``question``; at its good end, it and the reply replace what is behind ``keep``."""
         # Of a history that was edited, the site's own copy is wrong (protocol section 5, 20).
         known = self._previous_response_id if keep is None else ""
@@ -156,6 +162,7 @@ class _Talk:
                 answer = {"role": "assistant", "content": outcome.reply.text}
                 self._messages[behind:] = [{"role": "user", "content": shown}, answer]
                 self._previous_response_id = outcome.reply.response_id
+                self._last_shortcut = shortcut
             elif isinstance(outcome.error, ServerError):
                 self._previous_response_id = ""  # it may be what the provider did not find
 

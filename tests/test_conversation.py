@@ -288,6 +288,16 @@ class TestShortcuts:
         assert (asked["newMessage"], asked["shortcutId"], asked["shortcutName"]) == ("", "x1", "Prices")
         assert talk.messages == [says("user", "Prices"), says("assistant", "Hello!")]
 
+    def test_again(self) -> None:
+        """Another answer is asked for by the id, since the label is no question."""
+        talk = start()
+        finish(talk._chosen(Shortcut("message", "Prices", shortcut_id="x1")))
+        asked = finish(talk._again(None, ()))
+        assert (asked["newMessage"], asked["shortcutId"], asked["messages"]) == ("", "x1", [])
+        assert len(talk.messages) == 2
+        finish(talk._turn("And shipping?", ()))
+        assert "shortcutId" not in sent(talk._again(None, ()))
+
     def test_the_bots_ids_go_along(self) -> None:
         """A shortcut is bound to its bot."""
         talk = client(bot=Bot("support", context_id=4)).conversation()

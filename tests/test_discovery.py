@@ -558,9 +558,10 @@ class TestLogins:
 
     def test_the_login_is_over(self) -> None:
         """A page without a nonce is the end: what start_session gives would be refused for ever."""
-        web = Web({SITE: page(restUrl=PRETTY, restNonce=None), **rest(PRETTY)})
-        assert isinstance(web.run(turn(headers=LOGIN)), ChatError)
-        assert web.urls == [f"GET {SITE}"]
+        for root in (PRETTY, INDEX):
+            web = Web({SITE: page(restUrl=root, restNonce=None), **rest(root)})
+            assert isinstance(web.run(turn(headers=LOGIN)), ChatError)
+            assert web.urls == [f"GET {SITE}"]
 
     def test_no_chat_on_the_page(self) -> None:
         """The error says which page is to blame."""

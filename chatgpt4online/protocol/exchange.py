@@ -263,7 +263,9 @@ class Exchange:
         if self._asked_step == "page":
             self._read_page(last.reply.raw["page"])
             if not self._session.nonce and self._visiting:
-                return self._fail(self._missing or ProtocolError("there is no chat on the page"))
+                return self._fail(
+                    self._missing or ProtocolError("there is no chat on the page, or no nonce for this login")
+                )
         else:
             self._session.adopt(last.reply.raw)
             if not self._session.nonce:
@@ -288,7 +290,7 @@ class Exchange:
         for root in (named, parent_root(self._root)):
             if root and root not in (self._root, *self._tried) and len(self._tried) < _MOST_ROOTS:
                 self._tried.add(self._root)
-                self._visiting = False
+                self._visiting = self._logged_in
                 self._settle(root)
                 return
 
@@ -319,7 +321,7 @@ class Exchange:
             if self._roots:
                 return True
             self._roots.append(self._usual_root)
-        if not starting or self._visiting or (isinstance(error, NonceRefused) and error.code != NO_NONCE):
+        if not starting or (isinstance(error, NonceRefused) and error.code != NO_NONCE):
             return False
         self._visiting = True
         return True

@@ -144,8 +144,8 @@ def _bot(system: Json, params: Json) -> Bot:
         compliance=words(str(params.get("textCompliance") or ""), 2000),
         max_length=_count(params.get("textInputMaxLength")),
         mode=str(params.get("mode") or "chat"),
-        uploads=any(params.get(key) is True for key in ("fileUpload", "imageUpload", "fileUploads")),
-        max_uploads=(_count(params.get("maxUploads")) or 1) if params.get("multiUpload") is True else 1,
+        uploads=any(bool(params.get(key)) for key in ("fileUpload", "imageUpload", "fileUploads")),
+        max_uploads=(_count(params.get("maxUploads")) or 1) if params.get("multiUpload") else 1,
         upload_types=tuple(kind.strip() for kind in types if isinstance(kind, str) and kind.strip())
         if isinstance(types, list)
         else (),
