@@ -65,14 +65,12 @@ class AsyncStream(AsyncGenerator[T, None]):
         exchange: Exchange,
         timeout: Timeout,
         view: Callable[[list[Event]], list[T]],
-        *,
-        owned: bool = False,
     ) -> None:
         self._transport = transport
         self._exchange = exchange
         self._timeout = timeout
         self._view = view
-        self._owned = owned
+        self._owned = False  # whether the transport is closed with the stream
         self._ready: list[T] = []  # the last one is the next to be given out
         self._patience: Patience | None = None
         self._response: AsyncResponse | None = None

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     except ChatError as error:
-        print(f"chatgpt4online: {' '.join(str(error).split()).translate(_CONTROLS)}", file=sys.stderr)  # noqa: T201
+        sys.stderr.write(f"chatgpt4online: {' '.join(str(error).split()).translate(_CONTROLS)}\n")
         return 1
     return 0
 

@@ -21,7 +21,7 @@ from .protocol.calls import Call, File
 from .protocol.errors import InvalidInput
 from .protocol.events import Done, Failed
 from .protocol.exchange import Exchange
-from .protocol.messages import Image, Prompt, images, submission
+from .protocol.messages import Image, Prompt, image_parts, images, submission
 from .protocol.page import Bot
 from .protocol.parser import DEFAULT_LIMIT
 from .protocol.timeout import Timeout
@@ -90,7 +90,7 @@ class Settings:
     ) -> Submission:
         """Return the question that asks ``prompt``. Raises InvalidInput, for one over the bot's limit too."""
         ids = _file_ids(files)
-        pictures = len(images(prompt))
+        pictures = len(image_parts(prompt))
         if self.bot is not None and len(ids) + pictures > self.bot.max_uploads:
             raise InvalidInput(f"the bot takes no more than {self.bot.max_uploads} files with a question")
         return submission(

@@ -740,6 +740,19 @@ class TestRedirects:
         answer(machine, GOOD)
         assert session == Session(NONCE)
 
+    def test_a_body_without_end(self) -> None:
+        """The body of a redirect is not read for ever, and the limit says so once."""
+        machine = ready(max_body_size=100)
+        ask(machine)
+        assert machine.receive_response(307, {"Location": SUBMIT}) == []
+        assert machine.receive_data(b"x" * 100) == []
+        assert isinstance(failure(machine.receive_data(b"x")), TooLarge)
+        assert machine.over
+        assert machine.receive_data(b"x") == machine.receive_eof() == []
+        assert machine.next_request() is None
+        with pytest.raises(TooLarge):
+            machine.result()
+
     @pytest.mark.parametrize(
         ("status", "location"),
         [

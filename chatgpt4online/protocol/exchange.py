@@ -176,9 +176,9 @@ class Exchange:
         if self._location:
             self._skipped += len(data)
             limit = self._limits["max_body_size"]
-            return (
-                self._fail(TooLarge(f"a redirect's body is larger than {limit} bytes")) if self._skipped > limit else []
-            )
+            if self._skipped > limit and not self.over:
+                return self._fail(TooLarge(f"a redirect's body is larger than {limit} bytes"))
+            return []
         events = self._parser.receive_data(data)
         return self._judge(events) if events else events
 
@@ -188,7 +188,7 @@ class Exchange:
             raise InvalidState("no answer is being read: call receive_response() first")
         self._reading = False
         if self._location:
-            return self._follow()
+            return [] if self.over else self._follow()
         events = self._parser.receive_eof()
         return self._judge(events) if events else events
 

@@ -48,6 +48,11 @@ def images(prompt: Prompt) -> list[Image]:
     Raises InvalidInput for a picture that is elsewhere, and for one in an earlier message: a site takes pictures only
     with a question.
     """
+    return [_image(part) for part in image_parts(prompt)]
+
+
+def image_parts(prompt: Prompt) -> list[Message]:
+    """Return the ``image_url`` parts of the last message, undecoded. Raises InvalidInput for one in an earlier one."""
     if isinstance(prompt, str) or not isinstance(prompt, Sequence):
         return []
     found = [
@@ -61,7 +66,7 @@ def images(prompt: Prompt) -> list[Image]:
         raise InvalidInput(
             "only the last message may hold pictures: sites take them with a question, not in the history"
         )
-    return [_image(part) for _, part in found]
+    return [part for _, part in found]
 
 
 def format_prompt(messages: Sequence[Message], add_special_tokens: bool = False) -> str:
