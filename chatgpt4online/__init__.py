@@ -10,53 +10,53 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # type checkers take this name for true; importing typing for it would cost more than the parser
 if TYPE_CHECKING:
-    from .async_client import AsyncClient as AsyncClient
-    from .async_client import aask as aask
-    from .async_client import astream as astream
-    from .async_streaming import AsyncStream as AsyncStream
-    from .client import Client as Client
-    from .client import ask as ask
-    from .client import stream as stream
-    from .conversation import AsyncConversation as AsyncConversation
-    from .conversation import Conversation as Conversation
-    from .protocol.calls import Discussion as Discussion
-    from .protocol.calls import File as File
-    from .protocol.errors import Blocked as Blocked
-    from .protocol.errors import ChatError as ChatError
-    from .protocol.errors import ConnectionFailed as ConnectionFailed
-    from .protocol.errors import InvalidInput as InvalidInput
-    from .protocol.errors import InvalidState as InvalidState
-    from .protocol.errors import LocalError as LocalError
-    from .protocol.errors import NonceRefused as NonceRefused
-    from .protocol.errors import NotAiEngine as NotAiEngine
-    from .protocol.errors import ProtocolError as ProtocolError
-    from .protocol.errors import RateLimited as RateLimited
-    from .protocol.errors import ServerError as ServerError
-    from .protocol.errors import StatusError as StatusError
-    from .protocol.errors import TimedOut as TimedOut
-    from .protocol.errors import TooLarge as TooLarge
-    from .protocol.errors import Truncated as Truncated
-    from .protocol.events import Action as Action
-    from .protocol.events import Block as Block
-    from .protocol.events import Done as Done
-    from .protocol.events import Event as Event
-    from .protocol.events import Failed as Failed
-    from .protocol.events import Notice as Notice
-    from .protocol.events import Reply as Reply
-    from .protocol.events import Shortcut as Shortcut
-    from .protocol.events import Text as Text
-    from .protocol.events import Usage as Usage
-    from .protocol.messages import format_prompt as format_prompt
-    from .protocol.page import Bot as Bot
-    from .protocol.parser import EventParser as EventParser
-    from .protocol.timeout import Timeout as Timeout
-    from .protocol.turn import Turn as Turn
-    from .protocol.wire import VERSION as __version__  # noqa: F401, N811  # the name that Python expects
-    from .protocol.wire import Request as Request
-    from .protocol.wire import Session as Session
-    from .protocol.wire import Submission as Submission
+    from ._version import __version__ as __version__
+    from .aio.client import AsyncClient as AsyncClient
+    from .aio.client import aask as aask
+    from .aio.client import astream as astream
+    from .aio.conversation import AsyncConversation as AsyncConversation
+    from .aio.stream import AsyncStream as AsyncStream
+    from .protocol.calls.deadline import Timeout as Timeout
+    from .protocol.calls.endpoints import Discussion as Discussion
+    from .protocol.calls.endpoints import File as File
+    from .protocol.calls.page import Bot as Bot
+    from .protocol.calls.prompt import Submission as Submission
+    from .protocol.calls.prompt import format_prompt as format_prompt
+    from .protocol.calls.request import Request as Request
+    from .protocol.calls.request import Session as Session
+    from .protocol.calls.turn import Turn as Turn
+    from .protocol.parsing.errors import Blocked as Blocked
+    from .protocol.parsing.errors import ChatError as ChatError
+    from .protocol.parsing.errors import ConnectionFailed as ConnectionFailed
+    from .protocol.parsing.errors import InvalidInput as InvalidInput
+    from .protocol.parsing.errors import InvalidState as InvalidState
+    from .protocol.parsing.errors import LocalError as LocalError
+    from .protocol.parsing.errors import NonceRefused as NonceRefused
+    from .protocol.parsing.errors import NotAiEngine as NotAiEngine
+    from .protocol.parsing.errors import ProtocolError as ProtocolError
+    from .protocol.parsing.errors import RateLimited as RateLimited
+    from .protocol.parsing.errors import ServerError as ServerError
+    from .protocol.parsing.errors import StatusError as StatusError
+    from .protocol.parsing.errors import TimedOut as TimedOut
+    from .protocol.parsing.errors import TooLarge as TooLarge
+    from .protocol.parsing.errors import Truncated as Truncated
+    from .protocol.parsing.events import Action as Action
+    from .protocol.parsing.events import Block as Block
+    from .protocol.parsing.events import Done as Done
+    from .protocol.parsing.events import Event as Event
+    from .protocol.parsing.events import Failed as Failed
+    from .protocol.parsing.events import Notice as Notice
+    from .protocol.parsing.events import Reply as Reply
+    from .protocol.parsing.events import Shortcut as Shortcut
+    from .protocol.parsing.events import Text as Text
+    from .protocol.parsing.events import Usage as Usage
+    from .protocol.parsing.parser import EventParser as EventParser
     from .provider import Chatgpt4Online as Chatgpt4Online
-    from .streaming import Stream as Stream
+    from .sync.client import Client as Client
+    from .sync.client import ask as ask
+    from .sync.client import stream as stream
+    from .sync.conversation import Conversation as Conversation
+    from .sync.stream import Stream as Stream
 
 __all__ = [
     "Action",
@@ -108,12 +108,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "async_client": ("AsyncClient", "aask", "astream"),
-    "async_streaming": ("AsyncStream",),
-    "client": ("Client", "ask", "stream"),
-    "conversation": ("AsyncConversation", "Conversation"),
-    "protocol.calls": ("Discussion", "File"),
-    "protocol.errors": (
+    "_version": ("__version__",),
+    "aio.client": ("AsyncClient", "aask", "astream"),
+    "aio.conversation": ("AsyncConversation",),
+    "aio.stream": ("AsyncStream",),
+    "protocol.calls.deadline": ("Timeout",),
+    "protocol.calls.endpoints": ("Discussion", "File"),
+    "protocol.calls.page": ("Bot",),
+    "protocol.calls.prompt": ("Submission", "format_prompt"),
+    "protocol.calls.request": ("Request", "Session"),
+    "protocol.calls.turn": ("Turn",),
+    "protocol.parsing.errors": (
         "Blocked",
         "ChatError",
         "ConnectionFailed",
@@ -130,22 +135,28 @@ _HOMES = {
         "TooLarge",
         "Truncated",
     ),
-    "protocol.events": ("Action", "Block", "Done", "Event", "Failed", "Notice", "Reply", "Shortcut", "Text", "Usage"),
-    "protocol.messages": ("format_prompt",),
-    "protocol.page": ("Bot",),
-    "protocol.parser": ("EventParser",),
-    "protocol.timeout": ("Timeout",),
-    "protocol.turn": ("Turn",),
-    "protocol.wire": ("Request", "Session", "Submission"),
+    "protocol.parsing.events": (
+        "Action",
+        "Block",
+        "Done",
+        "Event",
+        "Failed",
+        "Notice",
+        "Reply",
+        "Shortcut",
+        "Text",
+        "Usage",
+    ),
+    "protocol.parsing.parser": ("EventParser",),
     "provider": ("Chatgpt4Online",),
-    "streaming": ("Stream",),
+    "sync.client": ("Client", "ask", "stream"),
+    "sync.conversation": ("Conversation",),
+    "sync.stream": ("Stream",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
-    if name == "__version__":
-        return import_module(".protocol.wire", __name__).VERSION
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,12 +11,12 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
-from .client import Client
-from .protocol.errors import ChatError, StatusError
-from .protocol.events import Done, Event, Notice, Text
-from .protocol.timeout import Timeout
-from .protocol.wire import VERSION
-from .settings import DEFAULT_SITE
+from ._version import __version__
+from .operations import DEFAULT_SITE
+from .protocol.calls.deadline import Timeout
+from .protocol.parsing.errors import ChatError, StatusError
+from .protocol.parsing.events import Done, Event, Notice, Text
+from .sync.client import Client
 
 _DEMO_PAUSE = 0.05  # seconds between the pieces of the demo's answer, so that one sees it stream
 _INTERRUPTED = 130
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--notices", action="store_true", help="show thinking, tool calls and the like on stderr")
     parser.add_argument("--proxy", metavar="URL", help="a proxy; without it the environment's proxies count")
     parser.add_argument("--timeout", type=float, metavar="S", help="seconds to wait for anything (default: 10/120/60)")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
 
 

@@ -13,9 +13,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from .async_client import AsyncClient
-from .client import Client
-from .protocol.errors import (
+from .aio.client import AsyncClient
+from .operations import DEFAULT_SITE
+from .protocol.calls.deadline import Timeout
+from .protocol.calls.prompt import Prompt
+from .protocol.calls.roots import SUBMIT, moved_root
+from .protocol.parsing.errors import (
     Blocked,
     ChatError,
     ConnectionFailed,
@@ -25,10 +28,7 @@ from .protocol.errors import (
     StatusError,
     TimedOut,
 )
-from .protocol.messages import Prompt
-from .protocol.timeout import Timeout
-from .protocol.wire import SUBMIT, moved_root
-from .settings import DEFAULT_SITE
+from .sync.client import Client
 
 _USUAL_ENDPOINT = f"/wp-json{SUBMIT}"
 _STATUSES = dict.fromkeys((402, 429, 504), "RateLimitError") | {400: "BadRequestError", 401: "MissingAuthError"}

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from chatgpt4online.protocol import errors
+from chatgpt4online.protocol.parsing import errors
 
 from .server import (
     LAST_CHUNK,

@@ -210,7 +210,7 @@ def retry_provider() -> None:
     from g4f.client import Client
     from g4f.providers.retry_provider import RotatedProvider
 
-    from chatgpt4online.protocol.errors import ServerError
+    from chatgpt4online.protocol.parsing.errors import ServerError
 
     with playing(ServerError("no model")) as (_, provider), playing() as (_, works):
         broken = type("BrokenSite", (provider,), {})

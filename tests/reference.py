@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from chatgpt4online.protocol.events import Done, Event, Failed, Notice, Text
+from chatgpt4online.protocol.parsing.events import Done, Event, Failed, Notice, Text
 
 _BLANK = "\ufeff \t\r\n"
 _NO_FIELDS = (":", "event:", "id:", "retry:")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chatgpt4online.protocol.answers import decode_json, read_answer, refusal, retry_after, words
-from chatgpt4online.protocol.errors import (
+from chatgpt4online.protocol.parsing.bodies import decode_json, read_answer, refusal, retry_after, words
+from chatgpt4online.protocol.parsing.errors import (
     Blocked,
     ChatError,
     NonceRefused,

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chatgpt4online.protocol.calls import (
+from chatgpt4online.protocol.calls.endpoints import (
     Call,
     Discussion,
     File,
@@ -28,7 +28,12 @@ from chatgpt4online.protocol.calls import (
     rename_discussion,
     upload,
 )
-from chatgpt4online.protocol.errors import (
+from chatgpt4online.protocol.calls.multipart import Multipart
+from chatgpt4online.protocol.calls.page import Bot
+from chatgpt4online.protocol.calls.prompt import Submission
+from chatgpt4online.protocol.calls.request import USER_AGENT, Request, Session
+from chatgpt4online.protocol.calls.turn import Turn
+from chatgpt4online.protocol.parsing.errors import (
     ChatError,
     ConnectionFailed,
     InvalidInput,
@@ -40,10 +45,7 @@ from chatgpt4online.protocol.errors import (
     StatusError,
     TooLarge,
 )
-from chatgpt4online.protocol.events import Done, Event, Failed, Text
-from chatgpt4online.protocol.page import Bot
-from chatgpt4online.protocol.turn import Turn
-from chatgpt4online.protocol.wire import USER_AGENT, Multipart, Request, Session, Submission
+from chatgpt4online.protocol.parsing.events import Done, Event, Failed, Text
 
 from .recordings import load
 from .strategies import FORBIDDEN, NO_ROUTE, SESSION, STALE, end, live, php, values

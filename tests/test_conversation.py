@@ -23,7 +23,7 @@ from chatgpt4online import (
     InvalidState,
     Shortcut,
 )
-from chatgpt4online.protocol.turn import Turn
+from chatgpt4online.protocol.calls.turn import Turn
 
 from .strategies import STALE, end, error, live, php, texts
 
@@ -40,6 +40,21 @@ def client(kind: Any = Conversation, **options: Any) -> Any:
 
 def start(**options: Any) -> Conversation:
     return client().conversation(**options)
+
+
+def next_turn(talk: Conversation, prompt: Any, files: Any) -> Turn:
+    """Return the turn that asks ``prompt`` next."""
+    return talk._operations.next_turn(talk._history, prompt, files)
+
+
+def repeated(talk: Conversation, prompt: Any, files: Any) -> Turn:
+    """Return the turn that asks the last question again, or ``prompt`` in its place."""
+    return talk._operations.repeated_turn(talk._history, prompt, files)
+
+
+def chosen(talk: Conversation, shortcut: Shortcut) -> Turn:
+    """Return the turn that a shortcut offers."""
+    return talk._operations.shortcut_turn(talk._history, shortcut)
 
 
 def sent(turn: Turn) -> dict[str, Any]:
@@ -68,8 +83,8 @@ class TestHistory:
     def test_it_grows(self) -> None:
         """Each question is sent with all that was before it, under one chat id."""
         talk = start()
-        first = finish(talk._turn("Hi", ()), "Hello!")
-        second = finish(talk._turn("How are you?", ()), "Fine.")
+        first = finish(next_turn(talk, "Hi", ()), "Hello!")
+        second = finish(next_turn(talk, "How are you?", ()), "Fine.")
         assert first["messages"] == []
         assert second["messages"] == [says("user", "Hi"), says("assistant", "Hello!")]
         assert first["chatId"] == second["chatId"] == talk.chat_id
@@ -108,17 +123,17 @@ class TestHistory:
         """The bot's first words, as the page's own widget sends them."""
         talk = client(bot=bot).conversation(**options)
         assert talk.messages == expected
-        assert sent(talk._turn("Hi", ()))["messages"] == expected
+        assert sent(next_turn(talk, "Hi", ()))["messages"] == expected
 
     def test_a_message_as_a_prompt(self) -> None:
         """A role of its own, or parts."""
         talk = start()
-        finish(talk._turn({"role": "user", "content": [{"type": "text", "text": "Hi"}]}, ()))
+        finish(next_turn(talk, {"role": "user", "content": [{"type": "text", "text": "Hi"}]}, ()))
         assert talk.messages[0] == says("user", "Hi")
 
     def test_files(self) -> None:
         """Their ids go with the question they belong to."""
-        assert sent(start()._turn("Look", ["f1"]))["newFileId"] == "f1"
+        assert sent(next_turn(start(), "Look", ["f1"]))["newFileId"] == "f1"
 
     @pytest.mark.parametrize(
         ("body", "status"),
@@ -131,7 +146,7 @@ class TestHistory:
     def test_a_failed_turn(self, body: bytes, status: int) -> None:
         """It leaves the history as it was."""
         talk = start(messages=[says("user", "a"), says("assistant", "b")])
-        turn = talk._turn("Hi", ())
+        turn = next_turn(talk, "Hi", ())
         sent(turn)
         turn.receive_response(status, {})
         turn.receive_data(body)
@@ -142,17 +157,17 @@ class TestHistory:
     def test_a_turn_that_is_left(self) -> None:
         """So does one that nobody read to its end."""
         talk = start()
-        turn = talk._turn("Hi", ())
+        turn = next_turn(talk, "Hi", ())
         sent(turn)
         turn.receive_response(200, {})
         turn.receive_data(live("Hel") + b"\n\n")
         assert talk.messages == []
-        assert sent(talk._turn("Hi", ()))["messages"] == []
+        assert sent(next_turn(talk, "Hi", ()))["messages"] == []
 
     def test_a_nonce_that_is_renewed(self) -> None:
         """The same question goes out again, with the same history."""
         talk = start(messages=[says("user", "a"), says("assistant", "b")])
-        turn = talk._turn("Hi", ())
+        turn = next_turn(talk, "Hi", ())
         first = sent(turn)
         turn.receive_response(403, {"X-WP-Nonce": "fresh"})
         turn.receive_data(php(STALE).encode())
@@ -163,9 +178,9 @@ class TestHistory:
         """A new conversation."""
         talk = start(start_sentence="Hey")
         before = talk.chat_id
-        finish(talk._turn("Hi", ()), responseId="resp_1")
+        finish(next_turn(talk, "Hi", ()), responseId="resp_1")
         talk.clear()
-        asked = sent(talk._turn("Hi", ()))
+        asked = sent(next_turn(talk, "Hi", ()))
         assert asked["chatId"] == talk.chat_id != before
         assert (asked["messages"], "previousResponseId" in asked) == ([], False)
 
@@ -173,7 +188,7 @@ class TestHistory:
     def test_messages_of_another_shape(self, messages: Any) -> None:
         """InvalidInput, when they are given or when they are sent, and no other error."""
         with pytest.raises(InvalidInput):
-            start(messages=messages)._turn("Hi", ())
+            next_turn(start(messages=messages), "Hi", ())
 
     def test_its_repr(self) -> None:
         """How much there is, and none of it."""
@@ -187,14 +202,14 @@ class TestAgain:
 
     def talk(self) -> Conversation:
         talk = start(start_sentence="Hey")
-        finish(talk._turn("one", ()), "1", responseId="resp_1")
-        finish(talk._turn("two", ()), "2", responseId="resp_2")
+        finish(next_turn(talk, "one", ()), "1", responseId="resp_1")
+        finish(next_turn(talk, "two", ()), "2", responseId="resp_2")
         return talk
 
     def test_regenerate(self) -> None:
         """The same question behind the same history; the new answer takes the old one's place."""
         talk = self.talk()
-        asked = finish(talk._again(None, ()), "two!")
+        asked = finish(repeated(talk, None, ()), "two!")
         assert asked["newMessage"] == "two"
         assert asked["messages"] == [says("assistant", "Hey"), says("user", "one"), says("assistant", "1")]
         assert talk.messages[-2:] == [says("user", "two"), says("assistant", "two!")]
@@ -203,7 +218,7 @@ class TestAgain:
     def test_edit(self) -> None:
         """Another question in its place."""
         talk = self.talk()
-        asked = finish(talk._again("three", ()), "3")
+        asked = finish(repeated(talk, "three", ()), "3")
         assert (asked["newMessage"], len(asked["messages"])) == ("three", 3)
         assert talk.messages[-2:] == [says("user", "three"), says("assistant", "3")]
         assert len(talk.messages) == 5
@@ -213,7 +228,7 @@ class TestAgain:
         """The old answer stays."""
         talk = self.talk()
         before = talk.messages
-        turn = talk._again(prompt, ())
+        turn = repeated(talk, prompt, ())
         sent(turn)
         turn.receive_response(200, {})
         turn.receive_data(error("no") + b"\n\n")
@@ -222,7 +237,7 @@ class TestAgain:
     def test_nothing_was_asked(self) -> None:
         """There is nothing to ask again."""
         with pytest.raises(InvalidState, match="nothing was asked"):
-            start(start_sentence="Hey")._again(None, ())
+            repeated(start(start_sentence="Hey"), None, ())
 
 
 class TestResponseIds:
@@ -235,38 +250,38 @@ class TestResponseIds:
     def test_which(self, response_id: str, sent_on: bool) -> None:
         """Only those that mean something to the site."""
         talk = start()
-        finish(talk._turn("a", ()), responseId=response_id)
-        asked = sent(talk._turn("b", ()))
+        finish(next_turn(talk, "a", ()), responseId=response_id)
+        asked = sent(next_turn(talk, "b", ()))
         assert asked.get("previousResponseId") == (response_id if sent_on else None)
         assert asked["messages"] == talk.messages
 
     def test_the_newest(self) -> None:
         """Each answer's own; an answer without one ends it."""
         talk = start()
-        finish(talk._turn("a", ()), responseId="resp_1")
-        assert finish(talk._turn("b", ()), responseId="resp_2")["previousResponseId"] == "resp_1"
-        assert finish(talk._turn("c", ()))["previousResponseId"] == "resp_2"
-        assert "previousResponseId" not in sent(talk._turn("d", ()))
+        finish(next_turn(talk, "a", ()), responseId="resp_1")
+        assert finish(next_turn(talk, "b", ()), responseId="resp_2")["previousResponseId"] == "resp_1"
+        assert finish(next_turn(talk, "c", ()))["previousResponseId"] == "resp_2"
+        assert "previousResponseId" not in sent(next_turn(talk, "d", ()))
 
     @pytest.mark.parametrize("prompt", [None, "b"])
     def test_not_behind_an_edit(self, prompt: str | None) -> None:
         """The site's history has the old question in it."""
         talk = start()
-        finish(talk._turn("a", ()), responseId="resp_1")
-        assert "previousResponseId" not in finish(talk._again(prompt, ()), responseId="resp_2")
-        assert sent(talk._turn("c", ()))["previousResponseId"] == "resp_2"
+        finish(next_turn(talk, "a", ()), responseId="resp_1")
+        assert "previousResponseId" not in finish(repeated(talk, prompt, ()), responseId="resp_2")
+        assert sent(next_turn(talk, "c", ()))["previousResponseId"] == "resp_2"
 
     @pytest.mark.parametrize(("body", "kept"), [(error("No such response") + b"\n\n", False), (b"", True)])
     def test_behind_a_failure(self, body: bytes, kept: bool) -> None:
         """The provider's error may be about it, and the next turn does without; the network's is not."""
         talk = start()
-        finish(talk._turn("a", ()), responseId="resp_1")
-        turn = talk._turn("b", ())
+        finish(next_turn(talk, "a", ()), responseId="resp_1")
+        turn = next_turn(talk, "b", ())
         sent(turn)
         turn.receive_response(200, {})
         turn.receive_data(body)
         turn.receive_eof()
-        assert ("previousResponseId" in sent(talk._turn("b", ()))) == kept
+        assert ("previousResponseId" in sent(next_turn(talk, "b", ()))) == kept
 
 
 class TestShortcuts:
@@ -275,7 +290,7 @@ class TestShortcuts:
     def test_by_message(self) -> None:
         """Its text is the question, its label goes along."""
         talk = start(start_sentence="Hey")
-        asked = finish(talk._chosen(Shortcut("message", "Prices", "What does it cost?", "x1")))
+        asked = finish(chosen(talk, Shortcut("message", "Prices", "What does it cost?", "x1")))
         assert (asked["newMessage"], asked["shortcutName"]) == ("What does it cost?", "Prices")
         assert "shortcutId" not in asked
         assert asked["messages"] == [says("assistant", "Hey")]
@@ -284,24 +299,24 @@ class TestShortcuts:
     def test_by_id(self) -> None:
         """Its text is the site's secret; the label stands for it in the history."""
         talk = start()
-        asked = finish(talk._chosen(Shortcut("action", "Prices", shortcut_id="x1", action="message")))
+        asked = finish(chosen(talk, Shortcut("action", "Prices", shortcut_id="x1", action="message")))
         assert (asked["newMessage"], asked["shortcutId"], asked["shortcutName"]) == ("", "x1", "Prices")
         assert talk.messages == [says("user", "Prices"), says("assistant", "Hello!")]
 
     def test_again(self) -> None:
         """Another answer is asked for by the id, since the label is no question."""
         talk = start()
-        finish(talk._chosen(Shortcut("message", "Prices", shortcut_id="x1")))
-        asked = finish(talk._again(None, ()))
+        finish(chosen(talk, Shortcut("message", "Prices", shortcut_id="x1")))
+        asked = finish(repeated(talk, None, ()))
         assert (asked["newMessage"], asked["shortcutId"], asked["messages"]) == ("", "x1", [])
         assert len(talk.messages) == 2
-        finish(talk._turn("And shipping?", ()))
-        assert "shortcutId" not in sent(talk._again(None, ()))
+        finish(next_turn(talk, "And shipping?", ()))
+        assert "shortcutId" not in sent(repeated(talk, None, ()))
 
     def test_the_bots_ids_go_along(self) -> None:
         """A shortcut is bound to its bot."""
         talk = client(bot=Bot("support", context_id=4)).conversation()
-        asked = sent(talk._chosen(Shortcut("message", "a", shortcut_id="x1")))
+        asked = sent(chosen(talk, Shortcut("message", "a", shortcut_id="x1")))
         assert (asked["botId"], asked["contextId"]) == ("support", 4)
 
     @pytest.mark.parametrize(
@@ -315,7 +330,7 @@ class TestShortcuts:
     def test_what_cannot_be_sent(self, shortcut: Shortcut, words: str) -> None:
         """The error says what to do instead."""
         with pytest.raises(InvalidInput, match=words):
-            start()._chosen(shortcut)
+            chosen(start(), shortcut)
 
 
 class TestDiscussions:
@@ -325,7 +340,7 @@ class TestDiscussions:
         """Under its own id, with its history and its response id, and no start sentence."""
         stored = Discussion("c9", messages=(says("user", "a"), says("assistant", "b")), previous_response_id="resp_7")
         talk = client(bot=Bot(start_sentence="Welcome!")).conversation(discussion=stored)
-        asked = sent(talk._turn("c", ()))
+        asked = sent(next_turn(talk, "c", ()))
         assert (asked["chatId"], asked["previousResponseId"]) == ("c9", "resp_7")
         assert asked["messages"] == list(stored.messages) == talk.messages
 
@@ -337,12 +352,12 @@ class TestFiles:
     def test_round_trip(self, kind: Any, tmp_path: Path) -> None:
         """What is loaded goes on where what was saved stopped."""
         talk = client(kind).conversation(messages=[says("system", "Будь краток. 😀")], chat_id="c1")
-        finish(talk._turn("Hi\u2028there", ()), "Hello\n\0!", responseId="resp_1")
+        finish(next_turn(talk, "Hi\u2028there", ()), "Hello\n\0!", responseId="resp_1")
         talk.save(tmp_path / "talk.json")
         again = kind.load(str(tmp_path / "talk.json"), client(kind))
         assert type(again) is kind
         assert (again.chat_id, again.messages) == ("c1", talk.messages)
-        assert sent(again._turn("x", ())) == sent(talk._turn("x", ()))
+        assert sent(next_turn(again, "x", ())) == sent(next_turn(talk, "x", ()))
 
     def test_an_empty_one(self, kind: Any, tmp_path: Path) -> None:
         """A history that was cleared stays so, whatever the bot says first."""
@@ -464,6 +479,6 @@ def test_any_words(tmp_path_factory: pytest.TempPathFactory, said: list[tuple[st
     talk.save(path)
     again = Conversation.load(path, client())
     assert again.messages == messages
-    asked = finish(again._turn(question, ()))
+    asked = finish(next_turn(again, question, ()))
     assert (asked["messages"], asked["newMessage"]) == (messages, question)
     assert again.messages[: len(messages) + 1] == [*messages, says("user", question)]

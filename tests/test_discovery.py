@@ -12,8 +12,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chatgpt4online.protocol.calls import Call, PageVisit, public
-from chatgpt4online.protocol.errors import (
+from chatgpt4online.protocol.calls.endpoints import Call, PageVisit, public
+from chatgpt4online.protocol.calls.exchange import Exchange
+from chatgpt4online.protocol.calls.page import API_REL
+from chatgpt4online.protocol.calls.prompt import Submission
+from chatgpt4online.protocol.calls.request import Request, Session
+from chatgpt4online.protocol.calls.turn import Turn
+from chatgpt4online.protocol.parsing.errors import (
     Blocked,
     ChatError,
     ConnectionFailed,
@@ -23,11 +28,7 @@ from chatgpt4online.protocol.errors import (
     StatusError,
     TooLarge,
 )
-from chatgpt4online.protocol.events import Done, Event, Failed
-from chatgpt4online.protocol.exchange import Exchange
-from chatgpt4online.protocol.page import API_REL
-from chatgpt4online.protocol.turn import Turn
-from chatgpt4online.protocol.wire import Request, Session, Submission
+from chatgpt4online.protocol.parsing.events import Done, Event, Failed
 
 from .strategies import FORBIDDEN, NO_ROUTE, SESSION, STALE, end, live, php
 

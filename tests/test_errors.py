@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from chatgpt4online.protocol import errors
-from chatgpt4online.protocol.errors import (
+from chatgpt4online.protocol.parsing import errors
+from chatgpt4online.protocol.parsing.errors import (
     Blocked,
     ChatError,
     ConnectionFailed,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatgpt4online.protocol.errors import ChatError
-from chatgpt4online.protocol.events import (
+from chatgpt4online.protocol.parsing.errors import ChatError
+from chatgpt4online.protocol.parsing.events import (
     Action,
     Block,
     Done,

@@ -30,10 +30,13 @@ from chatgpt4online.http1 import (
     Pool,
     Response,
     WaitExpired,
-    routes,
 )
-from chatgpt4online.http1.body import ChunkMerger, Inflater
+from chatgpt4online.http1.chunks import ChunkMerger
 from chatgpt4online.http1.connection import Connection
+from chatgpt4online.net import proxies
+from chatgpt4online.net import tls as tls_module
+from chatgpt4online.net import url as url_module
+from chatgpt4online.net.encoding import Inflater
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 Script = Callable[[Reader, Writer], Awaitable[None]]
@@ -874,7 +877,7 @@ def test_urls_that_are_none(url):
     ],
 )
 def test_urls(url, host, netloc, target):
-    place = routes.place(url)
+    place = url_module.place(url)
     assert (place.server.host, place.server.netloc, place.target) == (host, netloc, target)
 
 
@@ -1094,8 +1097,8 @@ def test_a_bundle_that_is_not_there():
 
 def test_contexts_are_built_once_and_never_for_http(tls, trusted, monkeypatch):
     built = []
-    real = routes._new_context
-    monkeypatch.setattr(routes, "_new_context", lambda verify: built.append(verify) or real(verify))
+    real = tls_module._new_context
+    monkeypatch.setattr(tls_module, "_new_context", lambda verify: built.append(verify) or real(verify))
 
     async def main():
         async with serving(answering(LENGTH)) as site, pooling(verify=trusted) as pool:
@@ -1436,7 +1439,7 @@ def test_the_environment_means_what_it_means_to_requests(url, environment, monke
 
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    ours = routes.environment_proxy(routes.place(url).server)
+    ours = proxies.environment_proxy(url_module.place(url).server)
     theirs = select_proxy(url, get_environ_proxies(url))
     assert (ours and f"http://{ours.server.authority}") == theirs
 
@@ -1485,7 +1488,7 @@ def test_cancelling_anywhere_leaves_nothing_behind(way, tls, trusted, monkeypatc
                 for _ in range(8):
                     await asyncio.sleep(0)
                 assert is_done or not [
-                    c for c in pool._live if c not in pool._resting.get(routes.place(url).server, ())
+                    c for c in pool._live if c not in pool._resting.get(url_module.place(url).server, ())
                 ]
                 await pool.aclose()
                 assert not pool._live

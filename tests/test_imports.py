@@ -1,4 +1,4 @@
-"""The directions of imports, and the public names."""
+"""The layers and the directions of imports, and the public names."""
 
 from __future__ import annotations
 
@@ -8,14 +8,39 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import chatgpt4online
+from chatgpt4online import protocol
 
 ROOT = Path(chatgpt4online.__file__).parent
-FORBIDDEN = {
+MODULES = sorted(path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.rglob("*.py"))
+
+# Each row may import the rows above it, and nothing beside or below it.
+LAYERS = (
+    ("_version",),
+    ("protocol/parsing",),
+    ("net",),
+    ("protocol/calls",),
+    ("operations", "http1"),
+    ("sync", "aio"),
+    ("testing", "store", "provider"),
+    ("gateway",),
+    ("cli",),
+)
+FACES = (
+    "__init__",
+    "protocol/__init__",
+    "__main__",
+)  # the public names, which are loaded on first use; and the command
+ONLY_FROM_NET = {"protocol/calls": {"net/url"}}  # what the pure layer may take from net
+ONLY_LAYERS = {"http1": {"net"}}  # http1 knows nothing of chats
+PURE = ("protocol/parsing", "protocol/calls", "net/url")
+FORBIDDEN_IN_PURE = {
     "asyncio",
     "h11",
     "http",
@@ -34,8 +59,17 @@ FORBIDDEN = {
     "urllib.request",
     "urllib3",
 }
-MODULES = sorted(path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.rglob("*.py"))
-PROTOCOL = [name for name in MODULES if name.startswith("protocol/")]
+# Who may name an HTTP library.
+TRANSPORTS = {"requests": ("sync/transport",), "urllib3": ("sync/transport",), "h11": ("http1", "testing")}
+
+
+def layer(module: str) -> tuple[int, str]:
+    """Return the row of the layer that a module belongs to, and the layer's name."""
+    for row, names in enumerate(LAYERS):
+        for name in names:
+            if module == name or module.startswith(f"{name}/"):
+                return row, name
+    raise AssertionError(f"{module} belongs to no layer; give it one in LAYERS")
 
 
 def imports(module: str) -> Iterator[str]:
@@ -52,9 +86,26 @@ def imports(module: str) -> Iterator[str]:
         elif (
             isinstance(node, ast.Call)
             and ast.unparse(node.func) in ("import_module", "importlib.import_module", "__import__")
-            and module != "__init__"
+            and module not in FACES
         ):
             raise AssertionError(f"{module} imports by name, which this test cannot follow: {ast.unparse(node)}")
+
+
+def siblings(module: str) -> set[str]:
+    """Return the modules of this package that a module imports."""
+    found = set()
+    for name in imports(module):
+        if within(name, "chatgpt4online"):
+            path = name.split(".")[1:]
+            for parts in (path, path[:-1]):
+                candidates = ("/".join(parts), "/".join([*parts, "__init__"]))
+                hits = [candidate for candidate in candidates if candidate in MODULES]
+                if hits:
+                    found.add(hits[0])
+                    break
+            else:
+                raise AssertionError(f"{module} imports {name}, which is no module")
+    return found
 
 
 def within(name: str, module: str) -> bool:
@@ -62,94 +113,128 @@ def within(name: str, module: str) -> bool:
 
 
 def test_the_walk_sees_imports() -> None:
-    """The test of the tests: known arrows are found."""
-    assert "chatgpt4online.protocol.errors.ChatError" in set(imports("protocol/parser"))
-    assert "json" in set(imports("protocol/parser"))
-    assert "chatgpt4online.protocol.wire.Request" in set(imports("client"))
-    assert {"protocol/errors", "protocol/turn", "client", "__init__"} <= set(MODULES)
+    """The helpers of these tests find imports that are known to be there."""
+    assert "chatgpt4online.protocol.parsing.errors.ChatError" in set(imports("protocol/parsing/parser"))
+    assert "json" in set(imports("protocol/parsing/parser"))
+    assert "protocol/calls/request" in siblings("sync/client")
+    assert {"protocol/parsing/errors", "protocol/calls/turn", "sync/client", "__init__"} <= set(MODULES)
 
 
-@pytest.mark.parametrize("module", PROTOCOL)
-def test_the_protocol_does_no_io(module: str) -> None:
-    """The protocol layer imports its siblings and the harmless part of the standard library."""
+INSIDE = [module for module in MODULES if module not in FACES]
+
+
+@pytest.mark.parametrize("module", INSIDE)
+def test_no_import_goes_up_or_sideways(module: str) -> None:
+    """A module imports its own layer and the layers below."""
+    row, own = layer(module)
+    for sibling in siblings(module):
+        assert sibling not in FACES, f"{module} imports the package's own face {sibling}"
+        other_row, other = layer(sibling)
+        assert other == own or other_row < row, f"{module} imports {sibling}, which is beside or above it"
+        if own in ONLY_LAYERS:
+            assert other == own or other in ONLY_LAYERS[own], f"{module} imports {sibling}"
+        if other == "net" and own in ONLY_FROM_NET:
+            assert sibling in ONLY_FROM_NET[own], f"{module} imports {sibling}"
+
+
+def test_no_circle_of_imports() -> None:
+    """The modules of the package can be put in an order in which each imports only earlier ones."""
+    graph = {module: siblings(module) - {module} for module in INSIDE}
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
+    assert set(order) >= set(INSIDE)
+
+
+@pytest.mark.parametrize("module", INSIDE)
+def test_no_import_for_type_checkers_alone(module: str) -> None:
+    """An import under ``TYPE_CHECKING`` could hide a circle."""
+    assert "TYPE_CHECKING" not in (ROOT / f"{module}.py").read_text("utf-8")
+
+
+@pytest.mark.parametrize("module", [module for module in INSIDE if module.startswith(PURE)])
+def test_the_pure_layer_does_no_io(module: str) -> None:
+    """The pure layer imports itself and the part of the standard library that does no I/O."""
     for name in imports(module):
-        if within(name, "chatgpt4online"):
-            assert within(name, "chatgpt4online.protocol"), f"{module} imports {name}"
-            assert name.split(".")[2] in {sibling.removeprefix("protocol/") for sibling in PROTOCOL}, name
-        else:
+        if not within(name, "chatgpt4online"):
             assert name.split(".")[0] in sys.stdlib_module_names, f"{module} imports {name}"
-            assert not any(within(name, forbidden) for forbidden in FORBIDDEN), f"{module} imports {name}"
+            assert not any(within(name, forbidden) for forbidden in FORBIDDEN_IN_PURE), f"{module} imports {name}"
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_the_arrows(module: str) -> None:
-    """Each transport is imported in one place, the clients know nothing of each other, and nobody imports the face."""
-    names = set(imports(module))
-    others = {"client": "async_client", "async_client": "client"}
-    if module in others:
-        assert not any(within(name, f"chatgpt4online.{others[module]}") for name in names)
-    if module != "client":
-        assert not any(within(name, transport) for name in names for transport in ("requests", "urllib3"))
-    if module.partition("/")[0] not in ("http1", "testing"):
-        assert not any(within(name, "h11") for name in names)
-    for name in names:
-        if within(name, "chatgpt4online"):
-            parts = name.split(".")
-            is_module = len(parts) > 1 and any(f"{parts[1]}{tail}" in MODULES for tail in ("", "/__init__"))
-            assert is_module, f"{module} imports {name} from the package itself"
-        assert not name.endswith(".*"), f"{module} imports {name}"
+def test_each_http_library_is_named_in_one_place(module: str) -> None:
+    """requests and urllib3 are imported by the sync transport, h11 by http1 and testing."""
+    for library, places in TRANSPORTS.items():
+        if not any(module == place or module.startswith(f"{place}/") for place in places):
+            assert not any(within(name, library) for name in imports(module)), f"{module} imports {library}"
 
 
-def test_the_parser_loads_little() -> None:
-    """Who wants only the parser waits for no HTTP library."""
+@pytest.mark.parametrize("module", [module for module in MODULES if module.endswith("__init__")])
+def test_package_files_hold_only_names(module: str) -> None:
+    """``__init__.py`` files hold public names; code has a file of its own."""
+    if module in FACES:
+        return
+    tree = ast.parse((ROOT / f"{module}.py").read_text("utf-8"))
+    allowed = (ast.Import, ast.ImportFrom)
+    for node in tree.body:
+        is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        is_names = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+        assert isinstance(node, allowed) or is_docstring or is_names, f"{module}: {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize("face", ["chatgpt4online", "chatgpt4online.protocol"])
+def test_the_parser_loads_little(face: str) -> None:
+    """A program that needs only the parser waits for no HTTP library."""
     code = (
         "import sys\n"
-        "from chatgpt4online import EventParser\n"
+        f"from {face} import EventParser\n"
         "EventParser().receive_eof()\n"
-        "print(*sorted({'requests', 'urllib3', 'h11', 'asyncio', 'ssl', 'socket'} & set(sys.modules)))\n"
-        "print('chatgpt4online.protocol.parser' in sys.modules)"
+        "print(*sorted({'requests', 'urllib3', 'h11', 'asyncio', 'ssl', 'socket', 'idna'} & set(sys.modules)))\n"
+        "print('chatgpt4online.protocol.parsing.parser' in sys.modules)"
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT.parent, timeout=60)
     assert done.stdout.split("\n") == ["", "True", ""]
 
 
+@pytest.mark.parametrize("face", [chatgpt4online, protocol], ids=["package", "protocol"])
 class TestNames:
     """The public names."""
 
-    def test_sorted_and_whole(self) -> None:
+    def test_sorted_and_whole(self, face: Any) -> None:
         """``__all__`` has every name once, in order, and each is really there."""
-        assert chatgpt4online.__all__ == sorted(set(chatgpt4online.__all__))
-        assert set(chatgpt4online.__all__) <= set(dir(chatgpt4online))
-        for home, names in chatgpt4online._HOMES.items():
-            module = importlib.import_module(f"chatgpt4online.{home}")
+        assert face.__all__ == sorted(set(face.__all__))
+        assert set(face.__all__) <= set(dir(face))
+        for home, names in face._HOMES.items():
+            module = importlib.import_module(f"{face.__name__}.{home}")
             for name in names:
-                assert getattr(chatgpt4online, name) is getattr(module, name)
+                assert getattr(face, name) is getattr(module, name)
 
-    def test_type_checkers_see_the_same(self) -> None:
+    def test_type_checkers_see_the_same(self, face: Any) -> None:
         """Each name has its import for type checkers, from the same home, and there are no others."""
         seen: dict[str, str] = {}
-        for node in ast.parse((ROOT / "__init__.py").read_text("utf-8")).body:
+        for node in ast.parse(Path(face.__file__).read_text("utf-8")).body:
             if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
                 for line in node.body:
                     assert isinstance(line, ast.ImportFrom)
                     assert line.level == 1
                     for alias in line.names:
                         seen[alias.asname or ""] = f"{line.module}.{alias.name}"
-        homes = {name: f"{home}.{name}" for home, names in chatgpt4online._HOMES.items() for name in names}
-        assert seen == homes | {"__version__": "protocol.wire.VERSION"}
+        homes = {name: f"{home}.{name}" for home, names in face._HOMES.items() for name in names}
+        assert seen == homes
+        assert set(face.__all__) == set(homes) - {"__version__"}
 
-    def test_the_version(self) -> None:
-        """There is one version."""
-        assert re.fullmatch(r"\d+\.\d+\.\d+", chatgpt4online.__version__)
-
-    def test_a_name_that_is_not_there(self) -> None:
+    def test_a_name_that_is_not_there(self, face: Any) -> None:
         """The error is Python's own."""
-        with pytest.raises(AttributeError, match="module 'chatgpt4online' has no attribute 'Nope'"):
-            chatgpt4online.Nope  # noqa: B018  # the look-up is what is tested
+        with pytest.raises(AttributeError, match=f"module '{face.__name__}' has no attribute 'Nope'"):
+            face.Nope  # noqa: B018  # the look-up is what is tested
 
-    @pytest.mark.parametrize("name", chatgpt4online.__all__)
-    def test_the_readme_speaks_of_it(self, name: str) -> None:
-        """What is public is documented."""
-        readme = (ROOT.parent / "README.rst").read_text("utf-8")
-        assert re.search(rf"(?<![A-Za-z_]){name}(?![A-Za-z_])", readme), name
+
+def test_the_version() -> None:
+    """There is one version."""
+    assert re.fullmatch(r"\d+\.\d+\.\d+", chatgpt4online.__version__)
+
+
+@pytest.mark.parametrize("name", chatgpt4online.__all__)
+def test_the_readme_speaks_of_each_public_name(name: str) -> None:
+    """What is public is documented."""
+    readme = (ROOT.parent / "README.rst").read_text("utf-8")
+    assert re.search(rf"(?<![A-Za-z_]){name}(?![A-Za-z_])", readme), name

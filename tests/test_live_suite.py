@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chatgpt4online.protocol.events import Notice
+from chatgpt4online.protocol.parsing.events import Notice
 from chatgpt4online.testing import Answer, Chat, serve_site
 
 ROOT = Path(__file__).parent.parent

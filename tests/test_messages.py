@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatgpt4online.protocol.errors import InvalidInput
-from chatgpt4online.protocol.messages import Image, format_prompt, images, submission
-from chatgpt4online.protocol.wire import Submission
+from chatgpt4online.protocol.calls.prompt import Image, Submission, format_prompt, images, submission
+from chatgpt4online.protocol.parsing.errors import InvalidInput
 
 from .strategies import texts
 

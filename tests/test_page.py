@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chatgpt4online.protocol.errors import Blocked, NotAiEngine, RateLimited, StatusError, TooLarge
-from chatgpt4online.protocol.events import Done, Event, Failed, Shortcut
-from chatgpt4online.protocol.page import API_REL, Bot, PageParser, find_bots, find_root
-from chatgpt4online.protocol.wire import fold_headers
+from chatgpt4online.protocol.calls.page import API_REL, Bot, PageParser, find_bots, find_root
+from chatgpt4online.protocol.calls.request import fold_headers
+from chatgpt4online.protocol.parsing.errors import Blocked, NotAiEngine, RateLimited, StatusError, TooLarge
+from chatgpt4online.protocol.parsing.events import Done, Event, Failed, Shortcut
 
 from .recordings import load
 from .strategies import cut, cut_bodies, header_sets, statuses, texts, values

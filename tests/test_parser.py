@@ -11,9 +11,20 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from chatgpt4online.protocol.errors import InvalidInput, InvalidState, ServerError, TooLarge, Truncated
-from chatgpt4online.protocol.events import Action, Block, Done, Event, Failed, Notice, Reply, Shortcut, Text, Usage
-from chatgpt4online.protocol.parser import DEFAULT_LIMIT, EventParser
+from chatgpt4online.protocol.parsing.errors import InvalidInput, InvalidState, ServerError, TooLarge, Truncated
+from chatgpt4online.protocol.parsing.events import (
+    Action,
+    Block,
+    Done,
+    Event,
+    Failed,
+    Notice,
+    Reply,
+    Shortcut,
+    Text,
+    Usage,
+)
+from chatgpt4online.protocol.parsing.parser import DEFAULT_LIMIT, EventParser
 
 from .reference import plainly, reference
 from .strategies import (

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from chatgpt4online import provider as module
-from chatgpt4online.protocol import errors
+from chatgpt4online.protocol.parsing import errors
 from chatgpt4online.provider import Chatgpt4Online
 from chatgpt4online.testing import Answer, Chat, serve_site
 

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatgpt4online.protocol.events import Action, Done, Event, Failed, Notice, Text
-from chatgpt4online.protocol.exchange import Exchange
-from chatgpt4online.protocol.parser import EventParser
-from chatgpt4online.protocol.turn import Turn
-from chatgpt4online.protocol.wire import Session, Submission, fold_headers
+from chatgpt4online.protocol.calls.exchange import Exchange
+from chatgpt4online.protocol.calls.prompt import Submission
+from chatgpt4online.protocol.calls.request import Session, fold_headers
+from chatgpt4online.protocol.calls.turn import Turn
+from chatgpt4online.protocol.parsing.events import Action, Done, Event, Failed, Notice, Text
+from chatgpt4online.protocol.parsing.parser import EventParser
 
 from .recordings import Recording, load, names
 from .reference import plainly, reference

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from chatgpt4online import AsyncClient, Bot, Client, File, InvalidInput, Session
-from chatgpt4online.protocol.wire import Multipart
-from chatgpt4online.settings import Settings, new_chat_id
+from chatgpt4online.operations import Operations, new_chat_id
+from chatgpt4online.protocol.calls.multipart import Multipart
 
 SITE = "https://example.org"
 
@@ -30,9 +30,15 @@ def asking(*parts: Any) -> list[dict[str, Any]]:
 WORDS = {"type": "text", "text": "What is it?"}
 
 
-def uploaded(settings: Settings, *arguments: Any) -> tuple[Multipart, bytes]:
+def with_nonce(operations: Operations) -> Operations:
+    """Return the operations after a session was started."""
+    operations.session.nonce = "n"
+    return operations
+
+
+def uploaded(settings: Operations, *arguments: Any) -> tuple[Multipart, bytes]:
     """Return the body that uploads this, and its bytes."""
-    request = settings.upload(Session("n"), *arguments).next_request()
+    request = with_nonce(settings).upload(*arguments).next_request()
     assert request is not None
     assert isinstance(request.body, Multipart)
     return request.body, b"".join(request.body)
@@ -61,7 +67,9 @@ class TestOptions:
 
     def test_credentials_are_headers(self) -> None:
         """Cookies and a password, as they go out."""
-        settings = Settings(SITE, headers={"X-Team": "blue"}, cookies={"a": "b", "c": "d=e"}, auth=("Аня", "ab cd:ef"))
+        settings = Operations(
+            SITE, headers={"X-Team": "blue"}, cookies={"a": "b", "c": "d=e"}, auth=("Аня", "ab cd:ef")
+        )
         assert settings.options()["headers"] == {
             "X-Team": "blue",
             "Cookie": "a=b; c=d=e",
@@ -70,7 +78,7 @@ class TestOptions:
 
     def test_none_of_them(self) -> None:
         """Nothing is sent that was not given."""
-        assert Settings(SITE).options()["headers"] == {}
+        assert Operations(SITE).options()["headers"] == {}
 
     def test_chat_ids(self) -> None:
         """Random, short, of letters and digits, and nothing that PHP would take for a number."""
@@ -85,9 +93,9 @@ class TestBots:
     def test_its_ids(self) -> None:
         """The bot's ids count, not the defaults."""
         bot = Bot("support", "a1b2", 7)
-        question = Settings(SITE, bot=bot).question("Hi")
+        question = Operations(SITE, bot=bot).question("Hi")
         assert (question.bot_id, question.custom_id, question.context_id) == ("support", "a1b2", 7)
-        question = Settings(SITE, "support", context_id=9).question("Hi")
+        question = Operations(SITE, "support", context_id=9).question("Hi")
         assert (question.bot_id, question.custom_id, question.context_id) == ("support", None, 9)
 
     @pytest.mark.parametrize(
@@ -106,7 +114,7 @@ class TestBots:
     )
     def test_its_session(self, bot: Bot | None, session: Session) -> None:
         """What the page had of one."""
-        assert Settings(SITE, bot=bot).session() == session
+        assert Operations(SITE, bot=bot).session == session
 
     @pytest.mark.parametrize(
         "root", ["https://[::1", "https://example.org:99999", "javascript:x", "/wp-json", "http://example.org/wp-json"]
@@ -114,10 +122,10 @@ class TestBots:
     def test_a_root_that_cannot_be_asked(self, root: str) -> None:
         """A page's mistake, or a plain http address of a site behind TLS, does not lead the questions astray."""
         try:
-            settings = Settings(SITE, bot=Bot(rest_root=root))
+            settings = Operations(SITE, bot=Bot(rest_root=root))
         except InvalidInput:
             return
-        request = settings.turn(settings.question("Hi"), settings.session()).next_request()
+        request = settings.turn(settings.question("Hi")).next_request()
         assert request is not None
         assert request.url.startswith("https://example.org/")
 
@@ -134,25 +142,25 @@ class TestBots:
     @pytest.mark.parametrize("flatten", [False, True])
     def test_its_limit(self, bot: Bot | None, size: int, fits: bool, flatten: bool) -> None:
         """Characters of the message alone; a bot by its custom id has none (protocol section 1.4)."""
-        settings = Settings(SITE, bot=bot)
+        settings = Operations(SITE, bot=bot)
         prompt: Any = [{"role": "user", "content": "😀" * size}]
         if not flatten:
             prompt = [{"role": "system", "content": "x" * 100}, *prompt]
         question = settings.question(prompt, flatten=flatten)
         if fits:
-            settings.turn(question, Session())
+            settings.turn(question)
             return
         with pytest.raises(InvalidInput, match=rf"{size} characters.* takes 10"):
-            settings.turn(question, Session())
+            settings.turn(question)
 
     def test_no_uploads(self) -> None:
         """A bot that takes none is not sent any, nor pictures in a prompt."""
-        settings = Settings(SITE, bot=Bot())
+        settings = Operations(SITE, bot=Bot())
         with pytest.raises(InvalidInput, match="no uploads"):
-            settings.upload(Session(), b"abc", "a.png")
+            settings.upload(b"abc", "a.png")
         prompt = asking(WORDS, picture())
         with pytest.raises(InvalidInput, match="no uploads"):
-            settings.turn(settings.question(prompt), Session(), prompt=prompt)
+            settings.turn(settings.question(prompt), prompt=prompt)
 
     @pytest.mark.parametrize(
         ("types", "name", "fits"),
@@ -167,17 +175,17 @@ class TestBots:
     )
     def test_its_types(self, types: tuple[str, ...], name: str, fits: bool) -> None:
         """Those that the owner names, of which ``image/*`` is a usual one."""
-        settings = Settings(SITE, bot=Bot(uploads=True, upload_types=types))
+        settings = Operations(SITE, bot=Bot(uploads=True, upload_types=types))
         if fits:
-            settings.upload(Session(), b"abc", name)
+            settings.upload(b"abc", name)
             return
         with pytest.raises(InvalidInput, match="image/png"):
-            settings.upload(Session(), b"abc", name)
+            settings.upload(b"abc", name)
 
     @pytest.mark.parametrize(("most", "files", "fits"), [(1, 1, True), (1, 2, False), (3, 3, True), (3, 4, False)])
     def test_how_many(self, most: int, files: int, fits: bool) -> None:
         """No more files than the bot takes at once."""
-        settings = Settings(SITE, bot=Bot(uploads=True, max_uploads=most))
+        settings = Operations(SITE, bot=Bot(uploads=True, max_uploads=most))
         if fits:
             assert len(settings.question("Hi", files=["f"] * files).file_ids) == files
             return
@@ -186,11 +194,11 @@ class TestBots:
 
     def test_pictures_are_files_too(self) -> None:
         """Pictures of the prompt and files together are no more than the bot takes."""
-        settings = Settings(SITE, bot=Bot(uploads=True, max_uploads=2))
+        settings = Operations(SITE, bot=Bot(uploads=True, max_uploads=2))
         prompt = asking(WORDS, picture(), picture())
-        settings.turn(settings.question(prompt), Session(), prompt=prompt)
+        settings.turn(settings.question(prompt), prompt=prompt)
         with pytest.raises(InvalidInput, match="no more than"):
-            settings.turn(settings.question(prompt, files=["f1"]), Session(), prompt=prompt)
+            settings.turn(settings.question(prompt, files=["f1"]), prompt=prompt)
 
 
 class TestFiles:
@@ -198,7 +206,7 @@ class TestFiles:
 
     def test_bytes(self) -> None:
         """With a name, which says the type."""
-        body, sent = uploaded(Settings(SITE), b"abc", "photo.png")
+        body, sent = uploaded(Operations(SITE), b"abc", "photo.png")
         assert b'filename="photo.png"\r\nContent-Type: image/png\r\n\r\nabc\r\n' in sent
         assert len(body) == len(sent)
 
@@ -206,16 +214,16 @@ class TestFiles:
     def test_bytes_without_a_name(self, name: Any) -> None:
         """A site tells types by names."""
         with pytest.raises(InvalidInput, match="name"):
-            Settings(SITE).upload(Session(), b"abc", name)
+            Operations(SITE).upload(b"abc", name)
 
     @pytest.mark.parametrize("kind", [str, Path])
     def test_a_path(self, kind: Any, tmp_path: Path) -> None:
         """Its own name, or another; it is opened when it is sent, and closed behind that."""
         (tmp_path / "Фото.png").write_bytes(b"abc")
-        assert 'filename="Фото.png"'.encode() in uploaded(Settings(SITE), kind(tmp_path / "Фото.png"))[1]
+        assert 'filename="Фото.png"'.encode() in uploaded(Operations(SITE), kind(tmp_path / "Фото.png"))[1]
         assert (
             b'filename="b.txt"\r\nContent-Type: text/plain'
-            in uploaded(Settings(SITE), kind(tmp_path / "Фото.png"), "b.txt")[1]
+            in uploaded(Operations(SITE), kind(tmp_path / "Фото.png"), "b.txt")[1]
         )
 
     def test_a_file_object(self, tmp_path: Path) -> None:
@@ -223,7 +231,7 @@ class TestFiles:
         (tmp_path / "a.bin").write_bytes(b"0123456789")
         with (tmp_path / "a.bin").open("rb") as file:
             file.seek(5)
-            body, sent = uploaded(Settings(SITE), file)
+            body, sent = uploaded(Operations(SITE), file)
             assert b'filename="a.bin"\r\nContent-Type: application/octet-stream\r\n\r\n0123456789\r\n' in sent
             assert b"".join(body) == sent
             assert not file.closed
@@ -232,52 +240,52 @@ class TestFiles:
     def test_a_file_without_a_name(self, make: Any) -> None:
         """It has some name all the same, and the caller may give one."""
         with make() as file:
-            assert b'filename="' in uploaded(Settings(SITE), file)[1]
-            assert b'filename="a.png"' in uploaded(Settings(SITE), file, "a.png")[1]
+            assert b'filename="' in uploaded(Operations(SITE), file)[1]
+            assert b'filename="a.png"' in uploaded(Operations(SITE), file, "a.png")[1]
 
     @pytest.mark.parametrize("source", [None, 5, io.StringIO("abc"), ["a.png"], object(), bytearray])
     def test_what_is_no_file(self, source: Any) -> None:
         """Nothing but paths, bytes, and binary files that can seek."""
         with pytest.raises(InvalidInput):
-            Settings(SITE).upload(Session(), source, "a.png")
+            Operations(SITE).upload(source, "a.png")
 
     @pytest.mark.parametrize("name", ["missing.png", "", "a\0b.png"])
     def test_no_such_file(self, name: str, tmp_path: Path) -> None:
         """A path that cannot be read is refused before anything is sent; a directory is none."""
         with pytest.raises(InvalidInput):
-            Settings(SITE).upload(Session(), str(tmp_path / name))
+            Operations(SITE).upload(str(tmp_path / name))
 
     def test_a_pipe(self) -> None:
         """It cannot seek, so it could not be sent again."""
         reader, writer = os.pipe()
         with os.fdopen(reader, "rb") as file, os.fdopen(writer, "wb"):
             with pytest.raises(InvalidInput, match="can seek"):
-                Settings(SITE).upload(Session(), file, "a.png")
+                Operations(SITE).upload(file, "a.png")
 
     def test_a_name_of_bytes(self, tmp_path: Path) -> None:
         """A name that is no UTF-8 is refused, and no UnicodeError."""
         path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png")
         Path(path).write_bytes(b"abc")
         with pytest.raises(InvalidInput):
-            Settings(SITE).upload(Session(), path)
-        assert uploaded(Settings(SITE), path, "a.png")
+            Operations(SITE).upload(path)
+        assert uploaded(Operations(SITE), path, "a.png")
 
     @pytest.mark.parametrize("files", ["f1", File("f1"), [5], [None], b"f1"])
     def test_what_is_no_list_of_files(self, files: Any) -> None:
         """A single one is to be put into a list."""
         with pytest.raises(InvalidInput):
-            Settings(SITE).question("Hi", files=files)
+            Operations(SITE).question("Hi", files=files)
 
     @pytest.mark.parametrize("files", ["f1", File("f1")])
     def test_what_cannot_be_deleted(self, files: Any) -> None:
         """A string is no list of ids, though Python would take it for one."""
         with pytest.raises(InvalidInput):
-            Settings(SITE).delete_files(Session("n"), files)
+            with_nonce(Operations(SITE)).delete_files(files)
 
     def test_ids(self) -> None:
         """Files or their ids."""
-        assert Settings(SITE).question("Hi", files=[File("f1"), "f2"]).file_ids == ("f1", "f2")
-        request = Settings(SITE).delete_files(Session("n"), [File("f1"), "f2"]).next_request()
+        assert Operations(SITE).question("Hi", files=[File("f1"), "f2"]).file_ids == ("f1", "f2")
+        request = with_nonce(Operations(SITE)).delete_files([File("f1"), "f2"]).next_request()
         assert request is not None
         assert json.loads(bytes(request.body)) == {"files": ["f1", "f2"]}  # type: ignore[arg-type]
 
@@ -288,16 +296,16 @@ class TestPictures:
     @pytest.mark.parametrize("kind", ["image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml"])
     def test_their_type(self, kind: str) -> None:
         """The type that the data URL says is the one that is sent, with a name to fit."""
-        settings, prompt = Settings(SITE), asking(WORDS, picture(kind))
-        request = settings.turn(settings.question(prompt), Session("n"), prompt=prompt).next_request()
+        settings, prompt = with_nonce(Operations(SITE)), asking(WORDS, picture(kind))
+        request = settings.turn(settings.question(prompt), prompt=prompt).next_request()
         assert request is not None
         sent = b"".join(request.body)  # type: ignore[arg-type]
         assert f"\r\nContent-Type: {kind}\r\n\r\nabc\r\n".encode() in sent
 
     def test_a_picture_alone(self) -> None:
         """A picture is a question too: sites take a file without a message."""
-        settings, prompt = Settings(SITE), asking(picture())
-        turn = settings.turn(settings.question(prompt), Session("n"), prompt=prompt)
+        settings, prompt = with_nonce(Operations(SITE)), asking(picture())
+        turn = settings.turn(settings.question(prompt), prompt=prompt)
         request = turn.next_request()
         assert request is not None
         assert request.url.endswith("/files/upload")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chatgpt4online.protocol.sse import LineBuffer
+from chatgpt4online.protocol.parsing.lines import LineBuffer
 
 from .strategies import bodies, cut, cut_bodies
 

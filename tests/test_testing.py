@@ -14,8 +14,8 @@ from typing import Any
 import h11
 import pytest
 
-from chatgpt4online.protocol.errors import InvalidInput, ServerError
-from chatgpt4online.protocol.events import Action, Block, Json, Notice, Shortcut, Text
+from chatgpt4online.protocol.parsing.errors import InvalidInput, ServerError
+from chatgpt4online.protocol.parsing.events import Action, Block, Json, Notice, Shortcut, Text
 from chatgpt4online.testing import Answer, Chat, Site, serve_site
 
 from . import recordings

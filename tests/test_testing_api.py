@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import requests
 
-from chatgpt4online.protocol.errors import ServerError
-from chatgpt4online.protocol.events import Action, Json
+from chatgpt4online.protocol.parsing.errors import ServerError
+from chatgpt4online.protocol.parsing.events import Action, Json
 from chatgpt4online.testing import Answer, Chat, ReceivedFile, Site, Widget, serve_site
 
 from .test_testing_places import ANN, API, START, UI, VERSIONS, Visitor, guest, logged_in

@@ -7,7 +7,7 @@ import re
 import pytest
 import requests
 
-from chatgpt4online.protocol.events import Shortcut
+from chatgpt4online.protocol.parsing.events import Shortcut
 from chatgpt4online.testing import Answer, Chat, ReceivedFile, Widget, serve_site
 
 from .test_testing import question

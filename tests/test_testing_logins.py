@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from chatgpt4online.protocol.errors import ServerError
-from chatgpt4online.protocol.events import Json
+from chatgpt4online.protocol.parsing.errors import ServerError
+from chatgpt4online.protocol.parsing.events import Json
 from chatgpt4online.testing import Answer, Chat, Widget, serve_site
 
 from .test_testing import question

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import requests
 
-from chatgpt4online.protocol.errors import InvalidInput
-from chatgpt4online.protocol.events import Json, Shortcut
+from chatgpt4online.protocol.parsing.errors import InvalidInput
+from chatgpt4online.protocol.parsing.events import Json, Shortcut
 from chatgpt4online.testing import Site, Widget, serve_site
 
 from . import recordings

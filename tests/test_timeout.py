@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from chatgpt4online.protocol.errors import InvalidInput, TimedOut
-from chatgpt4online.protocol.timeout import Patience, Timeout
+from chatgpt4online.protocol.calls.deadline import Patience, Timeout
+from chatgpt4online.protocol.parsing.errors import InvalidInput, TimedOut
 
 CLOCKS = ["connect", "first_byte", "idle", "total"]
 

@@ -12,7 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from chatgpt4online.protocol.errors import (
+from chatgpt4online.protocol.calls.exchange import LONGEST_WAIT, Exchange
+from chatgpt4online.protocol.calls.prompt import Submission
+from chatgpt4online.protocol.calls.request import USER_AGENT, Request, Session
+from chatgpt4online.protocol.calls.turn import Turn
+from chatgpt4online.protocol.parsing.errors import (
     Blocked,
     ConnectionFailed,
     InvalidInput,
@@ -27,10 +31,7 @@ from chatgpt4online.protocol.errors import (
     TooLarge,
     Truncated,
 )
-from chatgpt4online.protocol.events import Done, Event, Failed, Notice, Text
-from chatgpt4online.protocol.exchange import LONGEST_WAIT, Exchange
-from chatgpt4online.protocol.turn import Turn
-from chatgpt4online.protocol.wire import USER_AGENT, Request, Session, Submission
+from chatgpt4online.protocol.parsing.events import Done, Event, Failed, Notice, Text
 
 from .reference import plainly
 from .strategies import (

@@ -9,21 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatgpt4online.protocol.errors import InvalidInput
-from chatgpt4online.protocol.wire import (
-    USER_AGENT,
-    VERSION,
-    Request,
-    Session,
-    Submission,
-    absolute,
-    fold_headers,
-    moved_root,
-    origin,
-    page_url,
-    parent_root,
-    rest_roots,
-)
+from chatgpt4online import __version__
+from chatgpt4online.net.url import absolute, origin
+from chatgpt4online.protocol.calls.prompt import Submission
+from chatgpt4online.protocol.calls.request import USER_AGENT, Request, Session, fold_headers
+from chatgpt4online.protocol.calls.roots import moved_root, page_url, parent_root, rest_roots
+from chatgpt4online.protocol.parsing.errors import InvalidInput
 
 from .strategies import texts
 
@@ -416,7 +407,7 @@ class TestHeaders:
 
     def test_the_client_says_who_it_is(self) -> None:
         """Name and version, and no browser."""
-        assert VERSION in USER_AGENT
+        assert __version__ in USER_AGENT
         assert USER_AGENT.startswith("chatgpt4online/")
         assert "Mozilla" not in USER_AGENT
 

@@ -10,10 +10,11 @@ from collections.abc import AsyncIterable, Mapping
 
 import h11
 
+from ..net.proxies import environment_proxy, proxy_place
+from ..net.url import Place, Server, place
+from .connect import connect_to, require_socks
 from .connection import Connection
-from .dial import connect_to, require_socks
 from .response import Response
-from .routes import Place, Server, environment_proxy, place, proxy_place
 
 _CLOSING_SECONDS = 1.0
 _CLOSED = "this client is closed; make a new one"

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterable, Callable
 
 import h11
 
-from .body import ChunkMerger, Inflater
+from ..net.encoding import Inflater
+from .chunks import ChunkMerger
 from .connection import Connection
 from .errors import BadEncoding, BadResponse, Disconnected, HttpError, IncompleteBody
 

@@ -9,8 +9,8 @@ from dataclasses import KW_ONLY, dataclass, field
 from http import HTTPStatus
 from typing import Any, Literal, TypeAlias
 
-from ..protocol.errors import InvalidInput, ServerError
-from ..protocol.events import Action, Block, Json, Notice, Shortcut, Text
+from ..protocol.parsing.errors import InvalidInput, ServerError
+from ..protocol.parsing.events import Action, Block, Json, Notice, Shortcut, Text
 from .php import decode_json
 
 Piece: TypeAlias = str | Text | Notice | ServerError | bytes

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from ..protocol.errors import ServerError
-from ..protocol.events import Json
+from ..protocol.parsing.errors import ServerError
+from ..protocol.parsing.events import Json
 from .answers import Answer, Chat, Piece
 from .chats import REJECTED, answer_with, file_ids, find_bot, finish, is_too_long
 from .discussions import history

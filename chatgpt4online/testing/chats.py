@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import Any, TypeAlias
 
-from ..protocol.errors import ServerError
-from ..protocol.events import Json, Notice, Text
+from ..protocol.parsing.errors import ServerError
+from ..protocol.parsing.events import Json, Notice, Text
 from .answers import Answer, Chat, Piece
 from .discussions import store
 from .exchange import Exchange

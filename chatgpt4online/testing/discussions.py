@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..protocol.events import Json
+from ..protocol.parsing.events import Json
 from .answers import Chat
 from .exchange import Exchange
 from .php import count, encode_json

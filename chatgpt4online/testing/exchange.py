@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from ..protocol.events import Json
+from ..protocol.parsing.events import Json
 from .answers import ReceivedRequest
 from .forms import is_json, read_json
 from .logins import read_cookies

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-from ..protocol.events import Json
+from ..protocol.parsing.events import Json
 from .exchange import Exchange
 from .forms import Upload, read_form
 from .php import count

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from ..protocol.events import Json
+from ..protocol.parsing.events import Json
 from .answers import ReceivedRequest
 
 _PARAMETER = r'(?:^|;)\s*%s=(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))'

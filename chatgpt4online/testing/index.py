@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..protocol.events import Json
+from ..protocol.parsing.events import Json
 from .exchange import Exchange
 
 _SPACES = ("oembed/1.0", "mwai/v1", "mwai-ui/v1", "wp/v2", "wp-site-health/v1", "wp-block-editor/v1")

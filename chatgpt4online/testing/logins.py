@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from urllib.parse import quote, unquote
 
-from ..protocol.events import Json
+from ..protocol.parsing.events import Json
 from .answers import ReceivedRequest
 
 GUEST = "|"

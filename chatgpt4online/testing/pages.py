@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 
-from ..protocol.events import Json
+from ..protocol.parsing.events import Json
 from .exchange import Exchange
 from .php import encode_json, tagged
 from .widgets import Widget

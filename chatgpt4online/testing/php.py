@@ -7,7 +7,7 @@ import re
 import time
 from typing import Any
 
-from ..protocol.events import Action, Block, Json, Notice, Shortcut
+from ..protocol.parsing.events import Action, Block, Json, Notice, Shortcut
 
 BLANK = " \n\r\t\v\0"
 """What PHP's trim() takes away."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Generator, Iterable
 
-from ..protocol.errors import InvalidInput, ServerError
-from ..protocol.events import Json, Notice, Text
+from ..protocol.parsing.errors import InvalidInput, ServerError
+from ..protocol.parsing.events import Json, Notice, Text
 from .answers import Answer, Chat, Piece
 from .php import BLANK, tagged
 from .state import State

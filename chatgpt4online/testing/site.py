@@ -15,7 +15,7 @@ from typing import Literal, Self, TypeVar
 
 import h11
 
-from ..protocol.errors import InvalidInput
+from ..protocol.parsing.errors import InvalidInput
 from .answers import Answer, ReceivedRequest, Script
 from .exchange import Exchange
 from .logins import GUEST

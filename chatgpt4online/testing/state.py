@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..protocol.events import Json, Shortcut
+from ..protocol.parsing.events import Json, Shortcut
 from .answers import ReceivedRequest, Script
 from .logins import Logins
 from .versions import Version

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 
-from ..protocol.errors import InvalidInput
-from ..protocol.events import Shortcut
+from ..protocol.parsing.errors import InvalidInput
+from ..protocol.parsing.events import Shortcut
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Protocol
 
-from chatgpt4online.protocol import calls
-from chatgpt4online.protocol.errors import ConnectionFailed, TimedOut
-from chatgpt4online.protocol.exchange import Exchange
-from chatgpt4online.protocol.turn import Turn
-from chatgpt4online.protocol.wire import Multipart, Request, Session, Submission
+from chatgpt4online.protocol.calls import endpoints
+from chatgpt4online.protocol.calls.exchange import Exchange
+from chatgpt4online.protocol.calls.multipart import Multipart
+from chatgpt4online.protocol.calls.prompt import Submission
+from chatgpt4online.protocol.calls.request import Request, Session
+from chatgpt4online.protocol.calls.turn import Turn
+from chatgpt4online.protocol.parsing.errors import ConnectionFailed, TimedOut
 
 __all__ = ["SUBJECTS", "Machine", "Request", "Session", "Subject", "failure"]
 
@@ -50,7 +52,7 @@ def turn(site: str, session: Session, headers: Mapping[str, str], **options: Any
 
 def turn_with_upload(site: str, session: Session, headers: Mapping[str, str], **options: Any) -> Subject:
     """Return a question that has one file to upload before it."""
-    uploads = [calls.upload(site, session, _file(), headers=headers, **options)]
+    uploads = [endpoints.upload(site, session, _file(), headers=headers, **options)]
     question = Submission("Hello", chat_id="c1", awaits_files=True)
     machine = Turn(site, question, session, uploads=uploads, headers=headers, **options)
     return Subject(machine, lambda: _reply(machine))
@@ -58,13 +60,13 @@ def turn_with_upload(site: str, session: Session, headers: Mapping[str, str], **
 
 def list_discussions(site: str, session: Session, headers: Mapping[str, str], **options: Any) -> Subject:
     """Return the call that lists discussions."""
-    machine = calls.discussions(site, session, {"botId": "default"}, 0, 10, headers=headers, **options)
+    machine = endpoints.discussions(site, session, {"botId": "default"}, 0, 10, headers=headers, **options)
     return Subject(machine, lambda: [[item.chat_id, item.title] for item in machine.value()])
 
 
 def upload(site: str, session: Session, headers: Mapping[str, str], **options: Any) -> Subject:
     """Return the call that uploads a file."""
-    machine = calls.upload(site, session, _file(), headers=headers, **options)
+    machine = endpoints.upload(site, session, _file(), headers=headers, **options)
     return Subject(machine, lambda: [machine.value().id, machine.value().url])
 
 
@@ -72,7 +74,8 @@ def public_call(
     site: str, session: Session, headers: Mapping[str, str], token: str | None = TOKEN, **options: Any
 ) -> Subject:
     """Return a call of the public API that has fields to send."""
-    machine = calls.public(site, session, token, "simpleTextQuery", {"message": "Hello"}, headers=headers, **options)
+    fields = {"message": "Hello"}
+    machine = endpoints.public(site, session, token, "simpleTextQuery", fields, headers=headers, **options)
     return Subject(machine, machine.value)
 
 
@@ -80,7 +83,7 @@ def public_get(
     site: str, session: Session, headers: Mapping[str, str], token: str | None = TOKEN, **options: Any
 ) -> Subject:
     """Return a call of the public API that has nothing to send, so that it is a GET."""
-    machine = calls.public(site, session, token, "listChatbots", None, headers=headers, **options)
+    machine = endpoints.public(site, session, token, "listChatbots", None, headers=headers, **options)
     return Subject(machine, machine.value)
 
 
@@ -91,7 +94,7 @@ def public_get_login(site: str, session: Session, headers: Mapping[str, str], **
 
 def visit_page(site: str, session: Session, headers: Mapping[str, str], **options: Any) -> Subject:
     """Return the visit of a page."""
-    machine = calls.PageVisit(site, session, PAGE, headers=headers, **options)
+    machine = endpoints.PageVisit(site, session, PAGE, headers=headers, **options)
     return Subject(machine, lambda: [[bot.bot_id, bot.rest_root, bot.nonce] for bot in machine.value()])
 
 

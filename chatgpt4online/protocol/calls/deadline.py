@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .errors import InvalidInput, TimedOut
+from ..parsing.errors import InvalidInput, TimedOut
 
 _LONGEST = 10_000_000.0  # seconds; more than some systems can wait
 

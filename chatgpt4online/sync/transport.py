@@ -1,4 +1,4 @@
-"""The protocol driven over requests: the synchronous client."""
+"""requests, as streams need it."""
 
 from __future__ import annotations
 
@@ -7,137 +7,33 @@ import http.client
 import ssl
 import threading
 import time
-import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from socket import socket
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeAlias
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from .cookies import Cookies
-from .protocol.errors import ChatError, ConnectionFailed, InvalidInput, InvalidState
-from .protocol.events import Event, Reply
-from .protocol.exchange import CREDENTIALS, Exchange
-from .protocol.messages import Prompt
-from .protocol.page import Bot
-from .protocol.parser import DEFAULT_LIMIT
-from .protocol.timeout import Patience, Timeout
-from .protocol.wire import Request, origin, rest_roots
-from .settings import DEFAULT_SITE, Settings
-from .streaming import Stream, Transfer
-from .surface import Surface
+from ..net.cookies import Cookies
+from ..net.url import origin
+from ..protocol.calls.deadline import Patience
+from ..protocol.calls.exchange import CREDENTIALS
+from ..protocol.calls.request import Request
+from ..protocol.parsing.errors import ChatError, ConnectionFailed, InvalidInput
 
-T = TypeVar("T")
+RequestsSession: TypeAlias = requests.Session
+"""The type of a client's ``http=``."""
 
 _READ_SIZE = 65_536  # bytes
 _FINISH_SECONDS = 0.2  # the end of a body that comes later behind the last event costs more than a new connection
 
+
 _sending = threading.local()  # .watch: who wants to know the socket that this thread is about to wait at
 
 
-class Client(Surface):
-    """A client for the chats of one site. It may be shared between threads; they then share nonce and connections.
-
-    ``site`` is the site's address. ``bot_id`` (or ``custom_id``) and ``context_id`` name the bot and the page that it
-    answers for. ``timeout`` is a :class:`Timeout` or a number of seconds, ``retries`` how often a request is repeated
-    of whose answer nothing has come. ``proxy`` is an address such as ``http://user:password@proxy:3128``; without one,
-    the environment's counts. ``headers`` and ``cookies`` go with every request; ``verify`` is True, False, the path of
-    a CA bundle, or an ``ssl.SSLContext``. ``max_event_size`` and ``max_body_size`` are in bytes. ``http`` is a
-    ``requests.Session`` of your own to send with; it is not closed with the client.
-
-    ``session`` is the nonce and session id that all turns share. Raises InvalidInput for what cannot be used.
-    """
-
-    def __init__(
-        self,
-        site: str = DEFAULT_SITE,
-        *,
-        bot_id: str | None = "default",
-        custom_id: str | None = None,
-        context_id: int | None = None,
-        bot: Bot | None = None,
-        timeout: Timeout | float = Timeout(),  # noqa: B008  # it cannot be changed
-        retries: int = 2,
-        proxy: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        cookies: Mapping[str, str] | None = None,
-        auth: tuple[str, str] | None = None,
-        token: str | None = None,
-        verify: bool | str | ssl.SSLContext = True,
-        max_event_size: int = DEFAULT_LIMIT,
-        max_body_size: int = DEFAULT_LIMIT,
-        http: requests.Session | None = None,
-    ) -> None:
-        self._settings = Settings(
-            site=site,
-            bot_id=bot_id,
-            custom_id=custom_id,
-            context_id=context_id,
-            bot=bot,
-            timeout=Timeout.of(timeout),
-            headers=headers,
-            cookies=cookies,
-            auth=auth,
-            token=token,
-            retries=retries,
-            max_event_size=max_event_size,
-            max_body_size=max_body_size,
-        )
-        self.session = self._settings.session()
-        self._transport = _Transport(http, proxy, verify, origin(rest_roots(site)[0]))
-        self._streams: weakref.WeakSet[Stream[Any]] = weakref.WeakSet()
-        self._guard = threading.Lock()
-        self._closed = False
-
-    def __repr__(self) -> str:
-        return f"<Client of {self._settings.site}{', closed' if self._closed else ''}>"
-
-    def close(self) -> None:
-        """Close the streams that are open and the connections; it may be called again."""
-        with self._guard:
-            self._closed = True
-            streams = list(self._streams)
-        for stream in streams:
-            stream.close()
-        self._transport.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _stream(
-        self, view: Callable[[list[Event]], list[T]], exchange: Exchange, timeout: Timeout | float | None
-    ) -> Stream[T]:
-        limits = self._settings.timeout if timeout is None else Timeout.of(timeout)
-        stream = Stream(Transfer(self._transport, exchange, limits), view)
-        with self._guard:
-            if self._closed:
-                raise InvalidState("this client is closed; make a new one")
-            self._streams.add(stream)
-        return stream
-
-
-def ask(prompt: Prompt, *, site: str = DEFAULT_SITE, bot_id: str = "default", **options: Any) -> Reply:
-    """Return a site's whole reply to a prompt; ``options`` are those of :class:`Client`, whose errors it raises."""
-    with Client(site, bot_id=bot_id, **options) as client:
-        return client.ask(prompt)
-
-
-def stream(prompt: Prompt, *, site: str = DEFAULT_SITE, bot_id: str = "default", **options: Any) -> Stream[str]:
-    """Return the pieces of a site's answer as they come; ``options`` are those of :class:`Client`."""
-    # Once the stream is let go of, so is its client, and with it the connections.
-    return Client(site, bot_id=bot_id, **options).stream(prompt)
-
-
-class _Transport:
+class Transport:
     """requests, as streams need it."""
 
     def __init__(
@@ -161,7 +57,7 @@ class _Transport:
         if self._owned:
             self._http.close()
 
-    def send(self, request: Request, patience: Patience, watch: Callable[[socket | None], None]) -> _Response:
+    def send(self, request: Request, patience: Patience, watch: Callable[[socket | None], None]) -> Response:
         session, now = self._http, time.monotonic()
         options: dict[str, Any] = {"timeout": (patience.allow("connect", now), patience.allow("first_byte", now))}
         waiting_at: list[socket | None] = []
@@ -182,7 +78,7 @@ class _Transport:
         self._cookies.keep(request.url, response.raw.headers.getlist("Set-Cookie"))
         if not waiting_at:  # the adapter of a session of the caller's own does not tell
             found(getattr(response.raw.connection, "sock", None))
-        return _Response(response, waiting_at[-1], watch)
+        return Response(response, waiting_at[-1], watch)
 
     def _surroundings(self, url: str) -> dict[str, Any]:
         """Return the proxies and the certificates for a URL; requests reads all of the environment to find them."""
@@ -211,7 +107,7 @@ class _Transport:
         return prepared
 
 
-class _Response:
+class Response:
     """A response of requests, read as streams need it."""
 
     def __init__(

@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from .answers import decode_json
-from .errors import InvalidInput, NotAiEngine, ProtocolError, StatusError
-from .events import Done, Failed, Json
+from ...net.url import absolute
+from ..parsing.bodies import decode_json
+from ..parsing.errors import InvalidInput, NotAiEngine, ProtocolError, StatusError
+from ..parsing.events import Done, Failed, Json
+from ..parsing.parser import EventParser
 from .exchange import Exchange
+from .multipart import Multipart
 from .page import Bot, PageParser, find_bots
-from .parser import EventParser
-from .wire import Content, Multipart, Session, absolute, page_url
+from .request import Content, Session
+from .roots import page_url
 
 T = TypeVar("T")
 

@@ -1,20 +1,96 @@
-"""What a caller says to what a site takes: a string or messages to a Submission."""
+"""What a caller asks, as the site takes it: a string or messages to a Submission."""
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from .errors import InvalidInput
-from .wire import Submission
+from ..parsing.errors import InvalidInput
+from ..parsing.events import Json
 
 Message: TypeAlias = Mapping[str, Any]
 Prompt: TypeAlias = str | Sequence[Message]
 
+_LONGEST_ID = 64  # characters of chatId and botId (protocol section 5, 18)
 _DATA_URL = re.compile(r"data:(image/[\w.+-]+);base64,(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One question, as the site takes it. Source: protocol section 1.4.
+
+    ``messages`` is the history before it: dicts with ``role`` and ``content``, both strings. ``chat_id`` names the
+    conversation (at most 64 characters, random, the same for all its turns). One of ``bot_id`` and ``custom_id`` names
+    the bot. With ``stream=False`` the site answers in one piece.
+    ``awaits_files`` says that files will be added before it is sent.
+
+    Raises InvalidInput for what no site would take.
+    """
+
+    message: str
+    messages: Sequence[Mapping[str, Any]] = ()
+    bot_id: str | None = "default"
+    custom_id: str | None = None
+    chat_id: str = ""
+    context_id: int | None = None
+    file_ids: Sequence[str] = ()
+    previous_response_id: str | None = None
+    shortcut_id: str | None = None
+    shortcut_name: str | None = None
+    stream: bool = True
+    awaits_files: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.file_ids, str) or not all(isinstance(item, str) for item in self.file_ids):
+            raise InvalidInput("file_ids is a list of strings, the ids of uploaded files")
+        if not isinstance(self.message, str):
+            raise InvalidInput(f"the message is a string, not {type(self.message).__name__}")
+        if not (self.message.strip() or self.file_ids or self.shortcut_id or self.awaits_files):
+            raise InvalidInput("the message is empty; sites refuse one without text, file or shortcut")
+        if not (self.bot_id or self.custom_id):
+            raise InvalidInput("one of bot_id and custom_id must name the bot; 'default' always exists")
+        for name in ("bot_id", "custom_id", "chat_id"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, str) and len(value) <= _LONGEST_ID):
+                raise InvalidInput(f"{name} is a string of at most {_LONGEST_ID} characters, not {value!r}")
+        for number, item in enumerate(self.messages):
+            if not isinstance(item, Mapping) or not all(isinstance(item.get(key), str) for key in ("role", "content")):
+                raise InvalidInput(f"messages[{number}] must be a dict with 'role' and 'content', both strings")
+        try:
+            self.body("")
+        except UnicodeEncodeError as error:
+            raise InvalidInput(f"what is sent holds half a character (a lone surrogate): {error}") from None
+
+    def with_previous(self, response_id: str | None) -> Submission:
+        """Return the same question as the next one behind a response (protocol section 1.4, ``previousResponseId``)."""
+        return replace(self, previous_response_id=response_id)
+
+    def body(self, session_id: str) -> bytes:
+        """Return the JSON body of the request, in UTF-8."""
+        several = len(self.file_ids) > 1
+        fields: Json = {
+            "botId": self.bot_id,
+            "customId": self.custom_id,
+            "session": session_id or None,
+            "chatId": self.chat_id,
+            "contextId": self.context_id,
+            "messages": [{"role": item["role"], "content": item["content"]} for item in self.messages],
+            "newMessage": self.message,
+            "newFileId": self.file_ids[0] if self.file_ids and not several else None,
+            "newFileIds": list(self.file_ids) if several else None,
+            "stream": self.stream,
+        }
+        optional = {
+            "shortcutId": self.shortcut_id,
+            "shortcutName": self.shortcut_name,
+            "previousResponseId": self.previous_response_id,
+        }
+        fields.update((key, value) for key, value in optional.items() if value)
+        return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from socket import SHUT_RDWR, socket
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-from .protocol.errors import ConnectionFailed, InvalidState
-from .protocol.events import Event, Reply
-from .protocol.exchange import Exchange
-from .protocol.timeout import Patience, Timeout
-from .protocol.wire import Request
+from ..protocol.calls.deadline import Patience, Timeout
+from ..protocol.calls.exchange import Exchange
+from ..protocol.calls.request import Request
+from ..protocol.parsing.errors import ConnectionFailed, InvalidState
+from ..protocol.parsing.events import Event, Reply
 
 T = TypeVar("T")
 

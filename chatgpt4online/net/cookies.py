@@ -10,7 +10,7 @@ from http.cookiejar import CookieJar
 from typing import cast
 from urllib.request import Request
 
-from .protocol.errors import InvalidInput
+from ..protocol.parsing.errors import InvalidInput
 
 _NOT_SENT_BACK = "PHPSESSID"  # requests that share it wait for each other on many sites (protocol section 7)
 _VALID = re.compile(r"[!-~]+")

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .calls import Call, File
-from .errors import ChatError, ConnectionFailed, ServerError
-from .events import Done, Event, Failed
+from ..parsing.errors import ChatError, ConnectionFailed, ServerError
+from ..parsing.events import Done, Event, Failed
+from ..parsing.parser import DEFAULT_LIMIT
+from .endpoints import Call, File
 from .exchange import Exchange
-from .parser import DEFAULT_LIMIT
-from .wire import SUBMIT, Content, Request, Session, Submission
+from .prompt import Submission
+from .request import Content, Request, Session
+from .roots import SUBMIT
 
 _REJECTED = "Sorry, your query has been rejected."  # for an unknown bot, and for a message over its limit
 _USUAL_LIMIT = 512  # characters; the plugin's default (protocol section 1.4)
@@ -20,7 +22,7 @@ _USUAL_LIMIT = 512  # characters; the plugin's default (protocol section 1.4)
 class Turn(Exchange):
     """One question to one site, from the nonce to the last event, without any I/O; see :class:`Exchange` for its use.
 
-    ``site`` is an address (see :func:`~chatgpt4online.protocol.wire.rest_roots`). ``session`` holds the nonce, and may
+    ``site`` is an address (see :func:`rest_roots`). ``session`` holds the nonce, and may
     be shared by many turns. ``headers`` go with each request, credentials among them only to the site's own origin.
     ``uploads`` are made before the question, and their files go with it; ``on_end`` is told the outcome. ``retries``
     says how often a request is repeated of whose answer not a byte came: after a failed connection, or 429 and 503. A

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
-from .answers import decode_json, refusal, words
-from .errors import TooLarge
-from .events import Done, Event, Failed, Json, Reply, Shortcut, read_shortcuts
-from .wire import is_web_address
+from ...net.url import is_web_address
+from ..parsing.bodies import decode_json, refusal, words
+from ..parsing.errors import TooLarge
+from ..parsing.events import Done, Event, Failed, Json, Reply, Shortcut, read_shortcuts
 
 API_REL = "https://api.w.org/"
 _API_LINK = re.compile(r'<([^<>]+)>\s*;[^,<]*rel="?https://api\.w\.org/"?')

@@ -10,9 +10,10 @@ from typing import Any, cast
 
 import h11
 
+from ..net.tls import build_context, ready_context
+from ..net.url import Place, Server
 from .connection import Connection
 from .errors import ConnectError, WaitExpired
-from .routes import Place, Server, build_context, ready_context
 
 _NEVER = 86_400.0  # seconds: for limits that cannot be left out, where our own holds
 _HEAD_LIMIT = 65_536  # bytes in a proxy's answer

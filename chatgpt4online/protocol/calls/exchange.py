@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .answers import NO_NONCE, STALE_NONCE, refusal
-from .errors import (
+from ...net.url import absolute, origin
+from ..parsing.bodies import NO_NONCE, STALE_NONCE, refusal
+from ..parsing.errors import (
     Blocked,
     ChatError,
     ConnectionFailed,
@@ -17,23 +18,11 @@ from .errors import (
     StatusError,
     TooLarge,
 )
-from .events import Done, Event, Failed, Reply
+from ..parsing.events import Done, Event, Failed, Reply
+from ..parsing.parser import DEFAULT_LIMIT, EventParser
 from .page import Bot, PageParser, find_bots, find_root
-from .parser import DEFAULT_LIMIT, EventParser
-from .wire import (
-    START_SESSION,
-    USER_AGENT,
-    Content,
-    Request,
-    Session,
-    absolute,
-    fold_headers,
-    moved_root,
-    origin,
-    page_url,
-    parent_root,
-    rest_roots,
-)
+from .request import USER_AGENT, Content, Request, Session, fold_headers
+from .roots import START_SESSION, moved_root, page_url, parent_root, rest_roots
 
 LONGEST_WAIT = 30.0
 """The longest Retry-After, in seconds, that is waited for; a server that asks for more ends the turn instead."""

@@ -9,10 +9,10 @@ from io import StringIO
 from json.decoder import scanstring  # type: ignore[attr-defined]  # the stubs leave it out
 from typing import Any
 
-from .answers import decode_json, read_answer, scan_json, words
+from .bodies import decode_json, read_answer, scan_json, words
 from .errors import ChatError, InvalidInput, InvalidState, ServerError, TooLarge
 from .events import Done, Event, Failed, Json, Notice, Text, read_reply
-from .sse import LineBuffer
+from .lines import LineBuffer
 
 DEFAULT_LIMIT = 16 * 1024 * 1024
 _SMALLEST_LIMIT = 64  # bytes: less than this takes no event at all

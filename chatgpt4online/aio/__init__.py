@@ -1,0 +1,1 @@
+"""The client for event loops, over asyncio and http1."""

@@ -1,0 +1,80 @@
+"""The public API of a site, for callers that have its bearer token or are logged in. Source: protocol section 1.8."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from ..operations import Operations, Source
+from ..protocol.calls.endpoints import Call, File
+from ..protocol.parsing.events import Json
+
+T = TypeVar("T")
+
+
+class _Perform(Protocol):
+    """The method of a client that carries out a call."""
+
+    def __call__(self, call: Call[T], /) -> Awaitable[T]: ...
+
+
+class AsyncApi:
+    """The functions of a site's public API, each to be awaited; see :class:`~chatgpt4online.sync.api.Api`."""
+
+    def __init__(self, operations: Operations, perform: _Perform) -> None:
+        self._operations = operations
+        self._perform = perform
+
+    async def check(self) -> Json:
+        """Return who the caller is to the site: a dict with ``type`` and ``value`` (an e-mail address)."""
+        return await self._perform(self._operations.api_check())
+
+    async def text(self, message: str, *, fast: bool = False, options: Mapping[str, Any] | None = None) -> str:
+        """Return the model's answer to a message; ``fast`` asks the site's fast model."""
+        return await self._perform(self._operations.api_text(message, fast, options))
+
+    async def chatbot(
+        self, message: str, *, bot_id: str = "default", chat_id: str | None = None, file_id: str | None = None
+    ) -> str:
+        """Return a bot's answer to a message; with ``chat_id`` it uses the stored history of that chat."""
+        return await self._perform(self._operations.api_chatbot(message, bot_id, chat_id, file_id))
+
+    async def json(self, message: str, *, options: Mapping[str, Any] | None = None) -> Any:
+        """Return the model's answer as decoded JSON, or None where the model gave no JSON."""
+        return await self._perform(self._operations.api_json(message, options))
+
+    async def vision(self, message: str, url: str, *, options: Mapping[str, Any] | None = None) -> str:
+        """Return the model's answer about the picture at ``url``."""
+        return await self._perform(self._operations.api_vision(message, url, options))
+
+    async def image(
+        self,
+        message: str,
+        *,
+        media_id: int | None = None,
+        resolution: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Return the address of a picture that the model makes from a message.
+
+        With ``media_id``, the model edits that picture of the site's media library.
+        """
+        return await self._perform(self._operations.api_image(message, media_id, resolution, options))
+
+    async def moderate(self, text: str) -> bool | None:
+        """Return whether a text is objectionable, or None where the site cannot tell."""
+        return await self._perform(self._operations.api_moderate(text))
+
+    async def transcribe(
+        self, *, url: str | None = None, media_id: int | None = None, options: Mapping[str, Any] | None = None
+    ) -> str:
+        """Return the words in the recording at ``url``, or in the recording ``media_id`` of the media library."""
+        return await self._perform(self._operations.api_transcribe(url, media_id, options))
+
+    async def upload(self, source: Source, name: str | None = None) -> File:
+        """Return the File of an uploaded file; ``source`` is as in :meth:`AsyncClient.upload`."""
+        return await self._perform(self._operations.api_upload(source, name))
+
+    async def bots(self) -> list[Json]:
+        """Return the site's bots: a list of dicts with ``id``, ``name``, ``model``, ..."""
+        return await self._perform(self._operations.api_bots())

@@ -1,0 +1,249 @@
+"""The protocol driven over asyncio: the asynchronous client."""
+
+from __future__ import annotations
+
+import ssl
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from .. import http1
+from ..operations import DEFAULT_SITE, Operations, Progress, Source
+from ..protocol.calls.deadline import Timeout
+from ..protocol.calls.endpoints import Call, Discussion, File
+from ..protocol.calls.exchange import Exchange
+from ..protocol.calls.page import Bot
+from ..protocol.calls.prompt import Message, Prompt
+from ..protocol.calls.request import Session
+from ..protocol.parsing.errors import InvalidState
+from ..protocol.parsing.events import Event, Reply, texts, without_failure
+from ..protocol.parsing.parser import DEFAULT_LIMIT
+from .api import AsyncApi
+from .conversation import AsyncConversation
+from .stream import AsyncStream
+from .transport import Transport
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """A client for the chats of one site, for one event loop; its tasks share nonce and connections.
+
+    The parameters are those of :class:`~chatgpt4online.Client`, but that ``http`` is an
+    ``chatgpt4online.http1.Pool`` of your own. Raises InvalidInput for what cannot be used.
+
+    ``session`` is the nonce and session id that all turns share.
+    """
+
+    def __init__(
+        self,
+        site: str = DEFAULT_SITE,
+        *,
+        bot_id: str | None = "default",
+        custom_id: str | None = None,
+        context_id: int | None = None,
+        bot: Bot | None = None,
+        timeout: Timeout | float = Timeout(),  # noqa: B008  # it cannot be changed
+        retries: int = 2,
+        proxy: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        token: str | None = None,
+        verify: bool | str | ssl.SSLContext = True,
+        max_event_size: int = DEFAULT_LIMIT,
+        max_body_size: int = DEFAULT_LIMIT,
+        http: http1.Pool | None = None,
+    ) -> None:
+        self._operations = Operations(
+            site=site,
+            bot_id=bot_id,
+            custom_id=custom_id,
+            context_id=context_id,
+            bot=bot,
+            timeout=Timeout.of(timeout),
+            headers=headers,
+            cookies=cookies,
+            auth=auth,
+            token=token,
+            retries=retries,
+            max_event_size=max_event_size,
+            max_body_size=max_body_size,
+        )
+        self._transport = Transport(http, proxy, verify)
+        self._streams: weakref.WeakSet[AsyncStream[Any]] = weakref.WeakSet()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<AsyncClient of {self._operations.site}{', closed' if self._closed else ''}>"
+
+    @property
+    def session(self) -> Session:
+        """The nonce and session id that all turns share."""
+        return self._operations.session
+
+    @session.setter
+    def session(self, session: Session) -> None:
+        self._operations.session = session
+
+    async def aclose(self) -> None:
+        """Close the streams that are open and the connections; it may be called again."""
+        self._closed = True
+        for stream in list(self._streams):
+            await stream.aclose()
+        await self._transport.close()
+
+    close = aclose
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def ask(
+        self,
+        prompt: Prompt,
+        *,
+        chat_id: str | None = None,
+        flatten: bool = False,
+        files: Sequence[str | File] = (),
+        timeout: Timeout | float | None = None,
+    ) -> Reply:
+        """Return the whole reply to a prompt; see :meth:`events` for the parameters and the errors."""
+        return await self._drain(self.stream(prompt, chat_id=chat_id, flatten=flatten, files=files, timeout=timeout))
+
+    def stream(
+        self,
+        prompt: Prompt,
+        *,
+        chat_id: str | None = None,
+        flatten: bool = False,
+        files: Sequence[str | File] = (),
+        timeout: Timeout | float | None = None,
+    ) -> AsyncStream[str]:
+        """Return the pieces of the answer as they come; see :meth:`events` for the parameters and the errors."""
+        question = self._operations.question(prompt, chat_id, flatten, files)
+        return self._stream(texts, self._operations.turn(question, prompt=prompt), timeout)
+
+    def events(
+        self,
+        prompt: Prompt,
+        *,
+        chat_id: str | None = None,
+        flatten: bool = False,
+        files: Sequence[str | File] = (),
+        timeout: Timeout | float | None = None,
+    ) -> AsyncStream[Event]:
+        """Return the events of the answer as they come: ``Text`` and ``Notice``, and ``Done`` at the end.
+
+        ``prompt`` is a string, or a list of ``{"role", "content"}`` messages of which the last is asked and the others
+        are the history; pictures in the last one (``data:`` URLs) are uploaded first. ``flatten`` puts all messages
+        into one text. ``chat_id`` names the conversation (a new one without it), ``files`` are uploaded files or their
+        ids, and ``timeout`` replaces the client's for this answer.
+
+        Raises InvalidInput at once for what cannot be sent. While it is iterated over, it raises what ended the answer:
+        ConnectionFailed, ProtocolError, StatusError or ServerError, with the text so far in ``partial_text``.
+        """
+        question = self._operations.question(prompt, chat_id, flatten, files)
+        return self._stream(without_failure, self._operations.turn(question, prompt=prompt), timeout)
+
+    def conversation(
+        self,
+        *,
+        chat_id: str | None = None,
+        messages: Sequence[Message] = (),
+        start_sentence: str | None = None,
+        discussion: Discussion | None = None,
+    ) -> AsyncConversation:
+        """Return a conversation, which keeps its history: a new one, or one that ``messages`` or ``discussion`` began.
+
+        ``start_sentence`` is what the bot says first; without it, what its page says (see :meth:`bots`).
+        """
+        return AsyncConversation(
+            self, chat_id=chat_id, messages=messages, start_sentence=start_sentence, discussion=discussion
+        )
+
+    async def start_session(self) -> Session:
+        """Return the client's session after fetching a new nonce; questions do this themselves when they need one.
+
+        Raises ConnectionFailed, ProtocolError or StatusError.
+        """
+        await self._drain(self._stream(without_failure, self._operations.handshake(), None))
+        return self.session
+
+    async def bots(self, page: str = "/") -> list[Bot]:
+        """Return the chat widgets of a page of the site, for ``Client(bot=...)``.
+
+        ``page`` is a path or a web address. Raises NotAiEngine for a page without any, and the errors of the network.
+        """
+        return await self._perform(self._operations.visit(page))
+
+    async def upload(self, source: Source, name: str | None = None, *, on_progress: Progress | None = None) -> File:
+        """Return the File that a file has become on the site, to be passed in ``files=[...]``.
+
+        ``source`` is a path, a binary file object that can seek, or bytes together with a ``name``. It is read while it
+        is sent; ``on_progress`` is called with the bytes sent so far and the whole size, in a thread of its own. Raises
+        InvalidInput for what the bot does not take, where that is known, and ServerError for what the site refuses.
+        """
+        return await self._perform(self._operations.upload(source, name, on_progress))
+
+    async def delete_files(self, files: Iterable[str | File]) -> int:
+        """Return how many of these uploaded files were deleted. Raises ServerError where none may be."""
+        return await self._perform(self._operations.delete_files(files))
+
+    async def discussions(self, *, offset: int = 0, limit: int = 10) -> list[Discussion]:
+        """Return the stored conversations of the logged-in user with this bot, for ``conversation(discussion=...)``.
+
+        Raises ServerError for visitors, and NotAiEngine where the site keeps none.
+        """
+        return await self._perform(self._operations.discussions(offset, limit))
+
+    async def rename_discussion(self, chat_id: str, title: str) -> None:
+        """Give a stored conversation another title. Raises ServerError and StatusError."""
+        await self._perform(self._operations.rename_discussion(chat_id, title))
+
+    async def delete_discussions(self, chat_ids: Iterable[str]) -> None:
+        """Delete stored conversations. Raises StatusError for those of others."""
+        await self._perform(self._operations.delete_discussions(chat_ids))
+
+    @property
+    def api(self) -> AsyncApi:
+        """The site's public API."""
+        return AsyncApi(self._operations, self._perform)
+
+    def _stream(
+        self, view: Callable[[list[Event]], list[T]], exchange: Exchange, timeout: Timeout | float | None
+    ) -> AsyncStream[T]:
+        if self._closed:
+            raise InvalidState("this client is closed; make a new one")
+        limits = self._operations.timeout if timeout is None else Timeout.of(timeout)
+        stream = AsyncStream(self._transport, exchange, limits, view)
+        self._streams.add(stream)
+        return stream
+
+    async def _drain(self, stream: AsyncStream[Any]) -> Reply:
+        async with stream:
+            async for _ in stream:
+                pass
+            return stream.reply
+
+    async def _perform(self, call: Call[T]) -> T:
+        await self._drain(self._stream(without_failure, call, None))
+        return call.value()
+
+
+async def aask(prompt: Prompt, *, site: str = DEFAULT_SITE, bot_id: str = "default", **options: Any) -> Reply:
+    """Return a site's whole reply to a prompt; ``options`` and errors are those of :class:`AsyncClient`."""
+    async with AsyncClient(site, bot_id=bot_id, **options) as client:
+        return await client.ask(prompt)
+
+
+def astream(prompt: Prompt, *, site: str = DEFAULT_SITE, bot_id: str = "default", **options: Any) -> AsyncStream[str]:
+    """Return the pieces of a site's answer as they come; ``options`` are those of :class:`AsyncClient`."""
+    pieces = AsyncClient(site, bot_id=bot_id, **options).stream(prompt)
+    pieces._owned = True
+    return pieces

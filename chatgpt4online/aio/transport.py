@@ -1,0 +1,100 @@
+"""http1, as streams need it."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterable
+
+from .. import http1
+from ..net.cookies import Cookies
+from ..protocol.calls.deadline import Patience
+from ..protocol.calls.multipart import Multipart
+from ..protocol.calls.request import Request
+from ..protocol.parsing.errors import ConnectionFailed, InvalidInput, InvalidState
+from .stream import AsyncResponse
+
+_FINISH_SECONDS = 0.2  # the end of a body that comes later behind the last event costs more than a new connection
+
+
+class Transport:
+    """http1, as streams need it."""
+
+    def __init__(self, http: http1.Pool | None, proxy: str | None, verify: bool | str | ssl.SSLContext) -> None:
+        self.renewing = asyncio.Lock()
+        self._owned = http is None
+        try:
+            self._pool = http1.Pool(proxy=proxy, verify=verify) if http is None else http
+        except ValueError as error:
+            raise InvalidInput(str(error)) from error
+        self._cookies = Cookies()
+
+    async def close(self) -> None:
+        if self._owned:
+            await self._pool.aclose()
+
+    async def send(self, request: Request, patience: Patience) -> AsyncResponse:
+        """Return the response once its head has come. Raises ConnectionFailed, InvalidInput and InvalidState."""
+        now = asyncio.get_running_loop().time()
+        headers = {name: value for name, value in request.headers.items() if name.lower() != "cookie"}
+        if cookie := self._cookies.header(request.url, request.headers):
+            headers["Cookie"] = cookie
+        try:
+            response = await self._pool.send(
+                request.method,
+                request.url,
+                headers,
+                request.body if isinstance(request.body, bytes) else _in_pieces(request.body),
+                connect=patience.allow("connect", now),
+                first_byte=patience.allow("first_byte", now),
+            )
+        except http1.HttpError as error:
+            raise _failure(error, patience, request.url) from error
+        except ValueError as error:
+            raise InvalidInput(str(error)) from error
+        except RuntimeError as error:
+            raise InvalidState(str(error)) from error
+        self._cookies.keep(request.url, (value for name, value in response.headers if name == "set-cookie"))
+        return Response(response, request.url)
+
+
+async def _in_pieces(body: Multipart) -> AsyncIterator[bytes]:
+    """Yield a body that is read from a disk meanwhile, which would hold up the loop."""
+    pieces = iter(body)
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece
+
+
+class Response:
+    """A response of http1, read as streams need it."""
+
+    def __init__(self, response: http1.Response, url: str) -> None:
+        self.status = response.status
+        self.headers: Iterable[tuple[str, str]] = response.headers
+        self._response = response
+        self._url = url
+
+    async def read(self, patience: Patience) -> bytes:
+        try:
+            return await self._response.read(patience.allow("idle", asyncio.get_running_loop().time()))
+        except http1.HttpError as error:
+            broken_off = isinstance(error, http1.IncompleteBody | http1.BadResponse)
+            if broken_off and not isinstance(error, http1.BadEncoding):
+                return b""  # the protocol knows whether the answer was complete
+            raise _failure(error, patience, self._url) from error
+
+    async def finish(self) -> None:
+        await self._response.finish(_FINISH_SECONDS)
+
+    def close(self) -> None:
+        self._response.close()
+
+
+def _failure(error: http1.HttpError, patience: Patience, url: str) -> ConnectionFailed:
+    """Return the error of this package for one of http1's."""
+    if isinstance(error, http1.WaitExpired):
+        return patience.expired(error.clock, asyncio.get_running_loop().time())
+    failure = ConnectionFailed(f"the connection to {url.partition('?')[0]} failed: {error}")
+    begun = isinstance(error, http1.BadResponse) or (isinstance(error, http1.Disconnected) and error.begun)
+    failure.retryable = not begun and getattr(error, "retryable", True)
+    return failure

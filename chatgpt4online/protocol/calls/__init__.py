@@ -1,0 +1,1 @@
+"""The requests that a call takes, and the reaction to each answer."""

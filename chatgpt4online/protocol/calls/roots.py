@@ -1,0 +1,52 @@
+"""Where the REST API of a site may be. Source: protocol section 1.1."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from ...net.url import is_web_address
+from ..parsing.errors import InvalidInput
+
+START_SESSION = "/mwai/v1/start_session"
+SUBMIT = "/mwai-ui/v1/chats/submit"
+
+
+def rest_roots(site: str) -> tuple[str, ...]:
+    """Return the addresses, without a final slash, at which a site's REST API may be, the likeliest first.
+
+    ``site`` is the address of a site or of a page, or a REST root in the pretty (``.../wp-json``) or the plain
+    (``...?rest_route=``) form; of a REST root there is but one. Raises InvalidInput for what is no web address. Source:
+    protocol section 1.1.
+    """
+    if not isinstance(site, str) or not is_web_address(site):
+        raise InvalidInput(f"a site is a web address such as 'https://example.org', not {site!r}")
+    parts = urlsplit(site)
+    if parts.username is not None:
+        raise InvalidInput("a site's address holds no name and password; give them as auth=(name, password)")
+    if plain := re.match(r"[^#]*[?&]rest_route=", site):
+        return (plain[0],)
+    address = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+    if pretty := re.match(r".*?/wp-json(?=/|$)", address):
+        return (pretty[0],)
+    return f"{address}/wp-json", f"{address}/index.php?rest_route=", f"{address}/?rest_route="
+
+
+def parent_root(root: str) -> str:
+    """Return the pretty REST root one directory above ``root``, or ``""`` where there is none."""
+    match = re.fullmatch(r"(https?://[^/]+(?:/[^/]+)*)/[^/]+/wp-json", root)
+    return f"{match[1]}/wp-json" if match else ""
+
+
+def page_url(site: str) -> str:
+    """Return the address of the page that a site's chat may be found on: ``site`` itself, unless it is a REST root."""
+    address = re.sub(r"[?&]rest_route=.*", "", site.partition("#")[0])
+    return re.sub(r"(?:/wp-json(?:/.*)?|/index\.php)$", "/", address)
+
+
+def moved_root(url: str, route: str) -> str | None:
+    """Return the REST root of a redirect's target, or None when it does not lead to the same route."""
+    address = url.rstrip("/")
+    parts = urlsplit(address)
+    leads = f"&{parts.query}".endswith(f"&rest_route={route}") if parts.query else parts.path.endswith(route)
+    return address[: -len(route)] if leads and not parts.fragment else None

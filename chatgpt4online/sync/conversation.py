@@ -1,0 +1,124 @@
+"""A conversation with a synchronous client."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, Self, TypeVar
+
+from ..operations import Operations, load_history, new_chat_id, save_history
+from ..protocol.calls.deadline import Timeout
+from ..protocol.calls.endpoints import Discussion, File
+from ..protocol.calls.prompt import Message
+from ..protocol.calls.turn import Turn
+from ..protocol.parsing.events import Event, Reply, Shortcut, texts, without_failure
+from .stream import Stream
+
+T = TypeVar("T")
+
+
+class _Client(Protocol):
+    """The part of a client that a conversation uses."""
+
+    _operations: Operations
+
+    def _stream(
+        self, view: Callable[[list[Event]], list[T]], exchange: Turn, timeout: Timeout | float | None
+    ) -> Stream[T]: ...
+
+    def _drain(self, stream: Stream[Any]) -> Reply: ...
+
+
+class Conversation:
+    """A conversation: each question is sent with all that was said before.
+
+    :meth:`Client.conversation` and :meth:`load` make it. A prompt is a string, or a ``{"role", "content"}`` message. A
+    question that fails, or whose answer is not read to its end, leaves the history as it was. The errors are those of
+    :meth:`Client.events`. Many conversations may share a client; ask one question at a time in each.
+    """
+
+    def __init__(
+        self,
+        client: _Client,
+        *,
+        chat_id: str | None = None,
+        messages: Sequence[Message] = (),
+        start_sentence: str | None = None,
+        discussion: Discussion | None = None,
+    ) -> None:
+        self._client = client
+        self._operations = client._operations
+        self._history = self._operations.history(chat_id, messages, start_sentence, discussion)
+
+    def __repr__(self) -> str:
+        site, size = self._operations.site, len(self._history)
+        return f"<{type(self).__name__} {self.chat_id} with {site}, {size} messages>"
+
+    @property
+    def chat_id(self) -> str:
+        """The name of the conversation, the same for all its turns."""
+        return self._history.chat_id
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        """The history: a copy, as dicts with ``role`` and ``content``."""
+        return self._history.messages
+
+    def clear(self) -> None:
+        """Forget all messages and start again under a new chat id."""
+        self._history.clear(new_chat_id())
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the conversation to a file as readable JSON, with no nonce, cookie or password in it.
+
+        The file is replaced at once or not at all. Raises OSError.
+        """
+        save_history(path, self._history, self._operations)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], client: _Client) -> Self:
+        """Return the conversation in a file, to continue it with ``client``.
+
+        Raises OSError, and InvalidInput for a file without a conversation, or with one of another site.
+        """
+        history = load_history(path, client._operations)
+        conversation = cls(client)
+        conversation._history = history
+        return conversation
+
+    def ask(
+        self, prompt: str | Message, *, files: Sequence[str | File] = (), timeout: Timeout | float | None = None
+    ) -> Reply:
+        """Return the whole reply to a question."""
+        return self._client._drain(self.stream(prompt, files=files, timeout=timeout))
+
+    send = ask
+
+    def stream(
+        self, prompt: str | Message, *, files: Sequence[str | File] = (), timeout: Timeout | float | None = None
+    ) -> Stream[str]:
+        """Return the pieces of the answer to a question as they come."""
+        return self._client._stream(texts, self._operations.next_turn(self._history, prompt, files), timeout)
+
+    def events(
+        self, prompt: str | Message, *, files: Sequence[str | File] = (), timeout: Timeout | float | None = None
+    ) -> Stream[Event]:
+        """Return the events of the answer to a question as they come."""
+        return self._client._stream(without_failure, self._operations.next_turn(self._history, prompt, files), timeout)
+
+    def choose(self, shortcut: Shortcut, *, timeout: Timeout | float | None = None) -> Stream[str]:
+        """Return the pieces of the answer to a shortcut that the site offers.
+
+        Raises InvalidInput for a shortcut that clears the conversation, and for one that only a browser can use.
+        """
+        return self._client._stream(texts, self._operations.shortcut_turn(self._history, shortcut), timeout)
+
+    def regenerate(self, *, files: Sequence[str | File] = (), timeout: Timeout | float | None = None) -> Stream[str]:
+        """Return the pieces of another answer to the last question; it replaces the last answer."""
+        return self._client._stream(texts, self._operations.repeated_turn(self._history, None, files), timeout)
+
+    def edit(
+        self, prompt: str | Message, *, files: Sequence[str | File] = (), timeout: Timeout | float | None = None
+    ) -> Stream[str]:
+        """Return the pieces of the answer to ``prompt``, which replaces the last question."""
+        return self._client._stream(texts, self._operations.repeated_turn(self._history, prompt, files), timeout)
