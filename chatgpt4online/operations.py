@@ -15,24 +15,27 @@ from fnmatch import fnmatch
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 from .net.cookies import cookie_header
 from .net.url import absolute, origin
 from .protocol.calls import endpoints
+from .protocol.calls.call import Call
 from .protocol.calls.deadline import Timeout
-from .protocol.calls.endpoints import Call, Discussion, File
+from .protocol.calls.endpoints import Discussion, File
 from .protocol.calls.exchange import Exchange
 from .protocol.calls.history import History
 from .protocol.calls.multipart import Multipart
 from .protocol.calls.page import Bot
-from .protocol.calls.prompt import Image, Message, Prompt, Submission, image_parts, images, submission
+from .protocol.calls.prompt import Image, Message, Prompt, Question, image, image_parts, submission
 from .protocol.calls.request import Session
 from .protocol.calls.roots import rest_roots
 from .protocol.calls.turn import Turn
 from .protocol.parsing.errors import InvalidInput
 from .protocol.parsing.events import Done, Failed, Json, Shortcut
 from .protocol.parsing.parser import DEFAULT_LIMIT
+
+T = TypeVar("T")
 
 DEFAULT_SITE = "https://chatgpt4online.org"
 
@@ -97,82 +100,84 @@ class Operations:
         return {name: getattr(source, name) for name in ("bot_id", "custom_id", "context_id")}
 
     def question(
-        self, prompt: Prompt, chat_id: str | None = None, flatten: bool = False, files: Sequence[str | File] = ()
-    ) -> Submission:
-        """Return the question that asks ``prompt``. Raises InvalidInput, for one over the bot's limit too."""
-        ids = _file_ids(files)
-        pictures = len(image_parts(prompt))
-        if self.bot is not None and len(ids) + pictures > self.bot.max_uploads:
+        self,
+        prompt: Prompt,
+        chat_id: str | None = None,
+        flatten: bool = False,
+        files: Sequence[str | File] = (),
+        previous_response_id: str | None = None,
+    ) -> Question:
+        """Return the question that asks ``prompt``. Raises InvalidInput, also for one over the limits of the bot."""
+        ids, pictures = _file_ids(files), image_parts(prompt)
+        if self.bot is not None and len(ids) + len(pictures) > self.bot.max_uploads:
             raise InvalidInput(f"the bot takes no more than {self.bot.max_uploads} files with a question")
-        return submission(
+        asked = submission(
             prompt,
             flatten=flatten,
             chat_id=chat_id or new_chat_id(),
             file_ids=ids,
-            awaits_files=pictures > 0,
+            awaits_files=bool(pictures),
+            previous_response_id=previous_response_id,
             **self.bot_fields(),
         )
+        return Question(asked, tuple(pictures))
 
-    def turn(
-        self,
-        question: Submission,
-        *,
-        prompt: Prompt = "",
-        on_end: Callable[[Done | Failed], object] | None = None,
-    ) -> Turn:
-        """Return the turn that asks a question, after uploading the pictures of ``prompt``. Raises InvalidInput."""
+    def turn(self, question: Question, on_end: Callable[[Done | Failed], object] | None = None) -> Turn:
+        """Return the turn that asks a question, after the upload of its pictures. Raises InvalidInput."""
         limit = self.bot.max_length if self.bot is not None and not self.bot.custom_id else None
-        if limit is not None and len(question.message) > limit:
-            size = len(question.message)
+        size = len(question.submission.message)
+        if limit is not None and size > limit:
             raise InvalidInput(
                 f"the message has {size} characters, and the bot takes {limit}; send history as messages"
             )
-        uploads = [self.upload_picture(picture) for picture in images(prompt)]
-        return Turn(self.site, question, self.session, uploads=uploads, on_end=on_end, **self.options())
+        uploads = [self.upload_picture(image(part)) for part in question.pictures]
+        return Turn(self.site, question.submission, self.session, uploads=uploads, on_end=on_end, **self.options())
 
-    def handshake(self) -> Exchange:
+    def handshake(self) -> Exchange[Any]:
         """Return the exchange that fetches a new nonce."""
-        return Exchange(self.site, self.session, **self.options())
+        return self._exchange(None)
 
-    def visit(self, page: str) -> endpoints.PageVisit:
+    def visit(self, page: str) -> Exchange[list[Bot]]:
         """Return the visit of a page that finds its bots."""
-        return endpoints.PageVisit(self.site, self.session, page, **self.options())
+        return self._exchange(endpoints.visit(self.site, page))
 
-    def upload(self, source: Source, name: str | None = None, on_progress: Progress | None = None) -> Call[File]:
+    def upload(self, source: Source, name: str | None = None, on_progress: Progress | None = None) -> Exchange[File]:
         """Return the call that uploads a file. Raises InvalidInput for what is no file, or none for this bot."""
         return self._upload(source, name, None, on_progress)
 
-    def upload_picture(self, picture: Image) -> Call[File]:
+    def upload_picture(self, picture: Image) -> Exchange[File]:
         """Return the call that uploads a picture of a prompt. Raises InvalidInput for one that the bot refuses."""
         name = "picture" + (mimetypes.guess_extension(picture.content_type) or "")
         return self._upload(picture.data, name, picture.content_type, None)
 
-    def _upload(self, source: Source, name: str | None, kind: str | None, on_progress: Progress | None) -> Call[File]:
+    def _upload(
+        self, source: Source, name: str | None, kind: str | None, on_progress: Progress | None
+    ) -> Exchange[File]:
         body, name, kind = _multipart({"type": "N/A", "purpose": "N/A"}, source, name, kind, on_progress)
         if self.bot is not None and not self.bot.uploads:
             raise InvalidInput("this bot takes no uploads")
         types = self.bot.upload_types if self.bot is not None else ()
         if types and not any(fnmatch(kind, allowed) for allowed in types):
             raise InvalidInput(f"this bot takes {', '.join(types)}, and {name} is {kind}")
-        return endpoints.upload(self.site, self.session, body, **self.options())
+        return self._exchange(endpoints.upload(body))
 
-    def delete_files(self, files: Iterable[str | File]) -> Call[int]:
+    def delete_files(self, files: Iterable[str | File]) -> Exchange[int]:
         """Return the call that deletes files."""
-        return endpoints.delete_files(self.site, self.session, _file_ids(files), **self.options())
+        return self._exchange(endpoints.delete_files(_file_ids(files)))
 
-    def discussions(self, offset: int, limit: int) -> Call[list[endpoints.Discussion]]:
+    def discussions(self, offset: int, limit: int) -> Exchange[list[Discussion]]:
         """Return the call that lists discussions."""
         bot = self.bot_fields()
         names = {"botId": bot["bot_id"], "customId": bot["custom_id"]}
-        return endpoints.discussions(self.site, self.session, names, offset, limit, **self.options())
+        return self._exchange(endpoints.discussions(names, offset, limit))
 
-    def rename_discussion(self, chat_id: str, title: str) -> Call[None]:
+    def rename_discussion(self, chat_id: str, title: str) -> Exchange[None]:
         """Return the call that renames a discussion."""
-        return endpoints.rename_discussion(self.site, self.session, chat_id, title, **self.options())
+        return self._exchange(endpoints.rename_discussion(chat_id, title))
 
-    def delete_discussions(self, chat_ids: Iterable[str]) -> Call[None]:
+    def delete_discussions(self, chat_ids: Iterable[str]) -> Exchange[None]:
         """Return the call that deletes discussions."""
-        return endpoints.delete_discussions(self.site, self.session, chat_ids, **self.options())
+        return self._exchange(endpoints.delete_discussions(chat_ids))
 
     def history(
         self,
@@ -194,10 +199,9 @@ class Operations:
         self, history: History, prompt: str | Message, files: Sequence[str | File], keep: int | None = None
     ) -> Turn:
         """Return the turn that asks ``prompt`` after the first ``keep`` messages, or after all of them."""
-        messages = history.prompt(prompt, keep)
-        question = self.question(messages, history.chat_id, files=files)
-        record = history.recorder(question.message, keep)
-        return self.turn(question.with_previous(history.response_to_resume(keep)), prompt=messages, on_end=record)
+        messages, previous = history.prompt(prompt, keep), history.response_to_resume(keep)
+        question = self.question(messages, history.chat_id, files=files, previous_response_id=previous)
+        return self.turn(question, history.recorder(question.submission.message, keep))
 
     def repeated_turn(self, history: History, prompt: str | Message | None, files: Sequence[str | File]) -> Turn:
         """Return the turn that asks the last question again, or ``prompt`` in its place."""
@@ -210,56 +214,59 @@ class Operations:
         """Return the turn that asks what a shortcut offers."""
         question = history.shortcut_question(shortcut, keep, self.bot_fields())
         record = history.recorder(shortcut.message or shortcut.label, keep, shortcut)
-        return self.turn(question.with_previous(history.response_to_resume(keep)), on_end=record)
+        return self.turn(Question(question), record)
 
-    def api_check(self) -> Call[Json]:
+    def api_check(self) -> Exchange[Json]:
         """Return the call that tells who the caller is."""
         return self._public("simpleAuthCheck", None)
 
-    def api_text(self, message: str, fast: bool, options: Mapping[str, Any] | None) -> Call[str]:
+    def api_text(self, message: str, fast: bool, options: Mapping[str, Any] | None) -> Exchange[str]:
         """Return the call that asks a model."""
         name = "simpleFastTextQuery" if fast else "simpleTextQuery"
         return self._public(name, {"message": message, "options": options})
 
-    def api_chatbot(self, message: str, bot_id: str, chat_id: str | None, file_id: str | None) -> Call[str]:
+    def api_chatbot(self, message: str, bot_id: str, chat_id: str | None, file_id: str | None) -> Exchange[str]:
         """Return the call that asks a bot."""
         fields = {"botId": bot_id, "message": message, "chatId": chat_id, "fileId": file_id}
         return self._public("simpleChatbotQuery", fields)
 
-    def api_json(self, message: str, options: Mapping[str, Any] | None) -> Call[Any]:
+    def api_json(self, message: str, options: Mapping[str, Any] | None) -> Exchange[Any]:
         """Return the call that asks a model for JSON."""
         return self._public("simpleJsonQuery", {"message": message, "options": options})
 
-    def api_vision(self, message: str, url: str, options: Mapping[str, Any] | None) -> Call[str]:
+    def api_vision(self, message: str, url: str, options: Mapping[str, Any] | None) -> Exchange[str]:
         """Return the call that asks a model about a picture."""
         return self._public("simpleVisionQuery", {"message": message, "url": url, "options": options})
 
     def api_image(
         self, message: str, media_id: int | None, resolution: str | None, options: Mapping[str, Any] | None
-    ) -> Call[str]:
+    ) -> Exchange[str]:
         """Return the call that makes or edits a picture."""
         fields = {"message": message, "mediaId": media_id, "resolution": resolution, "options": options}
         return self._public("simpleImageQuery" if media_id is None else "simpleImageEditQuery", fields)
 
-    def api_moderate(self, text: str) -> Call[bool | None]:
+    def api_moderate(self, text: str) -> Exchange[bool | None]:
         """Return the call that moderates a text."""
         return self._public("moderationCheck", {"text": text})
 
-    def api_transcribe(self, url: str | None, media_id: int | None, options: Mapping[str, Any] | None) -> Call[str]:
+    def api_transcribe(self, url: str | None, media_id: int | None, options: Mapping[str, Any] | None) -> Exchange[str]:
         """Return the call that transcribes a recording."""
         return self._public("simpleTranscribeAudio", {"url": url, "mediaId": media_id, "options": options})
 
-    def api_upload(self, source: Source, name: str | None) -> Call[File]:
+    def api_upload(self, source: Source, name: str | None) -> Exchange[File]:
         """Return the call that uploads a file by the public API."""
         body, _, _ = _multipart({}, source, name, None, None)
-        return endpoints.public_upload(self.site, self.session, self.token, body, **self.options())
+        return self._exchange(endpoints.public_upload(self.token, body))
 
-    def api_bots(self) -> Call[list[Json]]:
+    def api_bots(self) -> Exchange[list[Json]]:
         """Return the call that lists the bots of the site."""
         return self._public("listChatbots", None)
 
-    def _public(self, name: str, fields: Mapping[str, Any] | None) -> Call[Any]:
-        return endpoints.public(self.site, self.session, self.token, name, fields, **self.options())
+    def _public(self, name: str, fields: Mapping[str, Any] | None) -> Exchange[Any]:
+        return self._exchange(endpoints.public(self.token, name, fields))
+
+    def _exchange(self, call: Call[T] | None) -> Exchange[T]:
+        return Exchange(call, self.site, self.session, **self.options())
 
     def options(self) -> dict[str, Any]:
         """Return the options of every exchange."""

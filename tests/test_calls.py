@@ -15,19 +15,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chatgpt4online.protocol.calls.endpoints import (
-    Call,
-    Discussion,
-    File,
-    PageVisit,
-    delete_discussions,
-    delete_files,
-    discussions,
-    public,
-    public_upload,
-    rename_discussion,
-    upload,
-)
+from chatgpt4online.protocol.calls.endpoints import Discussion, File
+from chatgpt4online.protocol.calls.exchange import Exchange
 from chatgpt4online.protocol.calls.multipart import Multipart
 from chatgpt4online.protocol.calls.page import Bot
 from chatgpt4online.protocol.calls.prompt import Submission
@@ -47,6 +36,16 @@ from chatgpt4online.protocol.parsing.errors import (
 )
 from chatgpt4online.protocol.parsing.events import Done, Event, Failed, Text
 
+from .exchanges import (
+    delete_discussions,
+    delete_files,
+    discussions,
+    public,
+    public_upload,
+    rename_discussion,
+    upload,
+    visit,
+)
 from .recordings import load
 from .strategies import FORBIDDEN, NO_ROUTE, SESSION, STALE, end, live, php, values
 
@@ -77,10 +76,11 @@ def answered(call: Any, body: Any, status: int = 200, headers: Any = ()) -> list
     return events + call.receive_eof()
 
 
-def value(call: Call[Any], body: Any) -> Any:
+def value(call: Exchange[Any], body: Any) -> Any:
     """Return what this answer comes to."""
-    assert isinstance(answered(call, body)[-1], Done)
-    return call.value()
+    assert answered(call, body) == []
+    assert call.over
+    return call.result()
 
 
 def multipart(
@@ -320,13 +320,13 @@ class TestUpload:
         assert type(failed.error) is kind
         assert says in str(failed.error)
         with pytest.raises(kind):
-            call.value()
+            call.result()
         assert call.next_request() is None
 
     def test_no_value_before_the_answer(self) -> None:
         """InvalidState, as for a reply."""
         with pytest.raises(InvalidState):
-            upload(SITE, ready(), multipart()).value()
+            upload(SITE, ready(), multipart()).result()
 
 
 class TestUploadsOfATurn:
@@ -480,7 +480,7 @@ class TestDiscussions:
 
     def test_the_requests(self) -> None:
         """Routes and fields; an id that is none is not sent."""
-        calls: list[tuple[Call[Any], str, Any]] = [
+        calls: list[tuple[Exchange[Any], str, Any]] = [
             (discussions(SITE, ready(), {"botId": "b", "customId": None}, 20, 5), "list",
              {"botId": "b", "offset": 20, "limit": 5}),
             (discussions(SITE, ready(), {"botId": "b", "customId": "c"}, 0, 10), "list",
@@ -700,7 +700,7 @@ class TestPages:
     )
     def test_where(self, site: str, page: str, url: str) -> None:
         """A path or an address; a GET without nonce, body and login."""
-        request = sent(PageVisit(site, ready(), page))
+        request = sent(visit(site, ready(), page))
         assert (request.method, request.url, request.body) == ("GET", url, b"")
         assert request.headers["Accept"] == "text/html"
         assert "X-WP-Nonce" not in request.headers
@@ -709,35 +709,35 @@ class TestPages:
     def test_no_page(self, page: str) -> None:
         """What cannot be asked, or would give up TLS, is refused."""
         with pytest.raises(InvalidInput, match="a page is"):
-            PageVisit(SITE, ready(), page)
+            visit(SITE, ready(), page)
 
     def test_another_site_gets_no_cookies(self) -> None:
         """Credentials are the site's own."""
-        visit = PageVisit(SITE, ready(), "https://other.org/chat", headers={"Cookie": "a=b", "X-Team": "blue"})
-        assert sent(visit).headers.items() >= {"X-Team": "blue"}.items()
-        assert "Cookie" not in sent(visit).headers
+        machine = visit(SITE, ready(), "https://other.org/chat", headers={"Cookie": "a=b", "X-Team": "blue"})
+        assert sent(machine).headers.items() >= {"X-Team": "blue"}.items()
+        assert "Cookie" not in sent(machine).headers
 
     def test_the_bots(self) -> None:
         """Those of the page."""
-        visit = PageVisit(SITE, ready(), "/")
-        assert value(visit, load("3.6.2/page").body)[0].start_sentence == "Hi! How can I help you?"
+        machine = visit(SITE, ready(), "/")
+        assert value(machine, load("3.6.2/page").body)[0].start_sentence == "Hi! How can I help you?"
 
     def test_no_bots(self) -> None:
         """A page without a widget says where one was looked for."""
-        visit = PageVisit(SITE, ready(), "/about")
-        assert isinstance(answered(visit, b"<p>About</p>")[-1], Done)
+        machine = visit(SITE, ready(), "/about")
+        assert isinstance(answered(machine, b"<p>About</p>")[-1], Failed)
         with pytest.raises(NotAiEngine, match=r"https://example.org/about.*widgets that a script"):
-            visit.value()
+            machine.result()
 
     def test_redirects(self) -> None:
         """They are followed, wherever they lead."""
-        visit = PageVisit(SITE, ready(), "/chat")
-        assert answered(visit, b"", 302, {"Location": "https://www.example.org/chat/"}) == []
-        assert sent(visit).url == "https://www.example.org/chat/"
-        assert value(visit, b"<div class='mwai-chatbot-container' data-system='{\"botId\":\"a\"}'>") == [Bot("a")]
+        machine = visit(SITE, ready(), "/chat")
+        assert answered(machine, b"", 302, {"Location": "https://www.example.org/chat/"}) == []
+        assert sent(machine).url == "https://www.example.org/chat/"
+        assert value(machine, b"<div class='mwai-chatbot-container' data-system='{\"botId\":\"a\"}'>") == [Bot("a")]
 
 
-MAKERS: dict[str, Callable[[], Call[Any]]] = {
+MAKERS: dict[str, Callable[[], Exchange[Any]]] = {
     "upload": lambda: upload(SITE, ready(), multipart()),
     "public upload": lambda: public_upload(SITE, ready(), "secret", multipart()),
     "delete files": lambda: delete_files(SITE, ready(), ["f1"]),
@@ -759,7 +759,7 @@ class TestOddAnswers:
         call = MAKERS[maker]()
         answered(call, {"success": True} | fields)
         try:
-            call.value()
+            call.result()
         except ProtocolError as error:
             assert "another shape" in str(error)
 
@@ -772,7 +772,7 @@ class TestOddAnswers:
         call = MAKERS[maker]()
         answered(call, json.dumps({"success": True} | fields).encode())
         try:
-            found = call.value()
+            found = call.result()
         except ChatError:
             return
         assert found is None or maker == "text" or isinstance(found, File | int | list)
@@ -784,7 +784,7 @@ class TestOddAnswers:
             call = MAKERS[maker]()
             answered(call, f'{{"success":true,"{key}":{"[" * depth}{"]" * depth}}}'.encode())
             with suppress(ChatError):
-                call.value()
+                call.result()
 
     @pytest.mark.parametrize(
         "name", ["3.6.2/stream_english", "3.6.2/page", "3.6.2/rest_index", "3.6.2/fatal_stream", "3.6.2/plain_english"]
@@ -794,4 +794,4 @@ class TestOddAnswers:
         call, recording = MAKERS[maker](), load(name)
         answered(call, recording.body, recording.status, recording.headers)
         with suppress(ChatError):
-            call.value()
+            call.result()

@@ -20,10 +20,10 @@ from chatgpt4online.protocol.parsing.events import (
     Shortcut,
     Text,
     Usage,
+    raise_failure,
     read_reply,
     read_shortcuts,
-    texts,
-    without_failure,
+    text_of,
 )
 
 from .strategies import values
@@ -152,14 +152,14 @@ def test_any_object_is_a_reply(raw: dict[str, Any]) -> None:
     assert reply.raw is raw
 
 
-def test_choosing_events() -> None:
-    """Texts alone, and everything but the failure."""
-    failed = Failed(ChatError())
-    events = [Text("a"), Notice("thinking", "b"), Text(""), Done(Reply("c")), failed]
-    assert texts(events) == ["a", ""]
-    assert texts(iter(events)) == ["a", ""]
-    assert without_failure(iter(events)) == events[:-1]
-    assert texts([]) == without_failure([]) == []
+def test_views_of_events() -> None:
+    """One view gives the texts alone, the other all events; both raise the error of a failure."""
+    events = [Text("a"), Notice("thinking", "b"), Text(""), Done(Reply("c"))]
+    assert [text_of(event) for event in events] == ["a", None, "", None]
+    assert [raise_failure(event) for event in events] == events
+    for view in (text_of, raise_failure):
+        with pytest.raises(ChatError, match="lost"):
+            view(Failed(ChatError("lost")))
 
 
 def test_events_are_compared_by_value() -> None:

@@ -9,10 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatgpt4online.protocol.calls.prompt import Image, Submission, format_prompt, images, submission
+from chatgpt4online.protocol.calls.prompt import Image, Submission, format_prompt, image, image_parts, submission
 from chatgpt4online.protocol.parsing.errors import InvalidInput
 
 from .strategies import texts
+
+
+def images(prompt: Any) -> list[Image]:
+    """Return the pictures of a prompt."""
+    return [image(part) for part in image_parts(prompt)]
 
 
 def says(role: str, content: Any) -> dict[str, Any]:

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chatgpt4online.protocol.calls.page import API_REL, Bot, PageParser, find_bots, find_root
+from chatgpt4online.protocol.calls.call import Answered
+from chatgpt4online.protocol.calls.page import API_REL, Bot, Page, PageParser, find_bots, find_root
 from chatgpt4online.protocol.calls.request import fold_headers
 from chatgpt4online.protocol.parsing.errors import Blocked, NotAiEngine, RateLimited, StatusError, TooLarge
-from chatgpt4online.protocol.parsing.events import Done, Event, Failed, Shortcut
+from chatgpt4online.protocol.parsing.events import Event, Failed, Shortcut
 
 from .recordings import load
 from .strategies import cut, cut_bodies, header_sets, statuses, texts, values
@@ -77,9 +78,9 @@ class TestRecordings:
         recording = load(name)
         headers = fold_headers(recording.headers)
         for pieces in ([recording.body], recording.pieces, cut(recording.body, [1])):
-            (done,) = parse(pieces, recording.status, headers)
-            assert isinstance(done, Done)
-            assert done.reply.raw == {"page": recording.body.decode()}
+            (answered,) = parse(pieces, recording.status, headers)
+            assert isinstance(answered, Answered)
+            assert answered.content == Page((RECORDED[name],), RECORDED[name].rest_root)
 
     @pytest.mark.parametrize("name", ["3.6.2/session", "3.6.2/stream_english", "3.6.2/wrong_path", "3.6.2/rest_index"])
     def test_what_is_no_page(self, name: str) -> None:
@@ -354,9 +355,10 @@ class TestPageParser:
     @pytest.mark.parametrize("sizes", [[1], [2, 3], []])
     def test_a_page(self, sizes: list[int]) -> None:
         """It comes whole at its end, bad bytes replaced."""
-        (done,) = parse(cut("<p>Привет ".encode() + b"\xff</p>", sizes))
-        assert isinstance(done, Done)
-        assert done.reply.raw == {"page": "<p>Привет \ufffd</p>"}
+        widget = "<div class='mwai-chatbot-container' data-system='{\"botId\":\"Привет ".encode() + b"\xff\"}'></div>"
+        (answered,) = parse(cut(widget, sizes))
+        assert isinstance(answered, Answered)
+        assert [bot.bot_id for bot in answered.content.bots] == ["Привет \ufffd"]
 
     def test_nothing_before_the_end(self) -> None:
         """A page is not read in pieces."""
@@ -385,7 +387,7 @@ class TestPageParser:
     @pytest.mark.parametrize("sizes", [[1], [3], [100]])
     def test_the_limit(self, sizes: list[int]) -> None:
         """It takes as many bytes, and not one more, however they are cut; then it holds none."""
-        assert isinstance(parse(cut(b"x" * 20, sizes), limit=20)[0], Done)
+        assert isinstance(parse(cut(b"x" * 20, sizes), limit=20)[0], Answered)
         (failed,) = parse(cut(b"x" * 21, sizes), limit=20)
         assert isinstance(failed, Failed)
         assert isinstance(failed.error, TooLarge)
@@ -405,7 +407,7 @@ class TestPageParser:
         (event,) = parse(pieces, status, fold_headers(headers))
         (whole,) = parse([b"".join(pieces)], status, fold_headers(headers))
         assert type(event) is type(whole)
-        assert isinstance(event, Done | Failed)
+        assert isinstance(event, Answered | Failed)
         assert isinstance(event, Failed) == (status >= 300)
 
 
@@ -440,8 +442,8 @@ class TestForAnyPage:
     @example(b"<![foo[x]]>")
     def test_any_bytes(self, body: bytes) -> None:
         """The same for what comes of bytes that are no text."""
-        (done,) = parse([body])
-        assert isinstance(find_bots(done.reply.raw["page"]), list)
+        (answered,) = parse([body])
+        assert isinstance(answered.content, Page)
 
     @pytest.mark.parametrize("junk", ["<![foo[x]]>", "<!DOCTYPE html [ <!FOO> ]>", "<!--[if IE]><p><![endif]-->"])
     def test_a_widget_behind_junk(self, junk: str) -> None:

@@ -299,6 +299,14 @@ STORIES: dict[str, tuple[str, list[tuple[str, str]]]] = {
 }
 
 
+def judge_turn(recording: Recording, events: Iterable[Event], expected: Good | Bad) -> None:
+    """Compare the events of a turn; a session that started well gives none, since all that matters is kept."""
+    if "start_session" in recording.target and isinstance(expected, Good):
+        assert list(events) == []
+    else:
+        judge(events, expected)
+
+
 def judge(events: Iterable[Event], expected: Good | Bad) -> None:
     """Compare everything that a recording's events say with what is expected of it."""
     *before, last = events
@@ -341,11 +349,11 @@ def parse(pieces: Iterable[bytes], **options: Any) -> list[Event]:
     return events + parser.receive_eof()
 
 
-def exchange_for(recording: Recording) -> tuple[Exchange, Session]:
+def exchange_for(recording: Recording) -> tuple[Exchange[Any] | Turn, Session]:
     """Return the machine that would have sent this recording's request."""
     session = Session() if "start_session" in recording.target else Session(nonce="old")
     if "start_session" in recording.target:
-        return Exchange("https://example.org", session), session
+        return Exchange(None, "https://example.org", session), session
     return Turn("https://example.org", Submission("Hello"), session), session
 
 
@@ -421,7 +429,7 @@ def test_a_turn_understands_it(name: str) -> None:
     recording = load(name)
     for pieces in ([recording.body], recording.pieces, cut(recording.body, rhythm(recording.body))):
         events, session = converse(recording, pieces)
-        judge(events, EXPECTED[name])
+        judge_turn(recording, events, EXPECTED[name])
         header = dict(recording.headers).get(b"x-wp-nonce", b"").decode()
         stale = isinstance(expected := EXPECTED[name], Bad) and expected.code == "rest_cookie_invalid_nonce"
         given_nonce = getattr(expected, "nonce", "") or header
@@ -486,7 +494,7 @@ def test_recordings_cut_at_random(data: st.DataObject) -> None:
     spots = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=20)))
     pieces = [body[start:stop] for start, stop in zip([0, *spots], [*spots, len(body)], strict=True)]
     assert plainly(parse(pieces)) == plainly(parse([body]))
-    judge(converse(load(name), pieces)[0], EXPECTED[name])
+    judge_turn(load(name), converse(load(name), pieces)[0], EXPECTED[name])
 
 
 @pytest.mark.parametrize(

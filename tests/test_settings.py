@@ -93,9 +93,9 @@ class TestBots:
     def test_its_ids(self) -> None:
         """The bot's ids count, not the defaults."""
         bot = Bot("support", "a1b2", 7)
-        question = Operations(SITE, bot=bot).question("Hi")
+        question = Operations(SITE, bot=bot).question("Hi").submission
         assert (question.bot_id, question.custom_id, question.context_id) == ("support", "a1b2", 7)
-        question = Operations(SITE, "support", context_id=9).question("Hi")
+        question = Operations(SITE, "support", context_id=9).question("Hi").submission
         assert (question.bot_id, question.custom_id, question.context_id) == ("support", None, 9)
 
     @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ class TestBots:
             settings.upload(b"abc", "a.png")
         prompt = asking(WORDS, picture())
         with pytest.raises(InvalidInput, match="no uploads"):
-            settings.turn(settings.question(prompt), prompt=prompt)
+            settings.turn(settings.question(prompt))
 
     @pytest.mark.parametrize(
         ("types", "name", "fits"),
@@ -187,7 +187,7 @@ class TestBots:
         """No more files than the bot takes at once."""
         settings = Operations(SITE, bot=Bot(uploads=True, max_uploads=most))
         if fits:
-            assert len(settings.question("Hi", files=["f"] * files).file_ids) == files
+            assert len(settings.question("Hi", files=["f"] * files).submission.file_ids) == files
             return
         with pytest.raises(InvalidInput, match="no more than"):
             settings.question("Hi", files=["f"] * files)
@@ -196,9 +196,9 @@ class TestBots:
         """Pictures of the prompt and files together are no more than the bot takes."""
         settings = Operations(SITE, bot=Bot(uploads=True, max_uploads=2))
         prompt = asking(WORDS, picture(), picture())
-        settings.turn(settings.question(prompt), prompt=prompt)
+        settings.turn(settings.question(prompt))
         with pytest.raises(InvalidInput, match="no more than"):
-            settings.turn(settings.question(prompt, files=["f1"]), prompt=prompt)
+            settings.turn(settings.question(prompt, files=["f1"]))
 
 
 class TestFiles:
@@ -284,7 +284,7 @@ class TestFiles:
 
     def test_ids(self) -> None:
         """Files or their ids."""
-        assert Operations(SITE).question("Hi", files=[File("f1"), "f2"]).file_ids == ("f1", "f2")
+        assert Operations(SITE).question("Hi", files=[File("f1"), "f2"]).submission.file_ids == ("f1", "f2")
         request = with_nonce(Operations(SITE)).delete_files([File("f1"), "f2"]).next_request()
         assert request is not None
         assert json.loads(bytes(request.body)) == {"files": ["f1", "f2"]}  # type: ignore[arg-type]
@@ -297,7 +297,7 @@ class TestPictures:
     def test_their_type(self, kind: str) -> None:
         """The type that the data URL says is the one that is sent, with a name to fit."""
         settings, prompt = with_nonce(Operations(SITE)), asking(WORDS, picture(kind))
-        request = settings.turn(settings.question(prompt), prompt=prompt).next_request()
+        request = settings.turn(settings.question(prompt)).next_request()
         assert request is not None
         sent = b"".join(request.body)  # type: ignore[arg-type]
         assert f"\r\nContent-Type: {kind}\r\n\r\nabc\r\n".encode() in sent
@@ -305,7 +305,7 @@ class TestPictures:
     def test_a_picture_alone(self) -> None:
         """A picture is a question too: sites take a file without a message."""
         settings, prompt = with_nonce(Operations(SITE)), asking(picture())
-        turn = settings.turn(settings.question(prompt), prompt=prompt)
+        turn = settings.turn(settings.question(prompt))
         request = turn.next_request()
         assert request is not None
         assert request.url.endswith("/files/upload")

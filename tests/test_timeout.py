@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chatgpt4online.protocol.calls.deadline import Patience, Timeout
+from chatgpt4online.protocol.calls.deadline import Deadline, Timeout
 from chatgpt4online.protocol.parsing.errors import InvalidInput, TimedOut
 
 CLOCKS = ["connect", "first_byte", "idle", "total"]
@@ -47,17 +47,17 @@ class TestTimeout:
             Timeout().idle = 1.0  # type: ignore[misc]
 
 
-class TestPatience:
+class TestDeadline:
     """What is left of a turn's time."""
 
     @pytest.mark.parametrize("clock", CLOCKS[:3])
     def test_without_a_total(self, clock: str) -> None:
         """Each wait has its own limit, at any time."""
-        patience = Patience(Timeout(1, 2, 3), now=100.0)
+        deadline = Deadline(Timeout(1, 2, 3), now=100.0)
         limit = {"connect": 1, "first_byte": 2, "idle": 3}[clock]
-        assert patience.allow(clock, 100.0) == patience.allow(clock, 1e9) == limit
-        assert patience.within(7.0, 1e9) == 7.0
-        assert Patience(Timeout(None, None, None), 0.0).allow(clock, 5.0) is None
+        assert deadline.allow(clock, 100.0) == deadline.allow(clock, 1e9) == limit
+        assert deadline.within(7.0, 1e9) == 7.0
+        assert Deadline(Timeout(None, None, None), 0.0).allow(clock, 5.0) is None
 
     @pytest.mark.parametrize(
         ("now", "idle", "first_byte"),
@@ -65,19 +65,19 @@ class TestPatience:
     )
     def test_with_a_total(self, now: float, idle: float, first_byte: float) -> None:
         """No wait may last longer than what is left of the turn."""
-        patience = Patience(Timeout(1.0, None, 3.0, total=10.0), now=100.0)
-        assert patience.allow("idle", now) == idle
-        assert patience.allow("first_byte", now) == first_byte
-        assert patience.within(3.0, now) == idle
+        deadline = Deadline(Timeout(1.0, None, 3.0, total=10.0), now=100.0)
+        assert deadline.allow("idle", now) == idle
+        assert deadline.allow("first_byte", now) == first_byte
+        assert deadline.within(3.0, now) == idle
 
     @pytest.mark.parametrize("now", [110.0, 110.5, 1e9])
     def test_a_turn_that_is_over(self, now: float) -> None:
         """When the total has run out no wait is allowed, and it is the total that is to blame."""
-        patience = Patience(Timeout(total=10.0), now=100.0)
+        deadline = Deadline(Timeout(total=10.0), now=100.0)
         with pytest.raises(TimedOut) as caught:
-            patience.allow("idle", now)
+            deadline.allow("idle", now)
         assert (caught.value.clock, caught.value.seconds) == ("total", 10.0)
-        assert patience.within(3.0, now) == 0.0
+        assert deadline.within(3.0, now) == 0.0
 
     @pytest.mark.parametrize(
         ("total", "now", "clock", "seconds"),
@@ -92,5 +92,5 @@ class TestPatience:
     )
     def test_who_is_to_blame(self, total: float | None, now: float, clock: str, seconds: float) -> None:
         """A wait that the total cut short ran into the total, even where the timer rang a little early."""
-        error = Patience(Timeout(total=total), now=100.0).expired("idle", now)
+        error = Deadline(Timeout(total=total), now=100.0).expired("idle", now)
         assert (error.clock, error.seconds) == (clock, seconds)

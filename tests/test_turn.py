@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
+from enum import Enum
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -12,7 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from chatgpt4online.protocol.calls.exchange import LONGEST_WAIT, Exchange
+from chatgpt4online.protocol.calls.exchange import Exchange
+from chatgpt4online.protocol.calls.policies import LONGEST_WAIT
 from chatgpt4online.protocol.calls.prompt import Submission
 from chatgpt4online.protocol.calls.request import USER_AGENT, Request, Session
 from chatgpt4online.protocol.calls.turn import Turn
@@ -33,6 +36,7 @@ from chatgpt4online.protocol.parsing.errors import (
 )
 from chatgpt4online.protocol.parsing.events import Done, Event, Failed, Notice, Text
 
+from .exchanges import handshake
 from .reference import plainly
 from .strategies import (
     FATAL,
@@ -192,7 +196,7 @@ class TestAnOrdinaryTurn:
         machine = ready()
         ask(machine)
         machine.receive_response(200, headers)
-        assert machine._session.nonce == "fresh"
+        assert machine._question._session.nonce == "fresh"
 
     def test_its_own_session(self) -> None:
         """Turns share a session only when they are given one."""
@@ -235,31 +239,24 @@ class TestAnOrdinaryTurn:
         machine.receive_data(GOOD)
         seen.append(repr(machine))
         assert seen == [f"<Turn with {SITE}/wp-json, {state}>" for state in ("waiting", "reading", "over")]
-        assert "secret" not in repr(machine._session)
+        assert "secret" not in repr(machine._question._session)
 
 
 class TestTheHandshakeAlone:
-    """An Exchange without a question fetches a nonce."""
+    """An Exchange without a call fetches a nonce."""
 
     def test_it_fetches_a_nonce(self) -> None:
-        """Done ends it, and the session has what came, even where it had a nonce before."""
+        """The session has what came, even where it had a nonce before."""
         session = Session(nonce="old", session_id="s")
-        exchange = Exchange(SITE, session)
+        exchange = handshake(SITE, session)
         assert "X-WP-Nonce" not in ask(exchange).headers
-        (done,) = answer(exchange, SESSION)
-        assert isinstance(done, Done)
+        assert answer(exchange, SESSION) == []
         assert exchange.over
-        assert exchange.result().raw == SESSION
         assert session == Session(NONCE, SESSION["sessionId"])
-
-    def test_the_question_of_no_kind(self) -> None:
-        """It has nothing to ask; that is for its kinds."""
-        with pytest.raises(NotImplementedError):
-            Exchange(SITE)._content()
 
     def test_it_fails_like_a_turn(self) -> None:
         """A refusal is its end, once the page has no nonce either."""
-        exchange = Exchange(SITE)
+        exchange = handshake(SITE)
         assert answer(exchange, NO_ROUTE, 404) == []
         exchange.next_request()
         events = [
@@ -950,7 +947,7 @@ class TestForAnyAnswer:
         at_once, expected = fed_turn([fed], status, headers, ended=True)
         assert plainly(events) == plainly(expected)
         assert machine.next_request() == at_once.next_request()
-        assert asdict(machine._session) == asdict(at_once._session)
+        assert asdict(machine._question._session) == asdict(at_once._question._session)
 
     @settings(max_examples=200)
     @given(st.lists(st.tuples(cut_bodies(bodies(max_lines=3)), statuses, header_sets), max_size=12), st.integers(0, 3))
@@ -973,19 +970,18 @@ class TestForAnyAnswer:
         assert number <= 2 + retries + 5 + 3 + 5
 
 
-def state_of(machine: Exchange) -> dict[str, Any]:
+def state_of(machine: Any) -> Any:
     """Return all that a machine knows, as values."""
-    parser = vars(machine._parser)
-    return vars(machine) | {
-        "_session": asdict(machine._session),
-        "_parser": {
-            **parser,
-            "_lines": bytes(parser["_lines"].held),
-            "_text": parser["_text"].getvalue(),
-            "_other": parser["_other"].getvalue(),
-        },
-        "_answer_headers": dict(machine._answer_headers),
-    }
+    if isinstance(machine, StringIO):
+        return machine.getvalue()
+    if isinstance(machine, dict):
+        return {key: state_of(value) for key, value in machine.items()}
+    if isinstance(machine, list | tuple):
+        return [state_of(value) for value in machine]
+    if not type(machine).__module__.startswith("chatgpt4online") or isinstance(machine, Enum):
+        return bytes(machine) if isinstance(machine, bytearray) else machine
+    names = [name for kind in type(machine).__mro__ for name in getattr(kind, "__slots__", ())]
+    return {name: state_of(getattr(machine, name)) for name in [*names, *getattr(machine, "__dict__", ())]}
 
 
 machine_bodies = st.one_of(

@@ -446,9 +446,9 @@ class TestSession:
     def test_forgetting(self) -> None:
         """Only the nonce that was refused is dropped."""
         session = Session("new")
-        session.forget_nonce("old")
+        session.drop_nonce("old")
         assert session.nonce == "new"
-        session.forget_nonce("new")
+        session.drop_nonce("new")
         assert session.nonce == ""
 
 

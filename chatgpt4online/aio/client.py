@@ -11,13 +11,14 @@ from typing import Any, Self, TypeVar
 from .. import http1
 from ..operations import DEFAULT_SITE, Operations, Progress, Source
 from ..protocol.calls.deadline import Timeout
-from ..protocol.calls.endpoints import Call, Discussion, File
+from ..protocol.calls.endpoints import Discussion, File
 from ..protocol.calls.exchange import Exchange
 from ..protocol.calls.page import Bot
 from ..protocol.calls.prompt import Message, Prompt
 from ..protocol.calls.request import Session
+from ..protocol.calls.turn import Drivable
 from ..protocol.parsing.errors import InvalidState
-from ..protocol.parsing.events import Event, Reply, texts, without_failure
+from ..protocol.parsing.events import Event, Reply, raise_failure, text_of
 from ..protocol.parsing.parser import DEFAULT_LIMIT
 from .api import AsyncApi
 from .conversation import AsyncConversation
@@ -127,7 +128,7 @@ class AsyncClient:
     ) -> AsyncStream[str]:
         """Return the pieces of the answer as they come; see :meth:`events` for the parameters and the errors."""
         question = self._operations.question(prompt, chat_id, flatten, files)
-        return self._stream(texts, self._operations.turn(question, prompt=prompt), timeout)
+        return self._stream(text_of, self._operations.turn(question), timeout)
 
     def events(
         self,
@@ -149,7 +150,7 @@ class AsyncClient:
         ConnectionFailed, ProtocolError, StatusError or ServerError, with the text so far in ``partial_text``.
         """
         question = self._operations.question(prompt, chat_id, flatten, files)
-        return self._stream(without_failure, self._operations.turn(question, prompt=prompt), timeout)
+        return self._stream(raise_failure, self._operations.turn(question), timeout)
 
     def conversation(
         self,
@@ -172,7 +173,7 @@ class AsyncClient:
 
         Raises ConnectionFailed, ProtocolError or StatusError.
         """
-        await self._drain(self._stream(without_failure, self._operations.handshake(), None))
+        await self._drain(self._stream(raise_failure, self._operations.handshake(), None))
         return self.session
 
     async def bots(self, page: str = "/") -> list[Bot]:
@@ -216,7 +217,7 @@ class AsyncClient:
         return AsyncApi(self._operations, self._perform)
 
     def _stream(
-        self, view: Callable[[list[Event]], list[T]], exchange: Exchange, timeout: Timeout | float | None
+        self, view: Callable[[Event], T | None], exchange: Drivable, timeout: Timeout | float | None
     ) -> AsyncStream[T]:
         if self._closed:
             raise InvalidState("this client is closed; make a new one")
@@ -231,9 +232,9 @@ class AsyncClient:
                 pass
             return stream.reply
 
-    async def _perform(self, call: Call[T]) -> T:
-        await self._drain(self._stream(without_failure, call, None))
-        return call.value()
+    async def _perform(self, exchange: Exchange[T]) -> T:
+        await self._drain(self._stream(raise_failure, exchange, None))
+        return exchange.result()
 
 
 async def aask(prompt: Prompt, *, site: str = DEFAULT_SITE, bot_id: str = "default", **options: Any) -> Reply:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar, cast
 
-from ..protocol.calls.deadline import Patience, Timeout
-from ..protocol.calls.exchange import Exchange
+from ..protocol.calls.deadline import Deadline, Timeout
 from ..protocol.calls.request import Request
-from ..protocol.parsing.errors import ConnectionFailed, InvalidState
+from ..protocol.calls.turn import Drivable
+from ..protocol.parsing.errors import ChatError, ConnectionFailed, InvalidState
 from ..protocol.parsing.events import Event, Reply
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ class AsyncResponse(Protocol):
     status: int
     headers: Iterable[tuple[str, str]]
 
-    async def read(self, patience: Patience) -> bytes:
+    async def read(self, deadline: Deadline) -> bytes:
         """Return what there is of the body, or the next that comes; ``b""`` at its end. Raises ConnectionFailed."""
         ...
 
@@ -41,7 +41,7 @@ class AsyncTransport(Protocol):
     renewing: asyncio.Lock
     """The lock that exclusive requests hold."""
 
-    async def send(self, request: Request, patience: Patience) -> AsyncResponse:
+    async def send(self, request: Request, deadline: Deadline) -> AsyncResponse:
         """Return the response once its head has come. Raises ConnectionFailed."""
         ...
 
@@ -60,23 +60,19 @@ class AsyncStream(AsyncGenerator[T, None]):
     """
 
     def __init__(
-        self,
-        transport: AsyncTransport,
-        exchange: Exchange,
-        timeout: Timeout,
-        view: Callable[[list[Event]], list[T]],
+        self, transport: AsyncTransport, exchange: Drivable, timeout: Timeout, view: Callable[[Event], T | None]
     ) -> None:
         self._transport = transport
         self._exchange = exchange
         self._timeout = timeout
         self._view = view
-        self._owned = False  # whether the transport is closed with the stream
-        self._ready: list[T] = []  # the last one is the next to be given out
-        self._patience: Patience | None = None
+        self._ready: list[Event] = []  # the last one is delivered next
+        self._deadline: Deadline | None = None
         self._response: AsyncResponse | None = None
         self._opening: asyncio.Task[list[Event]] | None = None
-        self._closed = False
+        self._owned = False  # whether the transport is closed with the stream
         self._busy = False
+        self._closed = False
         self._ended = False
 
     def __repr__(self) -> str:
@@ -92,25 +88,33 @@ class AsyncStream(AsyncGenerator[T, None]):
     @property
     def reply(self) -> Reply:
         """The whole reply. Raises the error of an answer that failed, and InvalidState where the end has not come."""
-        return self._exchange.result()
+        return cast(Reply, self._exchange.result())
 
     @property
     def text(self) -> str:
-        """The answer so far."""
+        """The text of the answer so far."""
         return self._exchange.text
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> T:
-        while not self._ready:
+        while True:
+            while self._ready:
+                event = self._ready.pop()
+                try:
+                    item = self._view(event)
+                except ChatError:
+                    await self._complete()
+                    raise
+                if item is not None:
+                    return item
             if self._ended or self._closed:
                 raise StopAsyncIteration
             await self._advance()
-        return self._ready.pop()
 
     async def asend(self, value: None) -> T:
-        """Return the next piece, as ``anext()`` does; it is here for those who treat the stream as a generator."""
+        """Return the next piece, as ``anext()`` does, for callers that treat the stream as a generator."""
         return await self.__anext__()
 
     async def athrow(self, *error: Any) -> T:
@@ -142,6 +146,11 @@ class AsyncStream(AsyncGenerator[T, None]):
     ) -> None:
         await self.aclose()
 
+    async def _complete(self) -> None:
+        """Take the remaining steps of an exchange that is over, so that its connection can be used again."""
+        while not (self._ended or self._closed):
+            await self._advance()
+
     async def _advance(self) -> None:
         """Take the next step of the exchange, and make its events ready."""
         if self._busy:
@@ -149,72 +158,58 @@ class AsyncStream(AsyncGenerator[T, None]):
         self._busy = True
         try:
             events = await self._step()
+            self._ready = [] if self._closed else events[::-1]
         except BaseException:
             self._ended = True
             self._hang_up()
             raise
         finally:
             self._busy = False
-        if self._closed:
-            return
-        self._ready = self._view(events)[::-1]
-        if self._ended and not self._ready:
-            self._exchange.result()
 
     async def _step(self) -> list[Event]:
-        if self._patience is None:
+        if self._deadline is None:
             self._loop = asyncio.get_running_loop()
-            self._patience = Patience(self._timeout, self._loop.time())
+            self._deadline = Deadline(self._timeout, self._loop.time())
         if self._response is not None:
-            return await self._continue(self._response, self._patience)
+            return await self._continue(self._response, self._deadline)
         request = self._exchange.next_request()
         if request is None:
             self._ended = True
             if self._owned:
                 await self._transport.close()
             return []
-        # A task of its own, which aclose() can stop from another task without cancelling the one that reads.
-        begin = self._renew if request.exclusive else self._ask
-        self._opening = asyncio.ensure_future(begin(request, self._patience))
-        before = _cancellations()
-        try:
-            return await self._opening
-        except asyncio.CancelledError:
-            if self._closed and _cancellations() == before:
-                return []
-            raise
-        finally:
-            self._opening = None
+        begin = self._fetch_nonce if request.exclusive else self._ask
+        return await self._interruptible(begin(request, self._deadline))
 
-    async def _renew(self, request: Request, patience: Patience) -> list[Event]:
-        """Renew the session, to the end of the answer: nobody reads it piece by piece, and others wait for it."""
+    async def _fetch_nonce(self, request: Request, deadline: Deadline) -> list[Event]:
+        """Fetch a nonce, to the end of the answer. Other streams wait for it meanwhile."""
         renewing = self._transport.renewing
         try:
-            async with asyncio.timeout(patience.left(self._loop.time())):
+            async with asyncio.timeout(deadline.left(self._loop.time())):
                 await renewing.acquire()
         except TimeoutError:
-            return self._exchange.receive_error(patience.expired("total", self._loop.time()))
+            return self._exchange.receive_error(deadline.expired("total", self._loop.time()))
         try:
             if self._exchange.next_request() != request:
-                return []  # another stream renewed the session while this one waited to do it
-            events = await self._ask(request, patience)
+                return []  # another stream fetched the nonce while this one waited
+            events = await self._ask(request, deadline)
             while self._response is not None:
-                events += await self._continue(self._response, patience)
+                events += await self._continue(self._response, deadline)
             return events
         finally:
             renewing.release()
 
-    async def _ask(self, request: Request, patience: Patience) -> list[Event]:
+    async def _ask(self, request: Request, deadline: Deadline) -> list[Event]:
         """Send a request and take the head of its response."""
         if request.delay:
-            await asyncio.sleep(patience.within(request.delay, self._loop.time()))
+            await asyncio.sleep(deadline.within(request.delay, self._loop.time()))
         try:
-            self._response = response = await self._transport.send(request, patience)
+            self._response = response = await self._transport.send(request, deadline)
         except ConnectionFailed as error:
             return self._exchange.receive_error(error)
         return self._exchange.receive_response(response.status, response.headers)
 
-    async def _continue(self, response: AsyncResponse, patience: Patience) -> list[Event]:
+    async def _continue(self, response: AsyncResponse, deadline: Deadline) -> list[Event]:
         """Read what has come of the answer, or the next that comes."""
         exchange = self._exchange
         if exchange.over:
@@ -222,7 +217,7 @@ class AsyncStream(AsyncGenerator[T, None]):
             self._response = None
             return []
         try:
-            data = await response.read(patience)
+            data = await response.read(deadline)
         except ConnectionFailed as error:
             self._hang_up()
             return [] if self._closed else exchange.receive_error(error)
@@ -237,6 +232,22 @@ class AsyncStream(AsyncGenerator[T, None]):
         if self._response is not None:
             self._response.close()
             self._response = None
+
+    async def _interruptible(self, opening: Coroutine[Any, Any, list[Event]]) -> list[Event]:
+        """Run the opening of an answer as a task of its own.
+
+        :meth:`aclose` can stop it from another task without cancelling the task that reads.
+        """
+        self._opening = asyncio.ensure_future(opening)
+        before = _cancellations()
+        try:
+            return await self._opening
+        except asyncio.CancelledError:
+            if self._closed and _cancellations() == before:
+                return []
+            raise
+        finally:
+            self._opening = None
 
 
 def _cancellations() -> int:

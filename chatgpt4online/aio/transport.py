@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 
 from .. import http1
 from ..net.cookies import Cookies
-from ..protocol.calls.deadline import Patience
+from ..protocol.calls.deadline import Deadline
 from ..protocol.calls.multipart import Multipart
 from ..protocol.calls.request import Request
 from ..protocol.parsing.errors import ConnectionFailed, InvalidInput, InvalidState
@@ -33,7 +33,7 @@ class Transport:
         if self._owned:
             await self._pool.aclose()
 
-    async def send(self, request: Request, patience: Patience) -> AsyncResponse:
+    async def send(self, request: Request, deadline: Deadline) -> AsyncResponse:
         """Return the response once its head has come. Raises ConnectionFailed, InvalidInput and InvalidState."""
         now = asyncio.get_running_loop().time()
         headers = {name: value for name, value in request.headers.items() if name.lower() != "cookie"}
@@ -45,11 +45,11 @@ class Transport:
                 request.url,
                 headers,
                 request.body if isinstance(request.body, bytes) else _in_pieces(request.body),
-                connect=patience.allow("connect", now),
-                first_byte=patience.allow("first_byte", now),
+                connect=deadline.allow("connect", now),
+                first_byte=deadline.allow("first_byte", now),
             )
         except http1.HttpError as error:
-            raise _failure(error, patience, request.url) from error
+            raise _failure(error, deadline, request.url) from error
         except ValueError as error:
             raise InvalidInput(str(error)) from error
         except RuntimeError as error:
@@ -74,14 +74,14 @@ class Response:
         self._response = response
         self._url = url
 
-    async def read(self, patience: Patience) -> bytes:
+    async def read(self, deadline: Deadline) -> bytes:
         try:
-            return await self._response.read(patience.allow("idle", asyncio.get_running_loop().time()))
+            return await self._response.read(deadline.allow("idle", asyncio.get_running_loop().time()))
         except http1.HttpError as error:
             broken_off = isinstance(error, http1.IncompleteBody | http1.BadResponse)
             if broken_off and not isinstance(error, http1.BadEncoding):
                 return b""  # the protocol knows whether the answer was complete
-            raise _failure(error, patience, self._url) from error
+            raise _failure(error, deadline, self._url) from error
 
     async def finish(self) -> None:
         await self._response.finish(_FINISH_SECONDS)
@@ -90,10 +90,10 @@ class Response:
         self._response.close()
 
 
-def _failure(error: http1.HttpError, patience: Patience, url: str) -> ConnectionFailed:
+def _failure(error: http1.HttpError, deadline: Deadline, url: str) -> ConnectionFailed:
     """Return the error of this package for one of http1's."""
     if isinstance(error, http1.WaitExpired):
-        return patience.expired(error.clock, asyncio.get_running_loop().time())
+        return deadline.expired(error.clock, asyncio.get_running_loop().time())
     failure = ConnectionFailed(f"the connection to {url.partition('?')[0]} failed: {error}")
     begun = isinstance(error, http1.BadResponse) or (isinstance(error, http1.Disconnected) and error.begun)
     failure.retryable = not begun and getattr(error, "retryable", True)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
 from ..operations import Operations, Source
-from ..protocol.calls.endpoints import Call, File
+from ..protocol.calls.endpoints import File
+from ..protocol.calls.exchange import Exchange
 from ..protocol.parsing.events import Json
 
 T = TypeVar("T")
@@ -15,7 +16,7 @@ T = TypeVar("T")
 class _Perform(Protocol):
     """The method of a client that carries out a call."""
 
-    def __call__(self, call: Call[T], /) -> T: ...
+    def __call__(self, exchange: Exchange[T], /) -> T: ...
 
 
 class Api:

@@ -12,18 +12,19 @@ from typing import Any, Self, TypeVar
 from ..net.url import origin
 from ..operations import DEFAULT_SITE, Operations, Progress, Source
 from ..protocol.calls.deadline import Timeout
-from ..protocol.calls.endpoints import Call, Discussion, File
+from ..protocol.calls.endpoints import Discussion, File
 from ..protocol.calls.exchange import Exchange
 from ..protocol.calls.page import Bot
 from ..protocol.calls.prompt import Message, Prompt
 from ..protocol.calls.request import Session
 from ..protocol.calls.roots import rest_roots
+from ..protocol.calls.turn import Drivable
 from ..protocol.parsing.errors import InvalidState
-from ..protocol.parsing.events import Event, Reply, texts, without_failure
+from ..protocol.parsing.events import Event, Reply, raise_failure, text_of
 from ..protocol.parsing.parser import DEFAULT_LIMIT
 from .api import Api
 from .conversation import Conversation
-from .stream import Stream, Transfer
+from .stream import Stream
 from .transport import RequestsSession, Transport
 
 T = TypeVar("T")
@@ -134,7 +135,7 @@ class Client:
     ) -> Stream[str]:
         """Return the pieces of the answer as they come; see :meth:`events` for the parameters and the errors."""
         question = self._operations.question(prompt, chat_id, flatten, files)
-        return self._stream(texts, self._operations.turn(question, prompt=prompt), timeout)
+        return self._stream(text_of, self._operations.turn(question), timeout)
 
     def events(
         self,
@@ -156,7 +157,7 @@ class Client:
         ConnectionFailed, ProtocolError, StatusError or ServerError, with the text so far in ``partial_text``.
         """
         question = self._operations.question(prompt, chat_id, flatten, files)
-        return self._stream(without_failure, self._operations.turn(question, prompt=prompt), timeout)
+        return self._stream(raise_failure, self._operations.turn(question), timeout)
 
     def conversation(
         self,
@@ -179,7 +180,7 @@ class Client:
 
         Raises ConnectionFailed, ProtocolError or StatusError.
         """
-        self._drain(self._stream(without_failure, self._operations.handshake(), None))
+        self._drain(self._stream(raise_failure, self._operations.handshake(), None))
         return self.session
 
     def bots(self, page: str = "/") -> list[Bot]:
@@ -223,10 +224,10 @@ class Client:
         return Api(self._operations, self._perform)
 
     def _stream(
-        self, view: Callable[[list[Event]], list[T]], exchange: Exchange, timeout: Timeout | float | None
+        self, view: Callable[[Event], T | None], exchange: Drivable, timeout: Timeout | float | None
     ) -> Stream[T]:
         limits = self._operations.timeout if timeout is None else Timeout.of(timeout)
-        stream = Stream(Transfer(self._transport, exchange, limits), view)
+        stream = Stream(self._transport, exchange, limits, view)
         with self._guard:
             if self._closed:
                 raise InvalidState("this client is closed; make a new one")
@@ -239,9 +240,9 @@ class Client:
                 pass
             return stream.reply
 
-    def _perform(self, call: Call[T]) -> T:
-        self._drain(self._stream(without_failure, call, None))
-        return call.value()
+    def _perform(self, exchange: Exchange[T]) -> T:
+        self._drain(self._stream(raise_failure, exchange, None))
+        return exchange.result()
 
 
 def ask(prompt: Prompt, *, site: str = DEFAULT_SITE, bot_id: str = "default", **options: Any) -> Reply:

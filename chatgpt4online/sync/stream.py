@@ -1,19 +1,19 @@
-"""A running answer: the loop that drives an exchange over any blocking transport, and the generator around it."""
+"""A running answer: the loop that drives an exchange over any blocking transport, as a generator."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from socket import SHUT_RDWR, socket
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar, cast
 
-from ..protocol.calls.deadline import Patience, Timeout
-from ..protocol.calls.exchange import Exchange
+from ..protocol.calls.deadline import Deadline, Timeout
 from ..protocol.calls.request import Request
-from ..protocol.parsing.errors import ConnectionFailed, InvalidState
+from ..protocol.calls.turn import Drivable
+from ..protocol.parsing.errors import ChatError, ConnectionFailed, InvalidState
 from ..protocol.parsing.events import Event, Reply
 
 T = TypeVar("T")
@@ -26,8 +26,10 @@ class Response(Protocol):
 
     status: int
     headers: Mapping[str, str]
+    socket: socket | None
+    """The socket that it comes from, or None once it is not this response's any more."""
 
-    def read(self, patience: Patience) -> bytes:
+    def read(self, deadline: Deadline) -> bytes:
         """Return what there is of the body, or the next that comes; ``b""`` at its end. Raises ConnectionFailed."""
         ...
 
@@ -44,7 +46,7 @@ class Transport(Protocol):
     renewing: threading.Lock
     """The lock that exclusive requests hold."""
 
-    def send(self, request: Request, patience: Patience, watch: Callable[[socket | None], None]) -> Response:
+    def send(self, request: Request, deadline: Deadline, watch: Callable[[socket | None], None]) -> Response:
         """Return the response once its head has come, after telling ``watch`` which socket it will be waited for at.
 
         Raises ConnectionFailed.
@@ -55,54 +57,79 @@ class Transport(Protocol):
 class Stream(Generator[T, None, None]):
     """A running answer: a generator of its pieces, which can also be closed at any time and from any thread.
 
-    Iterate over it once, from one thread. ``with`` closes it at the end of the block, and so does letting go of it, as
-    ``break`` does. After the end, :attr:`reply` has the whole answer.
+    Iterate over it once, from one thread. ``with`` closes it at the end of the block. It also closes when nothing
+    refers to it any more, as after ``break``. After the end, :attr:`reply` has the whole answer.
     """
 
-    def __init__(self, transfer: Transfer, view: Callable[[list[Event]], list[T]]) -> None:
-        self._transfer = transfer
-        self._items = transfer.run(view)  # it does not refer to this object, which can so be let go of
+    def __init__(
+        self, transport: Transport, exchange: Drivable, timeout: Timeout, view: Callable[[Event], T | None]
+    ) -> None:
+        self._transport = transport
+        self._exchange = exchange
+        self._timeout = timeout
+        self._view = view
+        self._ready: list[Event] = []  # the last one is delivered next
+        self._deadline: Deadline | None = None
+        self._response: Response | None = None
+        self._socket: socket | None = None
+        self._busy = threading.Lock()  # held by the thread that reads
+        self._closed = threading.Event()
+        self._ended = False
 
     def __repr__(self) -> str:
-        return f"<Stream of {self._transfer.exchange!r}{', closed' if self._transfer.closed.is_set() else ''}>"
+        return f"<Stream of {self._exchange!r}{', closed' if self._closed.is_set() else ''}>"
+
+    def __del__(self) -> None:
+        self._hang_up()
 
     @property
     def reply(self) -> Reply:
         """The whole reply. Raises the error of an answer that failed, and InvalidState where the end has not come."""
-        return self._transfer.exchange.result()
+        return cast(Reply, self._exchange.result())
 
     @property
     def text(self) -> str:
-        """The answer so far."""
-        return self._transfer.exchange.text
+        """The text of the answer so far."""
+        return self._exchange.text
 
     def __next__(self) -> T:
-        try:
-            return next(self._items)
-        except ValueError as error:  # another thread is in the generator
-            if self._transfer.closed.is_set():
-                raise StopIteration from None
-            if str(error) == "generator already executing":
-                raise InvalidState("another thread is reading this stream") from None
-            raise
+        while True:
+            while self._ready:
+                event = self._ready.pop()
+                try:
+                    item = self._view(event)
+                except ChatError:
+                    self._complete()
+                    raise
+                if item is not None:
+                    return item
+            if self._ended or self._closed.is_set():
+                raise StopIteration
+            self._advance()
 
     def send(self, value: None) -> T:
-        """Return the next piece, as ``next()`` does; it is here for those who treat the stream as a generator."""
+        """Return the next piece, as ``next()`` does, for callers that treat the stream as a generator."""
         return self.__next__()
 
     def throw(self, *error: Any) -> T:
-        """Raise an error where the stream stands, which ends it."""
-        return self._items.throw(*error)
+        """Close the stream and raise an error, as a generator does that does not catch it."""
+        self.close()
+        raise error[0]
 
     def close(self) -> None:
         """Stop the answer and free its connection. It may be called again, and from any thread.
 
-        A reader that waits for the site in another thread stops at once, as if the answer had ended there; only the
+        A reader that waits for the site in another thread stops at once, as if the answer had ended there. Only the
         making of a connection is not interrupted.
         """
-        self._transfer.cancel()
-        with suppress(ValueError):  # another thread is in the generator, and leaves it now
-            self._items.close()
+        self._closed.set()
+        self._wake()
+        if self._busy.acquire(blocking=False):  # else the thread that reads frees the connection
+            try:
+                self._ready.clear()
+                self._hang_up()
+            finally:
+                self._busy.release()
 
     def __enter__(self) -> Self:
         return self
@@ -112,90 +139,105 @@ class Stream(Generator[T, None, None]):
     ) -> None:
         self.close()
 
+    def _complete(self) -> None:
+        """Take the remaining steps of an exchange that is over, so that its connection can be used again."""
+        while not (self._ended or self._closed.is_set()):
+            self._advance()
 
-class Transfer:
-    """The driving of one exchange over a transport."""
-
-    def __init__(self, transport: Transport, exchange: Exchange, timeout: Timeout) -> None:
-        self.exchange = exchange
-        self.closed = threading.Event()
-        self._transport = transport
-        self._timeout = timeout
-        self._response: Response | None = None
-        self._socket: socket | None = None
-
-    def cancel(self) -> None:
-        """Wake whoever waits for the network, from whatever thread."""
-        self.closed.set()
-        waiting_at = self._socket
-        if waiting_at is not None:
-            with suppress(OSError):  # it is closed by now
-                waiting_at.shutdown(SHUT_RDWR)
-
-    def run(self, view: Callable[[list[Event]], list[T]]) -> Generator[T, None, None]:
-        """Drive the exchange to its end."""
-        exchange, patience = self.exchange, Patience(self._timeout, time.monotonic())
+    def _advance(self) -> None:
+        """Take the next step of the exchange, and make its events ready."""
+        if not self._busy.acquire(blocking=False):
+            if self._closed.is_set():
+                return
+            raise InvalidState("another thread is reading this stream")
         try:
-            while not self.closed.is_set() and (request := exchange.next_request()) is not None:
-                steps = self._renew(request, patience) if request.exclusive else self._perform(request, patience)
-                for events in steps:
-                    yield from view(events)
-                self._hang_up()
-        finally:
+            events = self._step()
+            self._ready = events[::-1]
+        except BaseException:
+            self._ended = True
             self._hang_up()
-        if not self.closed.is_set():
-            exchange.result()
+            raise
+        finally:
+            self._busy.release()
+            if self._closed.is_set():
+                self.close()
 
-    def _renew(self, request: Request, patience: Patience) -> list[list[Event]]:
-        """Renew the session, to the end of the answer: nobody reads it piece by piece, and others wait for it."""
+    def _step(self) -> list[Event]:
+        if self._deadline is None:
+            self._deadline = Deadline(self._timeout, time.monotonic())
+        if self._response is not None:
+            return self._continue(self._response, self._deadline)
+        request = self._exchange.next_request()
+        if request is None:
+            self._ended = True
+            return []
+        begin = self._fetch_nonce if request.exclusive else self._ask
+        return begin(request, self._deadline)
+
+    def _fetch_nonce(self, request: Request, deadline: Deadline) -> list[Event]:
+        """Fetch a nonce, to the end of the answer. Other streams wait for it meanwhile."""
         renewing = self._transport.renewing
         while not renewing.acquire(timeout=_LOOK_SECONDS):
-            if self.closed.is_set():
+            if self._closed.is_set():
                 return []
-            if patience.left(time.monotonic()) == 0:
-                return [self._fail(patience.expired("total", time.monotonic()))]
+            if deadline.left(time.monotonic()) == 0:
+                return self._exchange.receive_error(deadline.expired("total", time.monotonic()))
         try:
-            if self.exchange.next_request() != request:
-                return []  # another stream renewed the session while this one waited to do it
-            return list(self._perform(request, patience))
+            if self._exchange.next_request() != request:
+                return []  # another stream fetched the nonce while this one waited
+            events = self._ask(request, deadline)
+            while self._response is not None:
+                events += self._continue(self._response, deadline)
+            return events
         finally:
             renewing.release()
 
-    def _perform(self, request: Request, patience: Patience) -> Iterator[list[Event]]:
-        """Send a request and read its answer. What is yielded is never inside a ``try``: it may not come back."""
-        exchange = self.exchange
+    def _ask(self, request: Request, deadline: Deadline) -> list[Event]:
+        """Send a request and take the head of its response."""
+        if request.delay and self._closed.wait(deadline.within(request.delay, time.monotonic())):
+            return []
         try:
-            if request.delay and self.closed.wait(patience.within(request.delay, time.monotonic())):
-                return
-            response = self._response = self._transport.send(request, patience, self._watch)
+            self._response = response = self._transport.send(request, deadline, self._watch)
         except ConnectionFailed as error:
-            yield self._fail(error)
-            return
-        yield exchange.receive_response(response.status, response.headers)
-        while not exchange.over:
-            try:
-                data = response.read(patience)
-            except ConnectionFailed as error:
-                yield self._fail(error)
-                return
-            if self.closed.is_set():
-                return
-            if not data:
-                yield exchange.receive_eof()
-                return
-            yield exchange.receive_data(data)
-        response.finish()
+            return [] if self._closed.is_set() else self._exchange.receive_error(error)
+        return self._exchange.receive_response(response.status, response.headers)
 
-    def _watch(self, waiting_at: socket | None) -> None:
-        self._socket = waiting_at
-        if self.closed.is_set():  # by a thread that did not find the socket yet
-            raise ConnectionFailed("the stream was closed")
-
-    def _fail(self, error: ConnectionFailed) -> list[Event]:
-        return [] if self.closed.is_set() else self.exchange.receive_error(error)
+    def _continue(self, response: Response, deadline: Deadline) -> list[Event]:
+        """Read what has come of the answer, or the next that comes."""
+        exchange = self._exchange
+        if exchange.over:
+            response.finish()
+            self._hang_up()
+            return []
+        try:
+            data = response.read(deadline)
+        except ConnectionFailed as error:
+            self._hang_up()
+            return [] if self._closed.is_set() else exchange.receive_error(error)
+        if self._closed.is_set():
+            self._hang_up()
+            return []
+        if data:
+            return exchange.receive_data(data)
+        self._hang_up()
+        return exchange.receive_eof()
 
     def _hang_up(self) -> None:
         self._socket = None
         if self._response is not None:
             self._response.close()
             self._response = None
+
+    def _watch(self, waiting_at: socket | None) -> None:
+        """Note the socket that is waited at for a response, for :meth:`close`."""
+        self._socket = waiting_at
+        if self._closed.is_set():  # by a thread that did not find the socket yet
+            raise ConnectionFailed("the stream was closed")
+
+    def _wake(self) -> None:
+        """Wake the thread that waits for the network."""
+        response = self._response
+        waiting_at = self._socket if response is None else response.socket
+        if waiting_at is not None:
+            with suppress(OSError):  # it is closed by now
+                waiting_at.shutdown(SHUT_RDWR)

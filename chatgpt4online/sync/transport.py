@@ -18,9 +18,8 @@ from requests.adapters import HTTPAdapter
 
 from ..net.cookies import Cookies
 from ..net.url import origin
-from ..protocol.calls.deadline import Patience
-from ..protocol.calls.exchange import CREDENTIALS
-from ..protocol.calls.request import Request
+from ..protocol.calls.deadline import Deadline
+from ..protocol.calls.request import CREDENTIALS, Request
 from ..protocol.parsing.errors import ChatError, ConnectionFailed, InvalidInput
 
 RequestsSession: TypeAlias = requests.Session
@@ -57,9 +56,9 @@ class Transport:
         if self._owned:
             self._http.close()
 
-    def send(self, request: Request, patience: Patience, watch: Callable[[socket | None], None]) -> Response:
+    def send(self, request: Request, deadline: Deadline, watch: Callable[[socket | None], None]) -> Response:
         session, now = self._http, time.monotonic()
-        options: dict[str, Any] = {"timeout": (patience.allow("connect", now), patience.allow("first_byte", now))}
+        options: dict[str, Any] = {"timeout": (deadline.allow("connect", now), deadline.allow("first_byte", now))}
         waiting_at: list[socket | None] = []
 
         def found(at: socket | None) -> None:
@@ -72,13 +71,13 @@ class Transport:
             options |= self._surroundings(request.url)
             response = session.get_adapter(request.url).send(prepared, **options)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise _failure(error, patience, "first_byte", request.url) from error
+            raise _failure(error, deadline, "first_byte", request.url) from error
         finally:
             del _sending.watch
         self._cookies.keep(request.url, response.raw.headers.getlist("Set-Cookie"))
         if not waiting_at:  # the adapter of a session of the caller's own does not tell
             found(getattr(response.raw.connection, "sock", None))
-        return Response(response, waiting_at[-1], watch)
+        return Response(response, waiting_at[-1])
 
     def _surroundings(self, url: str) -> dict[str, Any]:
         """Return the proxies and the certificates for a URL; requests reads all of the environment to find them."""
@@ -110,38 +109,34 @@ class Transport:
 class Response:
     """A response of requests, read as streams need it."""
 
-    def __init__(
-        self, response: requests.Response, waiting_at: socket | None, watch: Callable[[socket | None], None]
-    ) -> None:
+    def __init__(self, response: requests.Response, waiting_at: socket | None) -> None:
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
         self._response = response
-        self._socket = waiting_at
+        self.socket = waiting_at
         self._is_encoded = "Content-Encoding" in response.headers
         self._is_limited = False
-        self._watch = watch
 
-    def read(self, patience: Patience) -> bytes:
+    def read(self, deadline: Deadline) -> bytes:
         # Of all ways that requests has, only raw.read1 returns what is there in every framing.
         try:
-            if not (self._is_limited and patience.is_constant) and self._socket is not None:
-                self._socket.settimeout(patience.allow("idle", time.monotonic()))
+            if not (self._is_limited and deadline.is_constant) and self.socket is not None:
+                self.socket.settimeout(deadline.allow("idle", time.monotonic()))
                 self._is_limited = True
             data: bytes = self._response.raw.read1(_READ_SIZE, decode_content=self._is_encoded)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if _is_cut_short(error):
                 return b""  # the protocol knows whether the answer was complete
-            raise _failure(error, patience, "idle", self._response.url) from error
+            raise _failure(error, deadline, "idle", self._response.url) from error
         if self._response.raw.connection is None:  # the body has ended, and the connection may be another stream's now
-            self._socket = None
-            self._watch(None)
+            self.socket = None
         return data
 
     def finish(self) -> None:
-        if self._socket is None:
+        if self.socket is None:
             return
         with suppress(urllib3.exceptions.HTTPError, OSError):
-            self._socket.settimeout(_FINISH_SECONDS)
+            self.socket.settimeout(_FINISH_SECONDS)
             for _ in range(8):  # reads: what follows the last event is short, or nothing to wait for
                 if not self._response.raw.read1(_READ_SIZE, decode_content=self._is_encoded):
                     break
@@ -230,15 +225,15 @@ _INVALID = (
 )
 
 
-def _failure(error: Exception, patience: Patience, clock: str, url: str) -> ChatError:
+def _failure(error: Exception, deadline: Deadline, clock: str, url: str) -> ChatError:
     """Return the error of this package for one of requests' or urllib3's."""
     if isinstance(error, _INVALID):
         hint = "; pip install 'chatgpt4online[socks]'" if "SOCKS" in str(error) else ""
         return InvalidInput(f"{error}{hint}")
     if isinstance(error, requests.ConnectTimeout):
-        return patience.expired("connect", time.monotonic())
+        return deadline.expired("connect", time.monotonic())
     if isinstance(error, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError | TimeoutError):
-        return patience.expired(clock, time.monotonic())
+        return deadline.expired(clock, time.monotonic())
     failure = ConnectionFailed(f"the connection to {url.partition('?')[0]} failed: {_reason(error)}")
     failure.retryable = not (isinstance(error, requests.exceptions.SSLError) or _has_begun(error))
     return failure

@@ -52,7 +52,7 @@ def turn(site: str, session: Session, headers: Mapping[str, str], **options: Any
 
 def turn_with_upload(site: str, session: Session, headers: Mapping[str, str], **options: Any) -> Subject:
     """Return a question that has one file to upload before it."""
-    uploads = [endpoints.upload(site, session, _file(), headers=headers, **options)]
+    uploads = [Exchange(endpoints.upload(_file()), site, session, headers=headers, **options)]
     question = Submission("Hello", chat_id="c1", awaits_files=True)
     machine = Turn(site, question, session, uploads=uploads, headers=headers, **options)
     return Subject(machine, lambda: _reply(machine))
@@ -60,31 +60,33 @@ def turn_with_upload(site: str, session: Session, headers: Mapping[str, str], **
 
 def list_discussions(site: str, session: Session, headers: Mapping[str, str], **options: Any) -> Subject:
     """Return the call that lists discussions."""
-    machine = endpoints.discussions(site, session, {"botId": "default"}, 0, 10, headers=headers, **options)
-    return Subject(machine, lambda: [[item.chat_id, item.title] for item in machine.value()])
+    call = endpoints.discussions({"botId": "default"}, 0, 10)
+    machine = Exchange(call, site, session, headers=headers, **options)
+    return Subject(machine, lambda: [[item.chat_id, item.title] for item in machine.result()])
 
 
 def upload(site: str, session: Session, headers: Mapping[str, str], **options: Any) -> Subject:
     """Return the call that uploads a file."""
-    machine = endpoints.upload(site, session, _file(), headers=headers, **options)
-    return Subject(machine, lambda: [machine.value().id, machine.value().url])
+    machine = Exchange(endpoints.upload(_file()), site, session, headers=headers, **options)
+    return Subject(machine, lambda: [machine.result().id, machine.result().url])
 
 
 def public_call(
     site: str, session: Session, headers: Mapping[str, str], token: str | None = TOKEN, **options: Any
 ) -> Subject:
     """Return a call of the public API that has fields to send."""
-    fields = {"message": "Hello"}
-    machine = endpoints.public(site, session, token, "simpleTextQuery", fields, headers=headers, **options)
-    return Subject(machine, machine.value)
+    call = endpoints.public(token, "simpleTextQuery", {"message": "Hello"})
+    machine = Exchange(call, site, session, headers=headers, **options)
+    return Subject(machine, machine.result)
 
 
 def public_get(
     site: str, session: Session, headers: Mapping[str, str], token: str | None = TOKEN, **options: Any
 ) -> Subject:
     """Return a call of the public API that has nothing to send, so that it is a GET."""
-    machine = endpoints.public(site, session, token, "listChatbots", None, headers=headers, **options)
-    return Subject(machine, machine.value)
+    call = endpoints.public(token, "listChatbots", None)
+    machine = Exchange(call, site, session, headers=headers, **options)
+    return Subject(machine, machine.result)
 
 
 def public_get_login(site: str, session: Session, headers: Mapping[str, str], **options: Any) -> Subject:
@@ -94,14 +96,14 @@ def public_get_login(site: str, session: Session, headers: Mapping[str, str], **
 
 def visit_page(site: str, session: Session, headers: Mapping[str, str], **options: Any) -> Subject:
     """Return the visit of a page."""
-    machine = endpoints.PageVisit(site, session, PAGE, headers=headers, **options)
-    return Subject(machine, lambda: [[bot.bot_id, bot.rest_root, bot.nonce] for bot in machine.value()])
+    machine = Exchange(endpoints.visit(site, PAGE), site, session, headers=headers, **options)
+    return Subject(machine, lambda: [[bot.bot_id, bot.rest_root, bot.nonce] for bot in machine.result()])
 
 
 def handshake(site: str, session: Session, headers: Mapping[str, str], **options: Any) -> Subject:
     """Return a handshake alone; its value is nothing but success."""
-    machine = Exchange(site, session, headers=headers, **options)
-    return Subject(machine, lambda: bool(machine.result()))
+    machine: Exchange[Any] = Exchange(None, site, session, headers=headers, **options)
+    return Subject(machine, lambda: machine.result() is None)
 
 
 SUBJECTS: dict[str, Callable[..., Subject]] = {

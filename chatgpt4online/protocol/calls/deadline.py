@@ -38,7 +38,7 @@ class Timeout:
         return value if isinstance(value, cls) else cls(value, value, value)  # type: ignore[arg-type]  # a number
 
 
-class Patience:
+class Deadline:
     """The limits of one turn that began at ``now`` (seconds on any clock that only goes forward)."""
 
     def __init__(self, timeout: Timeout, now: float) -> None:

@@ -1,65 +1,78 @@
-"""A request that needs a nonce, as a state machine: what to send, what came, and what is to be done about it."""
+"""One call, as a state machine: what to send, what came, and how to react to it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
 
 from ...net.url import absolute, origin
-from ..parsing.bodies import NO_NONCE, STALE_NONCE, refusal
-from ..parsing.errors import (
-    Blocked,
-    ChatError,
-    ConnectionFailed,
-    InvalidState,
-    NonceRefused,
-    NotAiEngine,
-    ProtocolError,
-    StatusError,
-    TooLarge,
+from ..parsing.bodies import refusal
+from ..parsing.errors import ChatError, ConnectionFailed, InvalidState, ProtocolError, StatusError, TooLarge
+from ..parsing.events import Done, Event, Failed, Json
+from ..parsing.parser import DEFAULT_LIMIT
+from .call import Answered, Call, JsonReader, Limits, Reader
+from .page import Page, find_root, page_call
+from .policies import REACTIONS, REDIRECTS, Handshake, Reaction, Redirect, Redirects, Retries, Step, classify
+from .request import CallerHeaders, Request, Session, fold_headers
+from .roots import START_SESSION, RootSearch, page_url, parent_root
+
+T = TypeVar("T")
+
+_START_SESSION: Call[Json] = Call(
+    Step.START_SESSION,
+    "POST",
+    START_SESSION,
+    body=lambda session_id: ({"Accept": "application/json"}, b""),
+    reader=JsonReader,
+    read=lambda raw: raw,
 )
-from ..parsing.events import Done, Event, Failed, Reply
-from ..parsing.parser import DEFAULT_LIMIT, EventParser
-from .page import Bot, PageParser, find_bots, find_root
-from .request import USER_AGENT, Content, Request, Session, fold_headers
-from .roots import START_SESSION, moved_root, page_url, parent_root, rest_roots
-
-LONGEST_WAIT = 30.0
-"""The longest Retry-After, in seconds, that is waited for; a server that asks for more ends the turn instead."""
-
-_REDIRECTS = (301, 302, 303, 307, 308)
-_MOST_REDIRECTS = 5
-_MOST_ROOTS = 6  # places where the REST API is looked for; a site could name new ones for ever
-_BUSY = (429, 503)
-CREDENTIALS = {"authorization", "cookie", "proxy-authorization", "x-wp-nonce"}
 
 
-class Exchange:
-    """From the nonce to the last byte of the answer, without any I/O. By itself it only fetches a nonce.
+@dataclass(slots=True)
+class Answer:
+    """The answer that is being read, or was read last.
 
-    The loop of every adapter::
+    ``is_open`` is true until its body has ended. ``has_returned`` is true once the caller got an event of it.
+    """
+
+    call: Call[Any]
+    request: Request
+    status: int
+    headers: dict[str, str]
+    reader: Reader
+    is_open: bool = True
+    has_returned: bool = False
+
+    @property
+    def location(self) -> str:
+        """Where it redirects to, or ``""`` where it does not redirect."""
+        return self.headers.get("location", "") if self.status in REDIRECTS else ""
+
+
+class Exchange(Generic[T]):
+    """A call, from the nonce that it needs to the last byte of its answer, without any I/O.
+
+    Without a ``call`` it only fetches a new nonce. The loop of every adapter::
 
         while (request := exchange.next_request()) is not None:
             ...                                            # wait request.delay seconds and send it
             events = exchange.receive_response(status, headers)
-            events = exchange.receive_data(data)           # for each piece of the body, until exchange.over
+            events = exchange.receive_data(data)           # for each chunk of the body, until exchange.over
             events = exchange.receive_eof()                # at the end of the body
 
-    and :meth:`receive_error` in place of the rest when the network fails. All of them return the events that are known
-    by then, and nothing that a server does raises. The last event is ``Done`` or ``Failed``; then :attr:`over` is true,
-    and what still comes is ignored. A call out of this order raises InvalidState and changes nothing.
+    When the network fails, :meth:`receive_error` takes the place of the rest. All of them return the events that are
+    known by then. No answer of a server makes them raise. The last event of a chat is ``Done`` or ``Failed``; other
+    calls return no event but ``Failed``. After the last event, :attr:`over` is true, and what still comes is ignored.
+    A call out of this order raises InvalidState and changes nothing.
 
-    Where the REST API is, is found out on the way, in the order of protocol section 1.1; so is a nonce that only the
-    site's page has (versions before 2.4.4, and sites that start no sessions).
+    The address of the REST API is found on the way (protocol section 1.1). So is a nonce that only the site's page has
+    (versions before 2.4.4, and sites that start no sessions).
     """
-
-    # What a kind of exchange is made of; this one has nothing but the handshake.
-    _method = "POST"
-    _route = ""
-    _anonymous = False  # whether the request goes without a nonce
 
     def __init__(
         self,
+        call: Call[T] | None,
         site: str,
         session: Session | None = None,
         *,
@@ -68,304 +81,271 @@ class Exchange:
         max_event_size: int = DEFAULT_LIMIT,
         max_body_size: int = DEFAULT_LIMIT,
     ) -> None:
-        self._roots = list(rest_roots(site))  # where the REST API may be; the first is in use
-        self._usual_root = self._roots[0]
-        self._tried: set[str] = set()
-        self._home = origin(self._usual_root)
-        self._page = page_url(site)
+        self._call = call
         self._session = Session() if session is None else session
-        self._headers = dict(headers or {})
-        self._retries = retries
-        self._limits = {"max_event_size": max_event_size, "max_body_size": max_body_size}
-        self._parser: EventParser | PageParser = EventParser(max_event_size=max_event_size, max_body_size=max_body_size)
-        self._request: Request | None = None
-        self._asked: Request
-        self._step = self._asked_step = "session"  # what is asked for: "session", "page" (for its nonce) or "main"
-        self._reading = False
-        self._status = 0
-        self._answer_headers: dict[str, str] = {}
-        self._address = ""  # where the next request goes instead of its usual place
-        self._location = ""  # where the answer being read redirects to
-        self._redirects = self._failures = 0
-        self._skipped = 0  # bytes of redirects' bodies
-        self._delay = 0.0
-        self._renewed = self._spoke = False
-        self._missing: StatusError | None = None  # what the first place said that has no REST API, or no nonce
-        # Whether the site's page is asked for a nonce. start_session takes who is logged in by a cookie for a guest.
-        self._logged_in = any("wordpress_logged_in" in value for value in self._headers.values())
-        self._visiting = self._logged_in
-        self._outcome: Done | Failed | None = None
+        self._search = RootSearch.of(site)
+        self._page = page_call(page_url(site), Step.PAGE, lambda page: page)
+        self._callers = CallerHeaders(dict(headers or {}), origin(self._search.usual))
+        self._handshake = Handshake.of(by_cookie=self._callers.has_login_cookie)
+        self._retries = Retries(retries)
+        self._redirects = Redirects()
+        self._limits = Limits(max_event_size, max_body_size)
+        self._limits.parser(200, {})  # raises InvalidInput for limits that cannot be used
+        self._pending: tuple[Call[Any], Request] | None = None
+        self._answer: Answer | None = None
+        self._failure: ChatError | None = None
+        self._value: T | None = None
+        self.over = False
+        """Whether the last event has come."""
+        self._decisions: list[str] = []
 
     def __repr__(self) -> str:
-        state = "over" if self.over else "reading" if self._reading else "waiting"
+        state = "over" if self.over else "reading" if self._answer and self._answer.is_open else "waiting"
         return f"<{type(self).__name__} with {self._root}, {state}>"
 
     @property
-    def over(self) -> bool:
-        """Whether the last event has come."""
-        return self._outcome is not None
-
-    @property
     def text(self) -> str:
-        """The answer so far."""
-        return self._parser.text if self._asked_step == "main" else ""
+        """The text of the answer so far."""
+        answer = self._answer
+        return answer.reader.text if answer is not None and answer.call is self._call else ""
 
-    def result(self) -> Reply:
-        """Return the reply of ``Done``; raise the error of ``Failed``, or InvalidState before either has come."""
-        if isinstance(self._outcome, Done):
-            return self._outcome.reply
-        if isinstance(self._outcome, Failed):
-            raise self._outcome.error
+    def result(self) -> T:
+        """Return the value of the answer: for a chat, its Reply.
+
+        Raises the error of a call that failed, and InvalidState before the end.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self.over:
+            return cast(T, self._value)
         error = InvalidState("the answer was left before its end, so there is no reply")
         error.partial_text = self.text
         raise error
 
+    def take_decisions(self) -> list[str]:
+        """Return what was decided since the last call of this method, a line each, without secrets."""
+        decisions, self._decisions = self._decisions, []
+        return decisions
+
     def next_request(self) -> Request | None:
-        """Return the request to send now, or None when there is no more. Asking again changes nothing.
+        """Return the request to send now, or None when there is no more. A second call in a row changes nothing.
 
         Raises InvalidState while an answer is being read.
         """
-        if self._outcome is not None:
+        if self.over:
             return None
-        if self._reading:
+        if self._answer is not None and self._answer.is_open:
             raise InvalidState("the answer to the last request has not ended: call receive_eof() first")
-        nonce = self._session.nonce
-        headers = {"Accept": "application/json"}
-        body: Content = b""
-        if self._route and (nonce or self._anonymous):
-            self._step, method, url = "main", self._method, self._place()
-            more, body = self._content()
-            headers |= more if self._anonymous else {**more, "X-WP-Nonce": nonce}
-        elif self._visiting and not (nonce and self._route):
-            self._step, method, url, headers = "page", "GET", self._page, {"Accept": "text/html"}
-        else:
-            self._step, method, url = "session", "POST", self._root + START_SESSION
-        url = self._address or url
-        self._request = Request(
-            method, url, self._complete(headers, url), body, self._delay, exclusive=self._step != "main"
-        )
-        return self._request
+        call = self._next_call()
+        headers, body = call.body(self._session.session_id)
+        if call.needs_nonce:
+            headers = {**headers, "X-WP-Nonce": self._session.nonce}
+        url = self._redirects.address or call.address or self._root + call.route
+        headers = self._callers.merge(headers, url, starts_session=call.step is Step.START_SESSION)
+        exclusive = call is not self._call
+        request = Request(call.method, url, headers, body, self._retries.delay, exclusive)
+        self._pending = call, request
+        return request
 
     def receive_response(self, status: int, headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> list[Event]:
         """Take the status and the headers (a mapping or pairs, str or bytes) of the answer to the last request."""
-        if self._request is None or self.over:
+        if self._pending is None or self.over:
             raise InvalidState("no request waits for a response: send what next_request() returns first")
-        self._asked, self._asked_step, self._request = self._request, self._step, None
-        self._reading, self._delay, self._address = True, 0.0, ""
-        self._status, self._answer_headers = status, fold_headers(headers)
-        self._location = self._answer_headers.get("location", "") if status in _REDIRECTS else ""
-        self._session.adopt_nonce(self._answer_headers.get("x-wp-nonce"))
-        self._parser = self._new_parser(status, self._answer_headers)
+        (call, request), self._pending = self._pending, None
+        folded = fold_headers(headers)
+        self._session.adopt_nonce(folded.get("x-wp-nonce"))
+        self._answer = Answer(call, request, status, folded, call.reader(status, folded, self._limits))
+        self._retries = self._retries.answered()
+        self._redirects = self._redirects.answered()
         return []
 
     def receive_data(self, data: bytes) -> list[Event]:
         """Return the events that these bytes of the body complete."""
-        if not self._reading:
-            raise InvalidState("no answer is being read: call receive_response() first")
-        if self._location:
-            self._skipped += len(data)
-            limit = self._limits["max_body_size"]
-            if self._skipped > limit and not self.over:
-                return self._fail(TooLarge(f"a redirect's body is larger than {limit} bytes"))
-            return []
-        events = self._parser.receive_data(data)
-        return self._judge(events) if events else events
+        answer = self._opened()
+        if answer.location:
+            return self._skip(len(data))
+        return self._handle(answer, answer.reader.receive_data(data))
 
     def receive_eof(self) -> list[Event]:
         """Return the events that are known now that the body has ended."""
-        if not self._reading:
-            raise InvalidState("no answer is being read: call receive_response() first")
-        self._reading = False
-        if self._location:
-            return [] if self.over else self._follow()
-        events = self._parser.receive_eof()
-        return self._judge(events) if events else events
+        answer = self._opened()
+        answer.is_open = False
+        if answer.location:
+            return [] if self.over else self._follow(answer)
+        return self._handle(answer, answer.reader.receive_eof())
 
     def receive_error(self, error: ConnectionFailed) -> list[Event]:
-        """Take a failure of the network; the request is repeated if nothing of its answer came and that may help."""
-        if self.over or not (self._request or self._reading):
+        """Take a failure of the network. The request is sent again if the head had not come and that may help."""
+        answer, pending = self._answer, self._pending
+        is_reading = answer is not None and answer.is_open
+        if self.over or not (pending or is_reading):
             raise InvalidState("no request is under way that could have failed")
-        reading, self._reading, self._request = self._reading, False, None
-        if not reading and error.retryable and self._try_again(None):
+        self._pending = None
+        if answer is not None:
+            answer.is_open = False
+        if pending is not None and not is_reading and self._react(error, *pending):
             return []
         return self._fail(error)
 
-    def _place(self) -> str:
-        """Return the address of the main request."""
-        return self._root + self._route
-
-    def _content(self) -> tuple[dict[str, str], Content]:
-        """Return the headers and the body of the main request."""
-        raise NotImplementedError
-
-    def _new_parser(self, status: int, headers: dict[str, str]) -> EventParser | PageParser:
-        if self._asked_step == "page":
-            return PageParser(status, headers, self._limits["max_body_size"])
-        return EventParser(status=status, headers=headers, **self._limits)
-
-    def _annotate(self, outcome: Done | Failed) -> None:
-        """Add to the outcome what only this kind of exchange can know."""
-
     @property
     def _root(self) -> str:
-        return self._session.root or self._roots[0]
+        return self._session.root or self._search.root
 
-    def _complete(self, headers: dict[str, str], url: str) -> dict[str, str]:
-        """Return the headers with those of every request and the caller's, whose credentials stay with the site."""
-        withheld = set() if origin(url) == self._home else CREDENTIALS
-        if self._step == "session":
-            withheld = withheld | {"x-wp-nonce"}  # WordPress refuses a stale one even here
-        own = {name: value for name, value in self._headers.items() if name.lower() not in withheld}
-        if any(name.lower() == "authorization" for name in headers):  # a token of this very call
-            own = {name: value for name, value in own.items() if name.lower() != "authorization"}
-        left_out = {name.lower() for name in own} | (withheld - {"x-wp-nonce"})
-        common = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-        return {name: value for name, value in (common | headers).items() if name.lower() not in left_out} | own
+    def _opened(self) -> Answer:
+        if self._answer is None or not self._answer.is_open:
+            raise InvalidState("no answer is being read: call receive_response() first")
+        return self._answer
 
-    def _judge(self, events: list[Event]) -> list[Event]:
-        """Take note of what an answer said, and return what of it the caller is to see."""
-        if self._asked_step != "main":
-            return self._prepare(events[-1])
-        last = events[-1]
-        if isinstance(last, Failed):
-            if len(events) == 1 and (self._recover(last.error) or self._look_elsewhere(last.error)):
-                return []
-            self._finish(last)
-        elif isinstance(last, Done):
-            self._session.adopt(last.reply.raw)
-            if self._searches:
-                self._settle(self._root)
-            self._finish(last)
-        self._spoke = True
-        return events
+    def _next_call(self) -> Call[Any]:
+        """Return the call itself, or the one that fetches its nonce first."""
+        if self._call is not None and (self._session.nonce or not self._call.needs_nonce):
+            return self._call
+        return self._page if self._handshake.asks_page else _START_SESSION
 
-    def _prepare(self, last: Event) -> list[Event]:
-        """Take the session that the site has started, or what its page has of one; nothing of it is for the caller."""
-        if isinstance(last, Failed):
-            error = last.error
-            if self._recover(error) or self._look_elsewhere(error):
-                return []
-            missed = isinstance(error, NotAiEngine) or self._asked_step == "page"
-            return self._fail((self._missing if missed else None) or error)
-        if not isinstance(last, Done):
+    def _skip(self, size: int) -> list[Event]:
+        """Ignore bytes of a redirect's body, up to the limit of a body."""
+        self._redirects = self._redirects.skip(size)
+        limit = self._limits.max_body_size
+        if self._redirects.skipped <= limit or self.over:
             return []
-        if self._asked_step == "page":
-            self._read_page(last.reply.raw["page"])
-            if not self._session.nonce and self._visiting:
-                return self._fail(
-                    self._missing or ProtocolError("there is no chat on the page, or no nonce for this login")
-                )
+        return self._fail(TooLarge(f"a redirect's body is larger than {limit} bytes"))
+
+    def _handle(self, answer: Answer, events: list[Any]) -> list[Event]:
+        """React to what an answer said, and return the events for the caller."""
+        if not events:
+            return events
+        is_own, last = answer.call is self._call, events[-1]
+        if isinstance(last, Failed):
+            is_first = not answer.has_returned and (len(events) == 1 or not is_own)
+            if is_first and self._react(last.error, answer.call, answer.request):
+                return []
+            answer.call.advise(last.error)
+            return self._end(last.error, events) if is_own else self._fail(self._most_telling(last.error, answer))
+        if is_own:
+            answer.has_returned = True
+            return self._complete(answer, last, events) if isinstance(last, Done | Answered) else events
+        return self._prepare(answer, last.content) if isinstance(last, Answered) else []
+
+    def _complete(self, answer: Answer, last: Done | Answered, events: list[Any]) -> list[Event]:
+        """Take the value of a good answer, and what it says of the session."""
+        content = last.reply if isinstance(last, Done) else last.content
+        raw = last.reply.raw if isinstance(last, Done) else last.content
+        if isinstance(raw, dict):
+            self._session.adopt(raw)
+        if answer.call.step is Step.OPEN_CALL:
+            self._settle(self._root)
+        try:
+            self._value = answer.call.value(content)
+        except ChatError as error:
+            return self._end(error, [Failed(error)])
+        self.over = True
+        return [event for event in events if not isinstance(event, Answered)]
+
+    def _prepare(self, answer: Answer, content: Any) -> list[Event]:
+        """Take the session from a good answer of the handshake; the caller gets no event of it."""
+        if answer.call is self._page:
+            self._read_page(answer, content)
+            if not self._session.nonce and self._handshake.asks_page:
+                missing = ProtocolError("there is no chat on the page, or no nonce for this login")
+                return self._fail(self._handshake.refusal or missing)
         else:
-            self._session.adopt(last.reply.raw)
+            self._session.adopt(content)
             if not self._session.nonce:
                 return self._fail(ProtocolError("the site started a session but gave no nonce"))
             self._settle(self._root)
-        if self._route or not self._session.nonce:
-            return []
-        self._finish(last)
-        return [last]
+        self.over = self._call is None and bool(self._session.nonce)
+        return []
 
-    def _read_page(self, page: str) -> None:
-        """Take the nonce of a page's widget, or turn to another place where a session may be started."""
-        bots = find_bots(page)
-        bot = bots[0] if bots else Bot()
-        named = self._named(bot.rest_root or find_root(page, self._answer_headers.get("link", "")))
-        foreign = bool(named) and origin(named) not in (origin(self._asked.url), self._home)
-        if bot.nonce and not foreign:
-            self._session.adopt({"restNonce": bot.nonce, "sessionId": bot.session_id})
+    def _read_page(self, answer: Answer, page: Page) -> None:
+        """Take the nonce of a page's widget, or turn to another root where a session may be started."""
+        named = self._named(answer, page.root)
+        is_foreign = bool(named) and origin(named) not in (origin(answer.request.url), self._callers.home)
+        if page.nonce and not is_foreign:
+            self._session.adopt({"restNonce": page.nonce, "sessionId": page.session_id})
             self._settle(named or self._root)
             return
         # Before 3.0.3, sessions are started only without the language in the path (protocol section 1.1).
         for root in (named, parent_root(self._root)):
-            if root and root not in (self._root, *self._tried) and len(self._tried) < _MOST_ROOTS:
-                self._tried.add(self._root)
-                self._visiting = self._logged_in
+            search = self._search.moved(self._root, root)
+            if search is not None:
+                self._search = search
+                self._handshake = self._handshake.restarted()
                 self._settle(root)
                 return
 
-    def _named(self, root: str) -> str:
-        """Return a REST root that the site names, or ``""`` for none, for no web address, and for one without TLS."""
-        return (absolute(self._asked.url, root) or "").rstrip("/") if root else ""
-
-    @property
-    def _searches(self) -> bool:
-        """Whether the main request finds out where the REST API is, since no session is started before it."""
-        return self._anonymous and self._route.startswith("/")
+    def _named(self, answer: Answer, root: str) -> str:
+        """Return a REST root that an answer names, or ``""`` where it names none, or one without the TLS it had."""
+        return (absolute(answer.request.url, root) or "").rstrip("/") if root else ""
 
     def _settle(self, root: str) -> None:
-        """Remember for all turns of the session where the REST API is, if it is not where it usually is."""
-        self._session.root = "" if root == self._usual_root else root
+        """Keep in the session where the REST API is, if it is not where it usually is."""
+        if root != self._root:
+            self._decisions.append(f"the REST API is at {root}")
+        self._session.move_to("" if root == self._search.usual else root)
 
-    def _look_elsewhere(self, error: ChatError) -> bool:
-        """Whether there is another place to look for the REST API, or for a nonce, after this answer."""
-        starting = self._asked_step == "session"
-        if self._spoke or not isinstance(error, NotAiEngine | NonceRefused) or not (starting or self._searches):
-            return False
-        self._missing = self._missing or error
-        if isinstance(error, NotAiEngine) and not error.code and not self._session.root:
-            self._tried.add(self._roots.pop(0))
-            named = self._named(find_root("", self._answer_headers.get("link", "")))
-            if named and named not in (*self._tried, *self._roots[:1]) and len(self._tried) < _MOST_ROOTS:
-                self._roots.insert(0, named)
-            if self._roots:
+    def _react(self, error: ChatError, call: Call[Any], request: Request) -> bool:
+        """Carry out the first reaction that is possible; return whether there was one."""
+        refused = classify(error, request)
+        for reaction in REACTIONS.get((call.step, refused), ()):
+            if self._carry_out(reaction, error, request):
+                self._decisions.append(f"{call.step.value}: {refused.value}: {reaction.value}")
                 return True
-            self._roots.append(self._usual_root)
-        if not starting or (isinstance(error, NonceRefused) and error.code != NO_NONCE):
-            return False
-        self._visiting = True
-        return True
-
-    def _recover(self, error: ChatError) -> bool:
-        """Whether the request goes out once more after this refusal, because nothing was done about it yet."""
-        if self._spoke:
-            return False
-        if isinstance(error, NonceRefused):
-            # To who logs in by a password, WordPress leaves the nonce to the plugin, which has another word for it.
-            by_password = "authorization" in map(str.lower, self._asked.headers)
-            stale = error.code == STALE_NONCE or (error.code == NO_NONCE and by_password)
-            if self._asked_step != "main" or self._anonymous or self._renewed or not stale:
-                return False
-            self._renewed = True
-            self._visiting = self._logged_in
-            self._session.forget_nonce(self._asked.headers.get("X-WP-Nonce", ""))
-            return True
-        if isinstance(error, StatusError) and error.status in _BUSY and not isinstance(error, Blocked):
-            return self._try_again(error.retry_after)
         return False
 
-    def _try_again(self, wait: float | None) -> bool:
-        """Whether one more try is left, after ``wait`` seconds where the server asked for a wait."""
-        if self._failures >= self._retries or (wait or 0.0) > LONGEST_WAIT:
-            return False
-        self._delay = 0.5 * 2**self._failures if wait is None else wait
-        self._failures += 1
+    def _carry_out(self, reaction: Reaction, error: ChatError, request: Request) -> bool:
+        if reaction is Reaction.RETRY:
+            return self._retry(error)
+        if reaction is Reaction.RENEW:
+            return self._renew(request)
+        self._handshake = self._handshake.refused(error)
+        if reaction is Reaction.NEXT_ROOT:
+            return self._try_next_root()
+        self._handshake = self._handshake.at_page()
         return True
 
-    def _follow(self) -> list[Event]:
-        """Turn to where the answer redirects: the same route elsewhere, or (307, 308) any address of this origin."""
-        asked = self._asked
-        target = absolute(asked.url, self._location) or ""
-        stays = origin(target) == origin(asked.url)
-        route = START_SESSION if self._asked_step == "session" else self._route
-        root = moved_root(target, route) if asked.method == "POST" else None
-        reachable = root or (target and asked.method == "GET") or (stays and self._status in (307, 308))
-        self._redirects += 1
-        if self._redirects > _MOST_REDIRECTS or not reachable:
-            return self._fail(refusal(self._status, "", "", self._answer_headers))
-        if asked.method == "POST" and not stays:
-            self._session.nonce = ""  # it is the old origin's
-        if root:
-            self._session.root = root
-        else:
-            self._address = target
+    def _retry(self, error: ChatError) -> bool:
+        retries = self._retries.after(error.retry_after if isinstance(error, StatusError) else None)
+        self._retries = retries or self._retries
+        return retries is not None
+
+    def _renew(self, request: Request) -> bool:
+        handshake = self._handshake.renewed()
+        if handshake is None:
+            return False
+        self._handshake = handshake
+        self._session.drop_nonce(request.headers.get("X-WP-Nonce", ""))
+        return True
+
+    def _try_next_root(self) -> bool:
+        """Turn to the next root, unless the session knows the root of the site."""
+        if self._session.root or self._answer is None:
+            return False
+        named = self._named(self._answer, find_root("", self._answer.headers.get("link", "")))
+        self._search = self._search.next(named)
+        return bool(self._search.candidates)
+
+    def _follow(self, answer: Answer) -> list[Event]:
+        """Turn to where an answer redirects, or fail."""
+        redirect = Redirect.of(answer.request, answer.status, answer.location, answer.call.route)
+        redirects = self._redirects.follow(redirect) if redirect else None
+        if redirect is None or redirects is None:
+            return self._fail(refusal(answer.status, "", "", answer.headers))
+        self._redirects = redirects
+        if redirect.leaves_origin and answer.request.method == "POST":
+            self._session.drop_nonce()  # it belongs to the old origin
+        if redirect.root:
+            self._session.move_to(redirect.root)
+        self._decisions.append(f"HTTP {answer.status}: redirected to {redirect.address.partition('?')[0]}")
         return []
+
+    def _most_telling(self, error: ChatError, answer: Answer) -> ChatError:
+        return self._handshake.most_telling(error, answer.call.step)
 
     def _fail(self, error: ChatError) -> list[Event]:
         error.partial_text = self.text
-        outcome = Failed(error)
-        self._finish(outcome)
-        return [outcome]
+        return self._end(error, [Failed(error)])
 
-    def _finish(self, outcome: Done | Failed) -> None:
-        self._annotate(outcome)
-        self._outcome = outcome
+    def _end(self, error: ChatError, events: list[Event]) -> list[Event]:
+        self._failure = error
+        self.over = True
+        return events

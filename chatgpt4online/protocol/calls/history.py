@@ -72,6 +72,7 @@ class History:
             chat_id=self.chat_id,
             shortcut_id=None if shortcut.message else shortcut.shortcut_id,
             shortcut_name=shortcut.label,
+            previous_response_id=self.response_to_resume(keep),
             **bot,
         )
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, TypeVar
 
 from ...net.url import is_web_address
 from ..parsing.bodies import decode_json, refusal, words
 from ..parsing.errors import TooLarge
-from ..parsing.events import Done, Event, Failed, Json, Reply, Shortcut, read_shortcuts
+from ..parsing.events import Failed, Json, Shortcut, read_shortcuts
+from .call import Answered, Call
+from .policies import Step
+
+T = TypeVar("T")
 
 API_REL = "https://api.w.org/"
 _API_LINK = re.compile(r'<([^<>]+)>\s*;[^,<]*rel="?https://api\.w\.org/"?')
@@ -62,8 +67,47 @@ def find_root(page: str, link: str = "") -> str:
     return _read(page).root.rstrip("/")
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page says: its chat widgets, and the REST root that it names (``""`` where it names none)."""
+
+    bots: tuple[Bot, ...]
+    root: str
+
+    @property
+    def nonce(self) -> str:
+        """The nonce of the first widget, or ``""``."""
+        return self.bots[0].nonce if self.bots else ""
+
+    @property
+    def session_id(self) -> str:
+        """The session id of the first widget, or ``""``."""
+        return self.bots[0].session_id if self.bots else ""
+
+
+def read_page(page: str, link: str = "") -> Page:
+    """Return what a page's HTML and its ``Link`` header say."""
+    bots = find_bots(page)
+    return Page(tuple(bots), (bots[0].rest_root if bots else "") or find_root(page, link))
+
+
+def page_call(address: str, step: Step, read: Callable[[Page], T]) -> Call[T]:
+    """Return the call that reads the page at ``address``; ``read`` turns the page into the value."""
+    return Call(
+        step,
+        "GET",
+        "",
+        body=lambda session_id: ({"Accept": "text/html"}, b""),
+        reader=lambda status, headers, limits: PageParser(status, headers, limits.max_body_size),
+        read=read,
+        address=address,
+    )
+
+
 class PageParser:
-    """The body of a page as an answer: ``Done``, whose ``reply.raw`` has the HTML under ``page``, or ``Failed``."""
+    """The body of a page as an answer: ``Answered`` with the Page, or ``Failed``."""
+
+    text = ""
 
     def __init__(self, status: int, headers: dict[str, str], max_body_size: int) -> None:
         self._status = status
@@ -72,9 +116,7 @@ class PageParser:
         self._body = bytearray()
         self._over = False
 
-    text = ""
-
-    def receive_data(self, data: bytes) -> list[Event]:
+    def receive_data(self, data: bytes) -> list[Any]:
         """Keep the data, up to the limit."""
         if self._over or len(self._body) + len(data) <= self._limit:
             self._body += data if not self._over else b""
@@ -83,14 +125,14 @@ class PageParser:
         self._body.clear()
         return [Failed(TooLarge(f"the page is larger than {self._limit} bytes; raise max_body_size to take it"))]
 
-    def receive_eof(self) -> list[Event]:
+    def receive_eof(self) -> list[Any]:
         """Return the page, or the refusal that came in its place."""
         if self._over:
             return []
         page = self._body.decode("utf-8", "replace")
         if self._status >= 300:
             return [Failed(refusal(self._status, "", words(page), self._headers, page))]
-        return [Done(Reply(raw={"page": page}))]
+        return [Answered(read_page(page, self._headers.get("link", "")))]
 
 
 class _Reader(HTMLParser):

@@ -6,7 +6,7 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ..parsing.errors import InvalidInput
@@ -43,6 +43,7 @@ class Submission:
     shortcut_name: str | None = None
     stream: bool = True
     awaits_files: bool = False
+    _said: bytes = field(init=False, repr=False, compare=False)  # the encoded messages
 
     def __post_init__(self) -> None:
         if isinstance(self.file_ids, str) or not all(isinstance(item, str) for item in self.file_ids):
@@ -61,27 +62,29 @@ class Submission:
             if not isinstance(item, Mapping) or not all(isinstance(item.get(key), str) for key in ("role", "content")):
                 raise InvalidInput(f"messages[{number}] must be a dict with 'role' and 'content', both strings")
         try:
+            said = {"messages": [{"role": item["role"], "content": item["content"]} for item in self.messages]}
+            object.__setattr__(self, "_said", _encode({**said, "newMessage": self.message}))
             self.body("")
         except UnicodeEncodeError as error:
             raise InvalidInput(f"what is sent holds half a character (a lone surrogate): {error}") from None
 
-    def with_previous(self, response_id: str | None) -> Submission:
-        """Return the same question as the next one behind a response (protocol section 1.4, ``previousResponseId``)."""
-        return replace(self, previous_response_id=response_id)
+    def body(self, session_id: str, uploaded: Sequence[str] = ()) -> bytes:
+        """Return the JSON body of the request, in UTF-8; ``uploaded`` are the ids of files that came to it since.
 
-    def body(self, session_id: str) -> bytes:
-        """Return the JSON body of the request, in UTF-8."""
-        several = len(self.file_ids) > 1
-        fields: Json = {
+        The messages, which can be long, are encoded once and not with each request.
+        """
+        file_ids = [*self.file_ids, *uploaded]
+        several = len(file_ids) > 1
+        before: Json = {
             "botId": self.bot_id,
             "customId": self.custom_id,
             "session": session_id or None,
             "chatId": self.chat_id,
             "contextId": self.context_id,
-            "messages": [{"role": item["role"], "content": item["content"]} for item in self.messages],
-            "newMessage": self.message,
-            "newFileId": self.file_ids[0] if self.file_ids and not several else None,
-            "newFileIds": list(self.file_ids) if several else None,
+        }
+        fields: Json = {
+            "newFileId": file_ids[0] if file_ids and not several else None,
+            "newFileIds": file_ids if several else None,
             "stream": self.stream,
         }
         optional = {
@@ -90,7 +93,12 @@ class Submission:
             "previousResponseId": self.previous_response_id,
         }
         fields.update((key, value) for key, value in optional.items() if value)
-        return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+        return b"{%b,%b,%b}" % (_encode(before), self._said, _encode(fields))
+
+
+def _encode(fields: Json) -> bytes:
+    """Return the members of a JSON object, in UTF-8. Raises UnicodeEncodeError for a lone surrogate."""
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))[1:-1].encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +109,20 @@ class Image:
     content_type: str
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question to send, and the ``image_url`` parts of its pictures, which are uploaded before it."""
+
+    submission: Submission
+    pictures: tuple[Message, ...] = ()
+
+
 def submission(prompt: Prompt, *, flatten: bool = False, **options: Any) -> Submission:
     """Return the Submission for a prompt; ``options`` are the other fields of it.
 
     ``prompt`` is a string, or a list of ``{"role", "content"}`` dicts in the OpenAI form: the last one is what is
     asked, the earlier ones are the history. ``content`` is a string or a list of ``{"type": "text", "text"}`` parts;
-    pictures are left to :func:`images`. With ``flatten`` all of them go into one text (see :func:`format_prompt`).
+    pictures are left to :func:`image_parts`. With ``flatten`` all of them go into one text (see :func:`format_prompt`).
     Raises InvalidInput for any other shape.
     """
     if isinstance(prompt, str):
@@ -116,15 +132,6 @@ def submission(prompt: Prompt, *, flatten: bool = False, **options: Any) -> Subm
         return Submission(format_prompt(messages), **options)
     *history, last = messages
     return Submission(last["content"], history, **options)
-
-
-def images(prompt: Prompt) -> list[Image]:
-    """Return the pictures of the last message: its ``image_url`` parts, whose URLs must be ``data:`` URLs (RFC 2397).
-
-    Raises InvalidInput for a picture that is elsewhere, and for one in an earlier message: a site takes pictures only
-    with a question.
-    """
-    return [_image(part) for part in image_parts(prompt)]
 
 
 def image_parts(prompt: Prompt) -> list[Message]:
@@ -202,7 +209,11 @@ def _is_image(part: Any) -> bool:
     return isinstance(part, Mapping) and part.get("type") == "image_url"
 
 
-def _image(part: Message) -> Image:
+def image(part: Message) -> Image:
+    """Return the picture of an ``image_url`` part, whose URL must be a ``data:`` URL (RFC 2397).
+
+    Raises InvalidInput for a picture that is elsewhere, and for one that cannot be decoded.
+    """
     source = part.get("image_url")
     url = source.get("url") if isinstance(source, Mapping) else source
     match = _DATA_URL.fullmatch(url) if isinstance(url, str) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from ...net.url import is_web_address
@@ -10,6 +11,8 @@ from ..parsing.errors import InvalidInput
 
 START_SESSION = "/mwai/v1/start_session"
 SUBMIT = "/mwai-ui/v1/chats/submit"
+
+_MOST_ROOTS = 6  # a site could name new roots for ever
 
 
 def rest_roots(site: str) -> tuple[str, ...]:
@@ -50,3 +53,43 @@ def moved_root(url: str, route: str) -> str | None:
     parts = urlsplit(address)
     leads = f"&{parts.query}".endswith(f"&rest_route={route}") if parts.query else parts.path.endswith(route)
     return address[: -len(route)] if leads and not parts.fragment else None
+
+
+@dataclass(frozen=True, slots=True)
+class RootSearch:
+    """The search for the REST API: the roots that may still be tried, the likeliest first, and those that were.
+
+    ``usual`` is the likeliest root of the site.
+    """
+
+    usual: str
+    candidates: tuple[str, ...]
+    tried: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, site: str) -> RootSearch:
+        """Return the search from its beginning. Raises InvalidInput for what is no web address."""
+        roots = rest_roots(site)
+        return cls(roots[0], roots)
+
+    @property
+    def root(self) -> str:
+        """The root to try now."""
+        return self.candidates[0] if self.candidates else self.usual
+
+    def next(self, named: str = "") -> RootSearch:
+        """Return the search after the root that it tries now had no REST API.
+
+        ``named`` is a root that the answer names; it is tried next if it is a new one. Where ``candidates`` is empty,
+        the search has failed.
+        """
+        tried, rest = self.tried | {self.root}, self.candidates[1:]
+        if named and named not in (*tried, *rest[:1]) and len(tried) < _MOST_ROOTS:
+            rest = (named, *rest)
+        return replace(self, candidates=rest, tried=tried)
+
+    def moved(self, root: str, to: str) -> RootSearch | None:
+        """Return the search after it moves from ``root`` to a root that a page names, or None if that is not new."""
+        if not to or to == root or to in self.tried or len(self.tried) >= _MOST_ROOTS:
+            return None
+        return replace(self, tried=self.tried | {root})

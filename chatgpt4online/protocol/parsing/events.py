@@ -52,14 +52,19 @@ class Failed:
 Event: TypeAlias = Text | Notice | Done | Failed
 
 
-def texts(events: Iterable[Event]) -> list[str]:
-    """Return the pieces of the answer among these events, and nothing else."""
-    return [event.text for event in events if isinstance(event, Text)]
+def text_of(event: Event) -> str | None:
+    """Return the text of a piece of the answer, and None for any other event. Raises the error of ``Failed``."""
+    if event.__class__ is Text:
+        return event.text
+    raise_failure(event)
+    return None
 
 
-def without_failure(events: Iterable[Event]) -> list[Event]:
-    """Return these events without ``Failed``: for callers to whom its error is raised."""
-    return [event for event in events if not isinstance(event, Failed)]
+def raise_failure(event: Event) -> Event:
+    """Return the event itself. Raises the error of ``Failed``."""
+    if isinstance(event, Failed):
+        raise event.error
+    return event
 
 
 @dataclass(slots=True, frozen=True)

@@ -1,0 +1,38 @@
+"""Exchanges of the calls that are not chats, in one call each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from chatgpt4online import Session
+from chatgpt4online.protocol.calls import endpoints
+from chatgpt4online.protocol.calls.exchange import Exchange
+
+
+def _exchange(make: Callable[..., Any]) -> Callable[..., Exchange[Any]]:
+    """Return a function that makes the exchange of a call: of a site and a session, and of the call's own arguments."""
+
+    def exchange(site: str, session: Session, *arguments: Any, **options: Any) -> Exchange[Any]:
+        return Exchange(make(*arguments), site, session, **options)
+
+    return exchange
+
+
+upload = _exchange(endpoints.upload)
+delete_files = _exchange(endpoints.delete_files)
+discussions = _exchange(endpoints.discussions)
+rename_discussion = _exchange(endpoints.rename_discussion)
+delete_discussions = _exchange(endpoints.delete_discussions)
+public = _exchange(endpoints.public)
+public_upload = _exchange(endpoints.public_upload)
+
+
+def visit(site: str, session: Session, page: str, **options: Any) -> Exchange[Any]:
+    """Return the visit of a page."""
+    return Exchange(endpoints.visit(site, page), site, session, **options)
+
+
+def handshake(site: str, session: Session | None = None, **options: Any) -> Exchange[Any]:
+    """Return the exchange that only fetches a nonce."""
+    return Exchange(None, site, session, **options)
