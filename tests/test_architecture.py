@@ -1,0 +1,77 @@
+"""The document of the architecture, and the sizes that keep the code readable."""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+
+import pytest
+
+from chatgpt4online import Submission, Turn
+from chatgpt4online.protocol.calls.exchange import Exchange
+from chatgpt4online.protocol.calls.policies import REACTIONS, TABLE, Reaction, Refusal, Step
+
+from .architecture import DOCUMENT, drawn
+from .test_imports import MODULES, ROOT
+
+MOST_FILE_LINES = 350  # of code: without docstrings, comments and blank lines
+MOST_FUNCTION_LINES = 40
+MOST_EXCHANGE_LINES = 20
+MOST_EXCHANGE_ATTRIBUTES = 15
+
+
+def test_pictures_show_the_code_as_it_is() -> None:
+    """``python -m tests.architecture`` writes them anew."""
+    text = DOCUMENT.read_text("utf-8")
+    assert drawn(text) == text
+
+
+def test_every_reaction_has_one_row() -> None:
+    """No two rows of the table are about the same step and refusal."""
+    assert len(REACTIONS) == sum(len(steps) for steps, _, _ in TABLE)
+
+
+def test_table_uses_every_reaction_and_known_kinds() -> None:
+    """A reaction that no row names would be dead code."""
+    assert {reaction for reactions in REACTIONS.values() for reaction in reactions} == set(Reaction)
+    assert {step for step, _ in REACTIONS} == set(Step)
+    assert {refusal for _, refusal in REACTIONS} <= set(Refusal)
+
+
+def code_lines(source: str) -> int:
+    """Return the number of lines that hold code."""
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in (
+            tokenize.COMMENT,
+            tokenize.NL,
+            tokenize.NEWLINE,
+            tokenize.INDENT,
+            tokenize.DEDENT,
+            tokenize.ENDMARKER,
+        ):
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(lines)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_files_and_functions_are_short(module: str) -> None:
+    source = (ROOT / f"{module}.py").read_text("utf-8")
+    assert code_lines(source) <= MOST_FILE_LINES
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            start = node.body[1] if ast.get_docstring(node) is not None and node.body[1:] else node.body[0]
+            size = (node.end_lineno or start.lineno) - start.lineno + 1
+            most = MOST_EXCHANGE_LINES if module == "protocol/calls/exchange" else MOST_FUNCTION_LINES
+            assert size <= most, f"{node.name} has {size} lines"
+
+
+def test_exchange_has_few_attributes() -> None:
+    """Each attribute more is a state more that a reader has to keep in mind."""
+    exchange = Turn("https://example.org", Submission("Hi"))._question
+    assert isinstance(exchange, Exchange)
+    assert len(vars(exchange)) <= MOST_EXCHANGE_ATTRIBUTES, sorted(vars(exchange))
