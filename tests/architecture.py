@@ -39,11 +39,10 @@ def reactions() -> str:
         rows.append((where, refusal.value, ", else ".join(kind.value for kind in reaction)))
     rows.append(("any", "whatever is not in a row above", "fail"))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    rule = "    " + "  ".join("=" * width for width in widths)
-    body = [
-        "    " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
-    return "\n".join([rule, body[0], rule, *body[1:], rule])
+    rule = "  ".join("=" * width for width in widths)
+    template = "  ".join(f"{{:<{width}}}" for width in widths)
+    head, *body = [template.format(*row).rstrip() for row in rows]
+    return "\n".join([rule, head, rule, *body, rule])
 
 
 PICTURES = {"layers": layers, "reactions": reactions}
