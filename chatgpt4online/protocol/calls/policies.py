@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from ...net.url import absolute, origin
-from ..parsing.bodies import NO_NONCE, STALE_NONCE
+from ..parsing.bodies import STALE_NONCE
 from ..parsing.errors import Blocked, ChatError, ConnectionFailed, NonceRefused, NotAiEngine, StatusError
 from .request import Request
 from .roots import moved_root
@@ -102,8 +102,6 @@ def _nonce_refusal(error: NonceRefused, request: Request) -> Refusal:
     """
     if error.code == STALE_NONCE:
         return Refusal.STALE_NONCE
-    if error.code != NO_NONCE:
-        return Refusal.OTHER
     has_password = any(name.lower() == "authorization" for name in request.headers)
     return Refusal.FORBIDDEN_WITH_PASSWORD if has_password else Refusal.FORBIDDEN
 
