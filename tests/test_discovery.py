@@ -705,19 +705,33 @@ class TestTokens:
         assert "bearer token" in str(outcome)
         assert web.urls == [f"POST {root}{TEXT}" for root in (PRETTY, INDEX, QUERY)]
 
+    @pytest.mark.parametrize("retries", [0, 2])
     @pytest.mark.parametrize("said", [ROUTELESS, CLOSED, REFUSED])
-    def test_a_refusal_of_the_site_is_final(self, said: Say) -> None:
-        """The site was found; another root would say the same."""
+    def test_a_refusal_of_the_site_is_final(self, said: Say, retries: int) -> None:
+        """The site was found; another root, and the same request again, would bring the same."""
         web = Web({PRETTY + TEXT: said})
-        assert isinstance(web.run(text()), StatusError)
+        assert isinstance(web.run(text(retries=retries)), StatusError)
         assert web.urls == [f"POST {PRETTY}{TEXT}"]
 
+    def test_a_refusal_after_a_redirect_to_another_origin_is_final(self) -> None:
+        """The token is not sent there, and a retry would not change that."""
+        web = Web({PRETTY + TEXT: Say("", 301, headers={"Location": OTHER + TEXT}), OTHER + TEXT: CLOSED})
+        assert isinstance(web.run(text(retries=2)), NonceRefused)
+        assert web.urls == [f"POST {PRETTY}{TEXT}", f"POST {OTHER}{TEXT}"]
+
+    @pytest.mark.parametrize("retries", [0, 2])
     @pytest.mark.parametrize("status", [404, 410])
-    def test_a_page_that_is_not_there(self, status: int) -> None:
+    def test_a_page_that_is_not_there(self, status: int, retries: int) -> None:
         """A page's address depends on no root: it is asked for once."""
         web = Web({}, Say(status=status))
-        assert isinstance(web.run(visit(SITE, Session(), "/chat/")), NotAiEngine)
+        assert isinstance(web.run(visit(SITE, Session(), "/chat/", retries=retries)), NotAiEngine)
         assert web.urls == [f"GET {SITE}/chat/"]
+
+    @pytest.mark.parametrize("retries", [0, 2])
+    def test_a_page_of_the_nonce_that_is_not_there_is_asked_once(self, retries: int) -> None:
+        web = Web({PRETTY + START: ROUTELESS})
+        assert isinstance(web.run(turn(retries=retries)), NotAiEngine)
+        assert web.urls == [f"POST {PRETTY}{START}", f"GET {SITE}"]
 
 
 def told(number: int) -> list[Say]:

@@ -581,13 +581,15 @@ class TestLimits:
         assert parser.receive_data(b"x\n" + end()) == []
         assert parser.receive_eof() == []
 
+    @pytest.mark.parametrize("limit", [64, 100])
     @pytest.mark.parametrize("rhythm", [[1], [7], [100_000]])
-    def test_a_body_may_be_as_large_as_its_limit(self, rhythm: list[int]) -> None:
+    def test_a_body_may_be_as_large_as_its_limit(self, limit: int, rhythm: list[int]) -> None:
         """All lines that are no event count together."""
-        right = b'{"success":true,\n"reply":"' + b"x" * 36 + b'"}'
-        assert len(right) == 64
-        assert parse(*cut(right, rhythm), max_body_size=64)[0] == Text("x" * 36)
-        (failed,) = parse(*cut(right[:-2] + b'x"}', rhythm), max_body_size=64)
+        text = "x" * (limit - 28)
+        right = b'{"success":true,\n"reply":"' + text.encode() + b'"}'
+        assert len(right) == limit
+        assert parse(*cut(right, rhythm), max_body_size=limit)[0] == Text(text)
+        (failed,) = parse(*cut(right[:-2] + b'x"}', rhythm), max_body_size=limit)
         assert isinstance(failed, Failed)
         assert isinstance(failed.error, TooLarge)
         assert "max_body_size" in str(failed.error)
@@ -708,6 +710,19 @@ class TestCalls:
         (failed,) = parse(status=429, headers={"RETRY-After": "7"})
         assert isinstance(failed, Failed)
         assert failed.error.retry_after == 7.0
+
+    @pytest.mark.parametrize("event", [live("x", subtype="status"), line({"type": "ping"}), live(["a"])])
+    @pytest.mark.parametrize("cut_before_event", [True, False])
+    def test_lines_before_an_event_are_not_in_the_error_of_a_cut_answer(
+        self, event: bytes, cut_before_event: bool
+    ) -> None:
+        """Only the lines after the last event say why an answer stopped, also where that event is no text."""
+        warning, rest = b"Warning: something\n", event + b"\n\n"
+        told = parse(*([warning, rest] if cut_before_event else [warning + rest]))
+        assert isinstance(told[0], Notice)
+        assert isinstance(told[-1], Failed)
+        assert isinstance(told[-1].error, Truncated)
+        assert "Warning" not in str(told[-1].error)
 
     def test_an_event_is_out_with_its_line(self) -> None:
         """The blank line behind an event is not waited for, nor is the LF of a CRLF."""

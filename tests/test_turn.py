@@ -738,6 +738,27 @@ class TestRedirects:
         answer(machine, GOOD)
         assert session == Session(NONCE)
 
+    @pytest.mark.parametrize("status", [307, 308])
+    def test_the_address_of_a_redirected_handshake_is_not_kept_for_the_question(self, status: int) -> None:
+        """A redirect within the site is for one request only."""
+        machine = turn()
+        answer(machine, b"", status, {"Location": "?check=1"})
+        assert ask(machine).url == f"{START}?check=1"
+        answer(machine, SESSION)
+        assert ask(machine).url == SUBMIT
+
+    def test_each_decision_is_returned_once(self) -> None:
+        """take_decisions() returns what was decided since its last call."""
+        machine = ready(retries=1)
+        assert machine.take_decisions() == []
+        answer(machine, b"", 307, {"Location": "?check=1"})
+        (redirected,) = machine.take_decisions()
+        assert "307" in redirected
+        answer(machine, b"", 503)
+        (retried,) = machine.take_decisions()
+        assert "retry" in retried
+        assert machine.take_decisions() == []
+
     def test_a_body_without_end(self) -> None:
         """The body of a redirect is not read for ever, and the limit says so once."""
         machine = ready(max_body_size=100)
