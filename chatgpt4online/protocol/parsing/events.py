@@ -54,7 +54,7 @@ Event: TypeAlias = Text | Notice | Done | Failed
 
 def text_of(event: Event) -> str | None:
     """Return the text of a piece of the answer, and None for any other event. Raises the error of ``Failed``."""
-    if event.__class__ is Text:
+    if isinstance(event, Text):
         return event.text
     raise_failure(event)
     return None
