@@ -20,10 +20,10 @@ from chatgpt4online.protocol.parsing.events import (
     Shortcut,
     Text,
     Usage,
-    raise_failure,
     read_reply,
     read_shortcuts,
-    text_of,
+    texts,
+    without_failure,
 )
 
 from .strategies import values
@@ -153,13 +153,14 @@ def test_any_object_is_a_reply(raw: dict[str, Any]) -> None:
 
 
 def test_views_of_events() -> None:
-    """One view gives the texts alone, the other all events; both raise the error of a failure."""
+    """One view gives the texts alone, the other all events but the failure; both give its error."""
     events = [Text("a"), Notice("thinking", "b"), Text(""), Done(Reply("c"))]
-    assert [text_of(event) for event in events] == ["a", None, "", None]
-    assert [raise_failure(event) for event in events] == events
-    for view in (text_of, raise_failure):
-        with pytest.raises(ChatError, match="lost"):
-            view(Failed(ChatError("lost")))
+    error = ChatError("lost")
+    assert texts(events) == (["a", ""], None)
+    assert without_failure(events) == (events, None)
+    assert texts([Text("a"), Failed(error)]) == (["a"], error)
+    assert without_failure([Text("a"), Failed(error)]) == ([Text("a")], error)
+    assert texts([]) == without_failure([]) == ([], None)
 
 
 def test_events_are_compared_by_value() -> None:

@@ -536,7 +536,7 @@ class TestErrors:
         assert isinstance(error, ours)
         assert isinstance(error, getattr(g4f_errors, theirs))
         assert type(error).__name__ in vars(errors)
-        assert "in raise_failure" in "".join(traceback.format_exception(error))  # where it was raised first
+        assert "next__" in "".join(traceback.format_exception(error))  # where it was raised first
         if isinstance(error, errors.StatusError):
             assert str(error).startswith(f"HTTP {error.status}")
         copy = pickle.loads(pickle.dumps(error))

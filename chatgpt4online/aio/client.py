@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -18,11 +18,11 @@ from ..protocol.calls.prompt import Message, Prompt
 from ..protocol.calls.request import Session
 from ..protocol.calls.turn import Drivable
 from ..protocol.parsing.errors import InvalidState
-from ..protocol.parsing.events import Event, Reply, raise_failure, text_of
+from ..protocol.parsing.events import Event, Reply, texts, without_failure
 from ..protocol.parsing.parser import DEFAULT_LIMIT
 from .api import AsyncApi
 from .conversation import AsyncConversation
-from .stream import AsyncStream
+from .stream import AsyncStream, View
 from .transport import Transport
 
 T = TypeVar("T")
@@ -128,7 +128,7 @@ class AsyncClient:
     ) -> AsyncStream[str]:
         """Return the pieces of the answer as they come; see :meth:`events` for the parameters and the errors."""
         question = self._operations.question(prompt, chat_id, flatten, files)
-        return self._stream(text_of, self._operations.turn(question), timeout)
+        return self._stream(texts, self._operations.turn(question), timeout)
 
     def events(
         self,
@@ -150,7 +150,7 @@ class AsyncClient:
         ConnectionFailed, ProtocolError, StatusError or ServerError, with the text so far in ``partial_text``.
         """
         question = self._operations.question(prompt, chat_id, flatten, files)
-        return self._stream(raise_failure, self._operations.turn(question), timeout)
+        return self._stream(without_failure, self._operations.turn(question), timeout)
 
     def conversation(
         self,
@@ -173,7 +173,7 @@ class AsyncClient:
 
         Raises ConnectionFailed, ProtocolError or StatusError.
         """
-        await self._drain(self._stream(raise_failure, self._operations.handshake(), None))
+        await self._drain(self._stream(without_failure, self._operations.handshake(), None))
         return self.session
 
     async def bots(self, page: str = "/") -> list[Bot]:
@@ -216,9 +216,7 @@ class AsyncClient:
         """The site's public API."""
         return AsyncApi(self._operations, self._perform)
 
-    def _stream(
-        self, view: Callable[[Event], T | None], exchange: Drivable, timeout: Timeout | float | None
-    ) -> AsyncStream[T]:
+    def _stream(self, view: View[T], exchange: Drivable, timeout: Timeout | float | None) -> AsyncStream[T]:
         if self._closed:
             raise InvalidState("this client is closed; make a new one")
         limits = self._operations.timeout if timeout is None else Timeout.of(timeout)
@@ -233,7 +231,7 @@ class AsyncClient:
             return stream.reply
 
     async def _perform(self, exchange: Exchange[T]) -> T:
-        await self._drain(self._stream(raise_failure, exchange, None))
+        await self._drain(self._stream(without_failure, exchange, None))
         return exchange.result()
 
 

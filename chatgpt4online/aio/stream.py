@@ -7,7 +7,7 @@ import warnings
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar, cast
+from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast
 
 from ..protocol.calls.deadline import Deadline, Timeout
 from ..protocol.calls.request import Request
@@ -16,6 +16,9 @@ from ..protocol.parsing.errors import ChatError, ConnectionFailed, InvalidState
 from ..protocol.parsing.events import Event, Reply
 
 T = TypeVar("T")
+
+View: TypeAlias = Callable[[list[Event]], tuple[list[T], ChatError | None]]
+"""What a stream gives of events: the items for its reader, and the error that ends the answer."""
 
 
 class AsyncResponse(Protocol):
@@ -59,14 +62,13 @@ class AsyncStream(AsyncGenerator[T, None]):
     time later, or never, when they are let go of. This one warns of that, with a ResourceWarning.
     """
 
-    def __init__(
-        self, transport: AsyncTransport, exchange: Drivable, timeout: Timeout, view: Callable[[Event], T | None]
-    ) -> None:
+    def __init__(self, transport: AsyncTransport, exchange: Drivable, timeout: Timeout, view: View[T]) -> None:
         self._transport = transport
         self._exchange = exchange
         self._timeout = timeout
         self._view = view
-        self._ready: list[Event] = []  # the last one is delivered next
+        self._ready: list[T] = []  # the last one is delivered next
+        self._failure: ChatError | None = None  # to raise after them
         self._deadline: Deadline | None = None
         self._response: AsyncResponse | None = None
         self._opening: asyncio.Task[list[Event]] | None = None
@@ -99,19 +101,15 @@ class AsyncStream(AsyncGenerator[T, None]):
         return self
 
     async def __anext__(self) -> T:
-        while True:
-            while self._ready:
-                event = self._ready.pop()
-                try:
-                    item = self._view(event)
-                except ChatError:
-                    await self._complete()
-                    raise
-                if item is not None:
-                    return item
+        while not self._ready:
+            if self._failure is not None:
+                error, self._failure = self._failure, None
+                await self._complete()
+                raise error
             if self._ended or self._closed:
                 raise StopAsyncIteration
             await self._advance()
+        return self._ready.pop()
 
     async def asend(self, value: None) -> T:
         """Return the next piece, as ``anext()`` does, for callers that treat the stream as a generator."""
@@ -129,6 +127,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         """
         self._closed = True
         self._ready.clear()
+        self._failure = None
         self._hang_up()
         if self._opening is not None:
             self._opening.cancel()
@@ -158,7 +157,9 @@ class AsyncStream(AsyncGenerator[T, None]):
         self._busy = True
         try:
             events = await self._step()
-            self._ready = [] if self._closed else events[::-1]
+            if not self._closed:
+                items, self._failure = self._view(events)
+                self._ready = items[::-1]
         except BaseException:
             self._ended = True
             self._hang_up()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -20,11 +20,11 @@ from ..protocol.calls.request import Session
 from ..protocol.calls.roots import rest_roots
 from ..protocol.calls.turn import Drivable
 from ..protocol.parsing.errors import InvalidState
-from ..protocol.parsing.events import Event, Reply, raise_failure, text_of
+from ..protocol.parsing.events import Event, Reply, texts, without_failure
 from ..protocol.parsing.parser import DEFAULT_LIMIT
 from .api import Api
 from .conversation import Conversation
-from .stream import Stream
+from .stream import Stream, View
 from .transport import RequestsSession, Transport
 
 T = TypeVar("T")
@@ -135,7 +135,7 @@ class Client:
     ) -> Stream[str]:
         """Return the pieces of the answer as they come; see :meth:`events` for the parameters and the errors."""
         question = self._operations.question(prompt, chat_id, flatten, files)
-        return self._stream(text_of, self._operations.turn(question), timeout)
+        return self._stream(texts, self._operations.turn(question), timeout)
 
     def events(
         self,
@@ -157,7 +157,7 @@ class Client:
         ConnectionFailed, ProtocolError, StatusError or ServerError, with the text so far in ``partial_text``.
         """
         question = self._operations.question(prompt, chat_id, flatten, files)
-        return self._stream(raise_failure, self._operations.turn(question), timeout)
+        return self._stream(without_failure, self._operations.turn(question), timeout)
 
     def conversation(
         self,
@@ -180,7 +180,7 @@ class Client:
 
         Raises ConnectionFailed, ProtocolError or StatusError.
         """
-        self._drain(self._stream(raise_failure, self._operations.handshake(), None))
+        self._drain(self._stream(without_failure, self._operations.handshake(), None))
         return self.session
 
     def bots(self, page: str = "/") -> list[Bot]:
@@ -223,9 +223,7 @@ class Client:
         """The site's public API."""
         return Api(self._operations, self._perform)
 
-    def _stream(
-        self, view: Callable[[Event], T | None], exchange: Drivable, timeout: Timeout | float | None
-    ) -> Stream[T]:
+    def _stream(self, view: View[T], exchange: Drivable, timeout: Timeout | float | None) -> Stream[T]:
         limits = self._operations.timeout if timeout is None else Timeout.of(timeout)
         stream = Stream(self._transport, exchange, limits, view)
         with self._guard:
@@ -241,7 +239,7 @@ class Client:
             return stream.reply
 
     def _perform(self, exchange: Exchange[T]) -> T:
-        self._drain(self._stream(raise_failure, exchange, None))
+        self._drain(self._stream(without_failure, exchange, None))
         return exchange.result()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol, Self, TypeVar
 
 from ..operations import Operations, load_history, new_chat_id, save_history
@@ -11,8 +11,8 @@ from ..protocol.calls.deadline import Timeout
 from ..protocol.calls.endpoints import Discussion, File
 from ..protocol.calls.prompt import Message
 from ..protocol.calls.turn import Drivable
-from ..protocol.parsing.events import Event, Reply, Shortcut, raise_failure, text_of
-from .stream import Stream
+from ..protocol.parsing.events import Event, Reply, Shortcut, texts, without_failure
+from .stream import Stream, View
 
 T = TypeVar("T")
 
@@ -22,9 +22,7 @@ class _Client(Protocol):
 
     _operations: Operations
 
-    def _stream(
-        self, view: Callable[[Event], T | None], exchange: Drivable, timeout: Timeout | float | None
-    ) -> Stream[T]: ...
+    def _stream(self, view: View[T], exchange: Drivable, timeout: Timeout | float | None) -> Stream[T]: ...
 
     def _drain(self, stream: Stream[Any]) -> Reply: ...
 
@@ -98,27 +96,27 @@ class Conversation:
         self, prompt: str | Message, *, files: Sequence[str | File] = (), timeout: Timeout | float | None = None
     ) -> Stream[str]:
         """Return the pieces of the answer to a question as they come."""
-        return self._client._stream(text_of, self._operations.next_turn(self._history, prompt, files), timeout)
+        return self._client._stream(texts, self._operations.next_turn(self._history, prompt, files), timeout)
 
     def events(
         self, prompt: str | Message, *, files: Sequence[str | File] = (), timeout: Timeout | float | None = None
     ) -> Stream[Event]:
         """Return the events of the answer to a question as they come."""
-        return self._client._stream(raise_failure, self._operations.next_turn(self._history, prompt, files), timeout)
+        return self._client._stream(without_failure, self._operations.next_turn(self._history, prompt, files), timeout)
 
     def choose(self, shortcut: Shortcut, *, timeout: Timeout | float | None = None) -> Stream[str]:
         """Return the pieces of the answer to a shortcut that the site offers.
 
         Raises InvalidInput for a shortcut that clears the conversation, and for one that only a browser can use.
         """
-        return self._client._stream(text_of, self._operations.shortcut_turn(self._history, shortcut), timeout)
+        return self._client._stream(texts, self._operations.shortcut_turn(self._history, shortcut), timeout)
 
     def regenerate(self, *, files: Sequence[str | File] = (), timeout: Timeout | float | None = None) -> Stream[str]:
         """Return the pieces of another answer to the last question; it replaces the last answer."""
-        return self._client._stream(text_of, self._operations.repeated_turn(self._history, None, files), timeout)
+        return self._client._stream(texts, self._operations.repeated_turn(self._history, None, files), timeout)
 
     def edit(
         self, prompt: str | Message, *, files: Sequence[str | File] = (), timeout: Timeout | float | None = None
     ) -> Stream[str]:
         """Return the pieces of the answer to ``prompt``, which replaces the last question."""
-        return self._client._stream(text_of, self._operations.repeated_turn(self._history, prompt, files), timeout)
+        return self._client._stream(texts, self._operations.repeated_turn(self._history, prompt, files), timeout)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from socket import SHUT_RDWR, socket
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar, cast
+from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast
 
 from ..protocol.calls.deadline import Deadline, Timeout
 from ..protocol.calls.request import Request
@@ -17,6 +17,9 @@ from ..protocol.parsing.errors import ChatError, ConnectionFailed, InvalidState
 from ..protocol.parsing.events import Event, Reply
 
 T = TypeVar("T")
+
+View: TypeAlias = Callable[[list[Event]], tuple[list[T], ChatError | None]]
+"""What a stream gives of events: the items for its reader, and the error that ends the answer."""
 
 _LOOK_SECONDS = 0.1  # how often who waits for another thread's new session looks whether it is still wanted
 
@@ -61,14 +64,13 @@ class Stream(Generator[T, None, None]):
     refers to it any more, as after ``break``. After the end, :attr:`reply` has the whole answer.
     """
 
-    def __init__(
-        self, transport: Transport, exchange: Drivable, timeout: Timeout, view: Callable[[Event], T | None]
-    ) -> None:
+    def __init__(self, transport: Transport, exchange: Drivable, timeout: Timeout, view: View[T]) -> None:
         self._transport = transport
         self._exchange = exchange
         self._timeout = timeout
         self._view = view
-        self._ready: list[Event] = []  # the last one is delivered next
+        self._ready: list[T] = []  # the last one is delivered next
+        self._failure: ChatError | None = None  # to raise after them
         self._deadline: Deadline | None = None
         self._response: Response | None = None
         self._socket: socket | None = None
@@ -93,19 +95,15 @@ class Stream(Generator[T, None, None]):
         return self._exchange.text
 
     def __next__(self) -> T:
-        while True:
-            while self._ready:
-                event = self._ready.pop()
-                try:
-                    item = self._view(event)
-                except ChatError:
-                    self._complete()
-                    raise
-                if item is not None:
-                    return item
+        while not self._ready:
+            if self._failure is not None:
+                error, self._failure = self._failure, None
+                self._complete()
+                raise error
             if self._ended or self._closed.is_set():
                 raise StopIteration
             self._advance()
+        return self._ready.pop()
 
     def send(self, value: None) -> T:
         """Return the next piece, as ``next()`` does, for callers that treat the stream as a generator."""
@@ -127,6 +125,7 @@ class Stream(Generator[T, None, None]):
         if self._busy.acquire(blocking=False):  # else the thread that reads frees the connection
             try:
                 self._ready.clear()
+                self._failure = None
                 self._hang_up()
             finally:
                 self._busy.release()
@@ -152,7 +151,8 @@ class Stream(Generator[T, None, None]):
             raise InvalidState("another thread is reading this stream")
         try:
             events = self._step()
-            self._ready = events[::-1]
+            items, self._failure = self._view(events)
+            self._ready = items[::-1]
         except BaseException:
             self._ended = True
             self._hang_up()

@@ -52,19 +52,21 @@ class Failed:
 Event: TypeAlias = Text | Notice | Done | Failed
 
 
-def text_of(event: Event) -> str | None:
-    """Return the text of a piece of the answer, and None for any other event. Raises the error of ``Failed``."""
-    if isinstance(event, Text):
-        return event.text
-    raise_failure(event)
-    return None
+def texts(events: list[Event]) -> tuple[list[str], ChatError | None]:
+    """Return the pieces of the answer among these events, and the error of ``Failed``."""
+    return [event.text for event in events if isinstance(event, Text)], failure(events)
 
 
-def raise_failure(event: Event) -> Event:
-    """Return the event itself. Raises the error of ``Failed``."""
-    if isinstance(event, Failed):
-        raise event.error
-    return event
+def without_failure(events: list[Event]) -> tuple[list[Event], ChatError | None]:
+    """Return these events without ``Failed``, and the error of ``Failed``."""
+    error = failure(events)
+    return events if error is None else events[:-1], error
+
+
+def failure(events: list[Event]) -> ChatError | None:
+    """Return the error of ``Failed``, which is always the last event, or None."""
+    last = events[-1] if events else None
+    return last.error if isinstance(last, Failed) else None
 
 
 @dataclass(slots=True, frozen=True)
