@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast
@@ -67,7 +67,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         self._exchange = exchange
         self._timeout = timeout
         self._view = view
-        self._ready: list[T] = []  # the last one is delivered next
+        self._ready: Iterator[T] = iter(())  # the items that can be delivered
         self._failure: ChatError | None = None  # to raise after them
         self._deadline: Deadline | None = None
         self._response: AsyncResponse | None = None
@@ -101,7 +101,9 @@ class AsyncStream(AsyncGenerator[T, None]):
         return self
 
     async def __anext__(self) -> T:
-        while not self._ready:
+        while True:
+            for item in self._ready:
+                return item
             if self._failure is not None:
                 error, self._failure = self._failure, None
                 await self._complete()
@@ -109,7 +111,6 @@ class AsyncStream(AsyncGenerator[T, None]):
             if self._ended or self._closed:
                 raise StopAsyncIteration
             await self._advance()
-        return self._ready.pop()
 
     async def asend(self, value: None) -> T:
         """Return the next piece, as ``anext()`` does, for callers that treat the stream as a generator."""
@@ -126,7 +127,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         A task that waits for the site stops at once, as if the answer had ended there.
         """
         self._closed = True
-        self._ready.clear()
+        self._ready = iter(())
         self._failure = None
         self._hang_up()
         if self._opening is not None:
@@ -159,7 +160,7 @@ class AsyncStream(AsyncGenerator[T, None]):
             events = await self._step()
             if not self._closed:
                 items, self._failure = self._view(events)
-                self._ready = items[::-1]
+                self._ready = iter(items)
         except BaseException:
             self._ended = True
             self._hang_up()

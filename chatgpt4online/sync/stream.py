@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from socket import SHUT_RDWR, socket
 from types import TracebackType
@@ -69,7 +69,7 @@ class Stream(Generator[T, None, None]):
         self._exchange = exchange
         self._timeout = timeout
         self._view = view
-        self._ready: list[T] = []  # the last one is delivered next
+        self._ready: Iterator[T] = iter(())  # the items that can be delivered
         self._failure: ChatError | None = None  # to raise after them
         self._deadline: Deadline | None = None
         self._response: Response | None = None
@@ -95,7 +95,9 @@ class Stream(Generator[T, None, None]):
         return self._exchange.text
 
     def __next__(self) -> T:
-        while not self._ready:
+        while True:
+            for item in self._ready:
+                return item
             if self._failure is not None:
                 error, self._failure = self._failure, None
                 self._complete()
@@ -103,7 +105,6 @@ class Stream(Generator[T, None, None]):
             if self._ended or self._closed.is_set():
                 raise StopIteration
             self._advance()
-        return self._ready.pop()
 
     def send(self, value: None) -> T:
         """Return the next piece, as ``next()`` does, for callers that treat the stream as a generator."""
@@ -124,7 +125,7 @@ class Stream(Generator[T, None, None]):
         self._wake()
         if self._busy.acquire(blocking=False):  # else the thread that reads frees the connection
             try:
-                self._ready.clear()
+                self._ready = iter(())
                 self._failure = None
                 self._hang_up()
             finally:
@@ -152,7 +153,7 @@ class Stream(Generator[T, None, None]):
         try:
             events = self._step()
             items, self._failure = self._view(events)
-            self._ready = items[::-1]
+            self._ready = iter(items)
         except BaseException:
             self._ended = True
             self._hang_up()
