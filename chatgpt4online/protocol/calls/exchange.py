@@ -183,7 +183,7 @@ class Exchange(Generic[T]):
         self._pending = None
         if answer is not None:
             answer.is_open = False
-        if pending is not None and not is_reading and self._react(error, *pending):
+        if pending is not None and self._react(error, *pending):
             return []
         return self._fail(error)
 
@@ -220,7 +220,9 @@ class Exchange(Generic[T]):
             if is_first and self._react(last.error, answer.call, answer.request):
                 return []
             answer.call.advise(last.error)
-            return self._end(last.error, events) if is_own else self._fail(self._most_telling(last.error, answer))
+            if is_own:
+                return self._end(last.error, events)
+            return self._fail(self._handshake.most_telling(last.error, answer.call.step))
         if is_own:
             answer.has_returned = True
             return self._complete(answer, last, events) if isinstance(last, Done | Answered) else events
@@ -337,9 +339,6 @@ class Exchange(Generic[T]):
             self._session.move_to(redirect.root)
         self._decisions.append(f"HTTP {answer.status}: redirected to {redirect.address.partition('?')[0]}")
         return []
-
-    def _most_telling(self, error: ChatError, answer: Answer) -> ChatError:
-        return self._handshake.most_telling(error, answer.call.step)
 
     def _fail(self, error: ChatError) -> list[Event]:
         error.partial_text = self.text
