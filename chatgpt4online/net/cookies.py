@@ -1,4 +1,4 @@
-"""The cookies that go with a request, by the same rules in both clients: http.cookiejar's, less one name."""
+"""The cookies of a request, by the same rules in both clients: those of http.cookiejar, without PHPSESSID."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import cast
 from urllib.request import Request
 
 from ..protocol.parsing.errors import InvalidInput
+from .url import parse_url
 
 _NOT_SENT_BACK = "PHPSESSID"  # requests that share it wait for each other on many sites (protocol section 7)
 _VALID = re.compile(r"[!-~]+")
@@ -23,11 +24,11 @@ class Cookies:
         self._jar = CookieJar() if jar is None else jar
 
     def header(self, url: str, headers: Mapping[str, str]) -> str:
-        """Return the ``Cookie`` header for a request to ``url``; names that ``headers`` have in theirs win."""
+        """Return the ``Cookie`` header for a request to ``url``. Names in the Cookie header of ``headers`` win."""
         own = next((value for name, value in headers.items() if name.lower() == "cookie"), "")
         kept = ""
         if len(self._jar):
-            request = Request(url)  # noqa: S310  # nothing is opened
+            request = Request(parse_url(url).address)  # noqa: S310  # nothing is opened
             self._jar.add_cookie_header(request)
             kept = request.get_header("Cookie", "")
         pairs: dict[str, str] = {}
@@ -38,17 +39,18 @@ class Cookies:
         return "; ".join(f"{name}={value}" for name, value in pairs.items())
 
     def keep(self, url: str, values: Iterable[str]) -> None:
-        """Keep what a response from ``url`` sets in its ``Set-Cookie`` headers."""
+        """Store the cookies that a response from ``url`` sets; ``values`` are those of its Set-Cookie headers."""
         headers = Message()
         for value in values:
             headers["Set-Cookie"] = value
         if not headers:
             return
-        self._jar.extract_cookies(cast(HTTPResponse, _Headers(headers)), Request(url))  # noqa: S310  # nothing is opened
+        request = Request(parse_url(url).address)  # noqa: S310  # nothing is opened
+        self._jar.extract_cookies(cast(HTTPResponse, _Headers(headers)), request)
 
 
 class _Headers:
-    """As much of a response as a jar looks at."""
+    """The part of a response that a cookie jar reads."""
 
     def __init__(self, headers: Message) -> None:
         self._headers = headers
@@ -58,10 +60,12 @@ class _Headers:
 
 
 def cookie_header(cookies: Mapping[str, str]) -> str:
-    """Return a ``Cookie`` header that holds ``cookies``. Raises InvalidInput for what cannot stand in one."""
+    """Return a ``Cookie`` header that holds ``cookies``. Raises InvalidInput if one of them cannot be sent."""
     if not isinstance(cookies, Mapping):
-        raise InvalidInput("cookies is a dict of names and values")
+        raise InvalidInput(f"cookies is a dict of names and values, not {type(cookies).__name__}")
     for name, value in cookies.items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise InvalidInput(f"cookies is a dict of strings, and the cookie {name!r} is a {type(value).__name__}")
         if not _VALID.fullmatch(f"{name}={value}") or ";" in f"{name}{value}" or "=" in name:
-            raise InvalidInput(f"a cookie is a name and a value without spaces and semicolons, not {name}={value!r}")
+            raise InvalidInput(f"the cookie {name!r} has a blank, a semicolon or a character that is not ASCII in it")
     return "; ".join(f"{name}={value}" for name, value in cookies.items())

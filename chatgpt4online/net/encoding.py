@@ -1,41 +1,144 @@
-"""Content encodings: compressed bytes of a body to plain ones."""
+"""Content codings: which ones a body has, and its plain bytes."""
 
 from __future__ import annotations
 
+import re
 import zlib
+from collections.abc import Iterable
 
-_PIECE_LIMIT = 1_048_576  # bytes that one piece may decompress to
+OUTPUT_LIMIT = 65_536  # bytes that one call returns: so much is parsed before another task has its turn
+_BOMB_SIZE = 16 * 1_048_576  # bytes: the largest body that is not an event stream, so no page comes near it
+_BOMB_RATIO = 200  # text that people write shrinks to a tenth, a log full of repetitions to a hundredth
+
+_DECODABLE = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
+# https://www.iana.org/assignments/http-parameters, less identity and those above
+_REGISTERED = {"aes128gcm", "br", "compress", "dcb", "dcz", "exi", "pack200-gzip", "x-compress", "zstd"}
+_GZIP_MAGIC = b"\x1f\x8b"
 
 
-class Inflater:
-    """Decompresses a body, a bounded piece at a time; ``has_more`` says that there is more without new data."""
+class EncodingError(Exception):
+    """A body that cannot be decoded: a coding that is not known here, or corrupt data."""
 
-    def __init__(self, encoding: str) -> None:
-        self._is_gzip = encoding != "deflate"
-        self._stream: zlib._Decompress | None = None
-        self._input = b""
-        self.has_more = False
+
+class DecodedTooLarge(EncodingError):
+    """A small body that decodes to an enormous one."""
+
+
+def read_codings(values: Iterable[str]) -> tuple[str, ...]:
+    """Return the codings that Content-Encoding headers name, in the order in which the server applied them.
+
+    Each is ``"gzip"`` or ``"deflate"``. ``identity`` and every name that is not registered with IANA ("utf-8", "none",
+    "chunked") are ignored. Raises EncodingError for a registered coding that cannot be decoded here.
+    """
+    names = [name for value in values for name in re.split(r"[\s,]+", value.lower()) if name]
+    if unknown := [name for name in names if name in _REGISTERED]:
+        raise EncodingError(f"the body has the content coding {', '.join(unknown)}, which was not asked for")
+    return tuple(_DECODABLE[name] for name in names if name in _DECODABLE)
+
+
+class Decoder:
+    """Decodes a body, at most 64 KiB a call. Call :meth:`decode` with ``b""`` while ``has_more`` is true.
+
+    ``codings`` are those of :func:`read_codings`, at least one. Servers behind servers may name gzip twice and apply it
+    once; then the second one is skipped.
+    """
+
+    def __init__(self, codings: tuple[str, ...]) -> None:
+        outermost_first = codings[::-1]
+        self._stages = [
+            _Stage(coding, is_optional=coding in outermost_first[:number])
+            for number, coding in enumerate(outermost_first)
+        ]
+        self._inward = range(len(codings) - 1, -1, -1)
+        self._input = 0
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there may be more output without new input."""
+        return any(stage.has_more for stage in self._stages)
 
     @property
     def is_cut(self) -> bool:
-        """Whether the stream has begun and not ended."""
-        return self._stream is not None and not self._stream.eof and not self.has_more
+        """Whether the data so far stops before its end; an empty body does not."""
+        return not self.has_more and any(stage.is_cut for stage in self._stages)
 
     def decode(self, data: bytes) -> bytes:
-        """Return what comes of new data. Raises zlib.error."""
-        data, output = self._input + data, b""
-        while (data or self.has_more) and not output:
-            if self._stream is None:
-                # "deflate" comes with and without zlib's wrapper; nobody's bare stream begins with such a byte
-                bits = 31 if self._is_gzip else 15 if data[0] & 15 == 8 else -15
-                self._stream = zlib.decompressobj(bits)
-            elif self._stream.eof:
-                if not self._is_gzip or data[0] != 0x1F:  # no further member, but padding: browsers ignore it
-                    self._is_gzip, data, self.has_more = False, b"", False
-                    break
+        """Return the next decoded bytes, perhaps ``b""``. Raises EncodingError."""
+        self._input += len(data)
+        self._stages[0].receive(data)
+        output = b""
+        # The innermost stage that has input works first, so that no stage collects what an outer one decodes
+        first = next((number for number in self._inward if self._stages[number].has_more), len(self._stages))
+        for stage in self._stages[first:]:
+            stage.receive(output)
+            output = stage.decode()
+            if stage.output > max(_BOMB_SIZE, _BOMB_RATIO * self._input):
+                raise DecodedTooLarge(f"{self._input} bytes of the body decode to more than {_BOMB_SIZE} bytes")
+        return output
+
+
+class _Stage:
+    """One coding of a body."""
+
+    def __init__(self, coding: str, *, is_optional: bool) -> None:
+        self._is_gzip = coding == "gzip"
+        self._is_undecided = is_optional and self._is_gzip  # whether the data is compressed at all
+        self._is_plain = False
+        self._is_over = False  # what follows is padding
+        self._stream: zlib._Decompress | None = None
+        self._input = b""
+        self._is_full = False  # zlib may hold more output
+        self.output = 0
+
+    @property
+    def has_more(self) -> bool:
+        return self._is_full or (bool(self._input) and not self._needs_input)
+
+    @property
+    def is_cut(self) -> bool:
+        return self._stream is not None and not self._stream.eof
+
+    @property
+    def _needs_input(self) -> bool:
+        """Whether the input begins with half of what tells where it belongs."""
+        at_start = self._stream.eof if self._stream is not None else self._is_undecided
+        return at_start and self._is_gzip and self._input == _GZIP_MAGIC[:1]
+
+    def receive(self, data: bytes) -> None:
+        self._input += data
+
+    def decode(self) -> bytes:
+        output = b""
+        while self.has_more and not output:
+            if self._is_over:
+                self._input = b""
+            elif self._is_plain or not (stream := self._stream_of_input()):
+                output, self._input = self._input[:OUTPUT_LIMIT], self._input[OUTPUT_LIMIT:]
+            elif not self._is_over:
+                output = self._inflate(stream)
+        self.output += len(output)
+        return output
+
+    def _stream_of_input(self) -> zlib._Decompress | None:
+        """Return the stream that the next input belongs to, a new one where one begins; None if the data is plain."""
+        if self._stream is None:
+            if self._is_undecided and not self._input.startswith(_GZIP_MAGIC):
+                self._is_plain = True
+                return None
+            # "deflate" comes with and without zlib's wrapper; a bare stream never begins with such a byte
+            self._stream = zlib.decompressobj(31 if self._is_gzip else 15 if self._input[0] & 15 == 8 else -15)
+        elif self._stream.eof:
+            if self._is_gzip and self._input.startswith(_GZIP_MAGIC):
                 self._stream = zlib.decompressobj(31)
-            output = self._stream.decompress(data, _PIECE_LIMIT)
-            data = self._stream.unused_data or self._stream.unconsumed_tail
-            self.has_more = bool(data) or (len(output) == _PIECE_LIMIT and not self._stream.eof)
-        self._input = data
+            else:  # padding behind the last member, which browsers ignore
+                self._is_over = True
+        return self._stream
+
+    def _inflate(self, stream: zlib._Decompress) -> bytes:
+        try:
+            output = stream.decompress(self._input, OUTPUT_LIMIT)
+        except zlib.error as error:
+            raise EncodingError(f"the compressed body is corrupt: {error}") from None
+        self._input = stream.unused_data or stream.unconsumed_tail
+        self._is_full = len(output) == OUTPUT_LIMIT and not stream.eof
         return output

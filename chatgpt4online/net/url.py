@@ -1,19 +1,27 @@
-"""Addresses: what a URL names, whether two are of one origin, and where a reference leads."""
+"""Web addresses: how one is read, whether two belong to one origin, and where a reference leads."""
 
 from __future__ import annotations
 
 import base64
 import ipaddress
 import re
+from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 PORTS = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
-_SAFE = "!#$%&'()*+,/:;=?@[]~"  # what requests leaves alone, too: "%" for what is quoted already
+_WEB = ("http", "https")
+_SAFE = "!#$%&'()*+,/:;=?@[]~"  # as in requests; "%" because an address may be percent-encoded already
+_LABEL = re.compile(r"[a-z0-9_-]{1,63}")  # RFC 1035; browsers allow the underscore, and hyphens at the ends
+_ZONE = re.compile(r"[A-Za-z0-9._~-]+")  # RFC 6874, without percent-encoding
+_HOST_LIMIT = 253  # characters, RFC 1035
 
 
-class Server(NamedTuple):
-    """A place to connect to: a site's or a proxy's."""
+class Origin(NamedTuple):
+    """The server that an address names, in one spelling. Nonces and credentials stay within one origin.
+
+    ``host`` is ASCII in lower case. It has no final dot, an IPv6 address has no brackets and no zone.
+    """
 
     scheme: str
     host: str
@@ -21,59 +29,101 @@ class Server(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """Host and port, an IPv6 address in brackets."""
+        """Host and port, with an IPv6 address in brackets: ``"[::1]:8080"``."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def netloc(self) -> str:
-        """Host and port as a URL and a Host header have them: without a port that the scheme implies."""
+        """Host and port as a Host header has them: the scheme's default port is left out."""
         return self.authority.removesuffix(f":{PORTS[self.scheme]}")
 
 
-class Place(NamedTuple):
-    """A URL taken apart: the server, what is asked of it, and who asks."""
+@dataclass(frozen=True, slots=True)
+class URL:
+    """An address, split into the server, the target of the request, and the credentials.
 
-    server: Server
+    ``resolved_host`` is the name for the resolver and the operating system. It differs from ``origin.host`` where the
+    address has a zone (``fe80::1%eth0``) or a final dot. Neither of these is ever sent.
+    """
+
+    origin: Origin
+    resolved_host: str
     target: str
-    username: str
-    password: str
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+    @property
+    def address(self) -> str:
+        """The address in ASCII, without credentials, zone and fragment."""
+        return f"{self.origin.scheme}://{self.origin.netloc}{self.target}"
 
     @property
     def basic(self) -> str:
-        """The credentials as an Authorization header has them, or ``""`` where the URL has none."""
+        """The credentials as an Authorization header has them, or ``""`` if the address has none."""
         if not (self.username or self.password):
             return ""
-        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+        credentials = f"{self.username}:{self.password}".encode("utf-8", "surrogateescape")
+        return "Basic " + base64.b64encode(credentials).decode()
 
 
-def place(url: str, schemes: tuple[str, ...] = ("http", "https")) -> Place:
-    """Return a URL taken apart, percent-encoded and its host in ASCII. Raises ValueError for what is no such URL."""
+def parse_url(url: str, schemes: tuple[str, ...] = _WEB) -> URL:
+    """Return an address as a URL: percent-encoded, and its host in ASCII by IDNA 2008.
+
+    White space around the address is ignored. Raises ValueError for anything that is not an absolute address with one
+    of ``schemes``; its message never shows a password. IPv4 addresses in short forms ("127.1") stay as they are.
+    """
     try:
         parts = urlsplit(url.strip())
-        host = parts.hostname or ""
-        port = PORTS.get(parts.scheme, 0) if parts.port is None else parts.port
-        host = host if host.isascii() else host.encode("idna").decode()
-        if "[" in parts.netloc:
-            ipaddress.IPv6Address(host.partition("%")[0])
-    except ValueError as error:  # a UnicodeError is one
-        raise ValueError(f"{url!r} is no URL: {error}") from None
+        name = parts.hostname or ""
+    except ValueError:  # its message may show the password
+        raise ValueError(f"{redacted(url)!r} is not a URL: its host cannot be read") from None
     if parts.scheme not in schemes:
-        raise ValueError(f"{url!r} is no URL with one of the schemes {', '.join(schemes)}")
-    if not host or not port or any(character <= " " for character in host):
-        raise ValueError(f"{url!r} is no URL: it names no host")
-    target = quote(parts.path or "/", safe=_SAFE) + (f"?{quote(parts.query, safe=_SAFE)}" if parts.query else "")
-    server = Server(parts.scheme, host, port)
-    return Place(server, target, unquote(parts.username or ""), unquote(parts.password or ""))
+        raise ValueError(f"{redacted(url)!r} is not a URL with one of the schemes {', '.join(schemes)}")
+    try:
+        port = PORTS[parts.scheme] if parts.port is None else parts.port
+    except ValueError:
+        port = 0
+    if not port:
+        raise ValueError(f"{redacted(url)!r} is not a URL: its port is not a number from 1 to 65535")
+    try:
+        host, resolved_host = _read_host(name, "[" in parts.netloc.rpartition("@")[2])
+        target = quote(parts.path or "/", safe=_SAFE) + (f"?{quote(parts.query, safe=_SAFE)}" if parts.query else "")
+    except UnicodeEncodeError:
+        raise ValueError(f"{redacted(url)!r} is not a URL: it holds half of a surrogate pair") from None
+    except ValueError as error:
+        raise ValueError(f"{redacted(url)!r} is not a URL: {error}") from None
+    return URL(
+        Origin(parts.scheme, host, port), resolved_host, target, _unquoted(parts.username), _unquoted(parts.password)
+    )
 
 
-def origin(url: str) -> tuple[str, str, int | None]:
-    """Return the scheme, host and port of an address; nonces and credentials stay within one origin."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port
+def redacted(url: str) -> str:
+    """Return an address for a message: everything that may be a name or a password is replaced by ``...``."""
+    before, at, after = url.strip().rpartition("@")
+    if not at:
+        return url.strip()
+    scheme = re.match(r"[A-Za-z0-9+.-]+://", before)
+    return f"{scheme[0] if scheme else ''}...@{after}"
+
+
+def ascii_host(name: str) -> str:
+    """Return a host name or IP address in the one spelling that :class:`Origin` has. Raises ValueError.
+
+    A name in another script is mapped as browsers do (UTS 46, nontransitional) and encoded by IDNA 2008.
+    """
+    return _read_host(name.strip("[]"), ":" in name)[0]
+
+
+def origin(url: str) -> Origin:
+    """Return the origin of an address. An address that cannot be read has an origin of its own."""
+    try:
+        return parse_url(url).origin
+    except ValueError:
+        return Origin("", url, 0)
 
 
 def absolute(url: str, location: str) -> str | None:
-    """Return where ``location`` leads from ``url``, or None when that is no web address or gives up TLS."""
+    """Return the address that ``location`` means at ``url``, or None if it is not http(s) or goes from TLS to none."""
     try:
         target = urljoin(url, location.strip())
     except ValueError:
@@ -84,11 +134,45 @@ def absolute(url: str, location: str) -> str | None:
 
 
 def is_web_address(url: str) -> bool:
-    """Whether ``url`` is an address that can be asked: http or https, with a host and perhaps a port."""
+    """Return whether ``url`` is an absolute http or https address that :func:`parse_url` accepts."""
     try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        named = re.fullmatch(r"[\w.:%-]+", host) and host.encode("idna")
-        return parts.scheme in ("http", "https") and bool(named) and parts.port != 0  # reading it checks it
+        parse_url(url)
     except ValueError:
         return False
+    return True
+
+
+def _read_host(name: str, is_bracketed: bool) -> tuple[str, str]:
+    """Return a host as others see it, and as the resolver needs it. Raises ValueError, which shows the host."""
+    if is_bracketed:
+        address, percent, zone = name.partition("%")
+        host = ipaddress.IPv6Address(address).compressed
+        if not percent:
+            return host, host
+        zone = zone.removeprefix("25")  # RFC 6874 writes "%25" for the "%"; people write both
+        if not _ZONE.fullmatch(zone):
+            raise ValueError(f"the zone of {name!r} cannot be read")
+        return host, f"{host}%{zone}"
+    host = (name if name.isascii() else _to_ascii(name)).lower()
+    dot = "." if host.endswith(".") else ""
+    host = host.removesuffix(".")
+    if not host:
+        raise ValueError("it names no host")
+    if len(host) > _HOST_LIMIT or not all(_LABEL.fullmatch(label) for label in host.split(".")):
+        raise ValueError(f"{name!r} is not a host name")
+    return host, host + dot
+
+
+def _to_ascii(name: str) -> str:
+    import idna  # noqa: PLC0415  # it is large, and few hosts need it
+
+    try:
+        labels = idna.uts46_remap(name, std3_rules=False, transitional=False).split(".")
+        # The labels that are ASCII already are not for IDNA, which does not know the underscore
+        return ".".join(label if label.isascii() else idna.alabel(label).decode() for label in labels)
+    except UnicodeError as error:  # idna.IDNAError is one
+        raise ValueError(f"the host {name!r} cannot be written in ASCII: {error}") from None
+
+
+def _unquoted(text: str | None) -> str:
+    return unquote(text or "", errors="surrogateescape")

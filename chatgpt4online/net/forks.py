@@ -1,0 +1,30 @@
+"""What begins anew in a forked process: locks, which may be held there for ever, and connections, which are shared."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import Protocol
+
+
+class Renewable(Protocol):
+    """What has a method that makes its locks and connections anew."""
+
+    def renew(self) -> None: ...
+
+
+_renewables: weakref.WeakSet[Renewable] = weakref.WeakSet()
+
+
+def renew_in_child(renewable: Renewable) -> None:
+    """Call ``renew()`` of an object in each process that is forked from this one. It may be called before that ends."""
+    _renewables.add(renewable)
+
+
+def _renew_all() -> None:
+    for renewable in list(_renewables):
+        renewable.renew()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_renew_all)
