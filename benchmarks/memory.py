@@ -34,7 +34,7 @@ def _measure(name: str, text: str) -> list[Result]:
     pieces = workloads.repeated(payload, count)
     tracemalloc.start()
     try:
-        parser = EventParser()
+        parser = EventParser(max_text_size=_SIZE)
         for piece in pieces:
             parser.receive_data(piece)
         _, streaming = tracemalloc.get_traced_memory()

@@ -1,106 +1,116 @@
-"""From a server, and perhaps a proxy on the way, to a connection: name look-up, TCP, SOCKS, CONNECT and TLS."""
+"""Making a connection to a server, perhaps through a proxy: name look-up, TCP, SOCKS, CONNECT and TLS."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from itertools import zip_longest
 from typing import Any, cast
 
 import h11
 
-from ..net.tls import build_context, ready_context
-from ..net.url import Place, Server
+from ..net.failures import explain_os_error, no_connection
+from ..net.proxies import socks_client
+from ..net.tls import build_context, explain_tls_failure, not_tls, ready_context
+from ..net.url import URL, Origin
 from .connection import Connection
-from .errors import ConnectError, WaitExpired
+from .errors import BadResponse, ConnectError, WaitExpired
+from .response import HeadReader
 
-_NEVER = 86_400.0  # seconds: for limits that cannot be left out, where our own holds
-_HEAD_LIMIT = 65_536  # bytes in a proxy's answer
-_HEAD_START = 0.25  # seconds that one address of a server is tried before the next
+_NEVER = 86_400.0  # seconds: for limits that cannot be left out; the limit of connect_to holds
+_HEAD_START = 0.25  # seconds that one address of a server is tried before the next (RFC 8305)
 
 AddressInfo = tuple[int, int, int, str, Any]
 
 
 async def connect_to(
-    connection: Connection,
-    server: Server,
-    proxy: Place | None,
-    verify: bool | str | ssl.SSLContext,
-    seconds: float | None,
+    connection: Connection, url: URL, proxy: URL | None, verify: bool | str | ssl.SSLContext, seconds: float | None
 ) -> None:
-    """Connect to a server. Raises ConnectError and WaitExpired; whatever it raises, the connection is closed then."""
+    """Connect to the server of a URL. Raises ConnectError and WaitExpired; after any error the connection is closed."""
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
-            await _dial(connection, server, proxy, verify)
+            await _establish(connection, url, proxy, verify)
     except BaseException as error:
         connection.abort()
         if limit.expired() and isinstance(error, TimeoutError):
             raise WaitExpired("connect") from error
         if isinstance(error, OSError):
-            way = f" through the proxy {proxy.server.authority}" if proxy else ""
-            is_final = isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError)
-            message = f"no connection to {server.authority}{way}: {error}"
-            raise ConnectError(message, retryable=not is_final) from error
+            raise ConnectError(no_connection(url, proxy, explain_os_error(error))) from error
         raise
 
 
-async def _dial(
-    connection: Connection, server: Server, proxy: Place | None, verify: bool | str | ssl.SSLContext
-) -> None:
-    schemes = (server.scheme, proxy.server.scheme if proxy else "")
+async def _establish(connection: Connection, url: URL, proxy: URL | None, verify: bool | str | ssl.SSLContext) -> None:
+    schemes = (url.origin.scheme, proxy.origin.scheme if proxy else "")
     tls, proxy_tls = [await _context(verify) if scheme == "https" else None for scheme in schemes]
     if proxy is None:
-        await _open(connection, server, tls)
-    elif proxy.server.scheme.startswith("socks"):
-        await _open(connection, server, tls, await _open_socks(server, proxy))
+        await _open(connection, url, tls)
+    elif proxy.origin.scheme.startswith("socks"):
+        await _open(connection, url, tls, await _open_socks(url, proxy))
     else:
-        await _open(connection, proxy.server, proxy_tls)
+        await _open(connection, proxy, proxy_tls)
         if tls is not None:
-            await _tunnel(connection, server, proxy)
-            await _start_tls(connection, server, tls)
+            await _tunnel(connection, url, proxy)
+            await _start_tls(connection, url.origin, tls)
 
 
-async def _start_tls(connection: Connection, server: Server, tls: ssl.SSLContext) -> None:
+async def _context(verify: bool | str | ssl.SSLContext) -> ssl.SSLContext:
+    try:
+        context = ready_context(verify)
+        return await asyncio.to_thread(build_context, verify) if context is None else context
+    except ValueError as error:
+        raise ConnectError(str(error), retryable=False) from None
+
+
+async def _start_tls(connection: Connection, origin: Origin, tls: ssl.SSLContext) -> None:
     loop = asyncio.get_running_loop()
     try:
-        transport = await loop.start_tls(
-            connection.transport, connection, tls, server_hostname=server.host, ssl_handshake_timeout=_NEVER
-        )
+        with _explaining(origin):
+            transport = await loop.start_tls(
+                connection.transport, connection, tls, server_hostname=origin.host, ssl_handshake_timeout=_NEVER
+            )
     except BaseException:
         connection.abort()
-        connection.connection_lost(None)  # asyncio tells nobody about the end of a handshake that it did not finish
+        connection.connection_lost(None)  # asyncio does not report the end of a handshake that it did not finish
         raise
     connection.transport = cast(asyncio.Transport, transport)
 
 
-async def _context(verify: bool | str | ssl.SSLContext) -> ssl.SSLContext:
-    if isinstance(verify, ssl.SSLContext):
-        return verify
-    context = ready_context(verify)
-    return await asyncio.to_thread(build_context, verify) if context is None else context
+@contextmanager
+def _explaining(origin: Origin) -> Iterator[None]:
+    """Turn the failure of a TLS handshake into a ConnectError in plain words."""
+    try:
+        yield
+    except (ssl.SSLError, ConnectionError) as error:
+        is_final = isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError)
+        message = f"no connection to {origin.authority}: {explain_tls_failure(error, origin.authority)}"
+        raise ConnectError(message, retryable=not is_final) from error
 
 
 async def _open(
-    connection: Connection, server: Server, tls: ssl.SSLContext | None, sock: socket.socket | None = None
+    connection: Connection, url: URL, tls: ssl.SSLContext | None, sock: socket.socket | None = None
 ) -> None:
-    """Connect to a server, or through a socket that leads there."""
-    await asyncio.get_running_loop().create_connection(
-        lambda: connection,
-        sock=await _open_tcp(server) if sock is None else sock,
-        ssl=tls,
-        server_hostname=server.host if tls else None,
-        ssl_handshake_timeout=_NEVER if tls else None,
-    )
+    """Connect to the server of a URL, or through a socket that leads there."""
+    sock = await _open_tcp(url) if sock is None else sock
+    with _explaining(url.origin) if tls else nullcontext():
+        await asyncio.get_running_loop().create_connection(
+            lambda: connection,
+            sock=sock,
+            ssl=tls,
+            server_hostname=url.origin.host if tls else None,
+            ssl_handshake_timeout=_NEVER if tls else None,
+        )
 
 
-async def _open_tcp(server: Server) -> socket.socket:
-    """Return a socket that is connected to a server, at whichever of its addresses answers first (RFC 8305).
+async def _open_tcp(url: URL) -> socket.socket:
+    """Return a socket that is connected to a server, at the first of its addresses that answers (RFC 8305).
 
     ``loop.create_connection`` has this too, but up to Python 3.12.7 it loses a socket when it is cancelled.
     """
-    where = server.host, server.port
+    where = url.resolved_host, url.origin.port
     try:
         found = socket.getaddrinfo(*where, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:  # it is a name
@@ -114,29 +124,32 @@ async def _open_tcp(server: Server) -> socket.socket:
 
 
 async def _race(waiting: list[AddressInfo]) -> socket.socket:
-    """Try the addresses, each with a head start, and close all sockets but the first that is connected."""
-    tasks: list[asyncio.Task[socket.socket]] = []
+    """Return the first socket that is connected. Each address has a head start; all other sockets are closed."""
+    tasks: dict[asyncio.Task[socket.socket], str] = {}
     running: set[asyncio.Task[socket.socket]] = set()
     failures: list[str] = []
     winner = None
     try:
         while waiting or running:
             if waiting:
-                tasks.append(asyncio.create_task(_attempt(waiting.pop(0))))
-                running.add(tasks[-1])
+                info = waiting.pop(0)
+                task = asyncio.create_task(_attempt(info))
+                tasks[task] = info[4][0]
+                running.add(task)
             limit = _HEAD_START if waiting else None
             done, running = await asyncio.wait(running, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 if (failure := task.exception()) is None:
                     winner = task
                     return task.result()
-                failures.append(str(failure))
+                reason = explain_os_error(failure) if isinstance(failure, OSError) else str(failure)
+                failures.append(f"{tasks[task]}: {reason}")
         raise OSError("; ".join(failures))
     finally:
         for task in tasks:
             if task is not winner:
                 task.cancel()
-                task.add_done_callback(_discard)  # not awaited: who cancels us now would lose the winner
+                task.add_done_callback(_discard)  # not awaited: a cancellation at this point would lose the winner
 
 
 def _discard(task: asyncio.Task[socket.socket]) -> None:
@@ -155,46 +168,37 @@ async def _attempt(info: AddressInfo) -> socket.socket:
     return sock
 
 
-async def _tunnel(connection: Connection, server: Server, proxy: Place) -> None:
-    """Ask an HTTP proxy for a way to a server. Raises ConnectError."""
-    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_LIMIT)
-    headers = {"Host": server.authority} | ({"Proxy-Authorization": proxy.basic} if proxy.basic else {})
-    connection.write(http.send(h11.Request(method="CONNECT", target=server.authority, headers=list(headers.items()))))
+async def _tunnel(connection: Connection, url: URL, proxy: URL) -> None:
+    """Ask an HTTP proxy for a tunnel to a server with TLS. Raises ConnectError."""
+    name, origin = proxy.origin.authority, url.origin
+    http = h11.Connection(h11.CLIENT)
+    headers = {"Host": origin.authority} | ({"Proxy-Authorization": proxy.basic} if proxy.basic else {})
+    connection.write(http.send(h11.Request(method="CONNECT", target=origin.authority, headers=list(headers.items()))))
+    connection.start_clock("connect", None)
+    reader = HeadReader(http)
     try:
-        while not isinstance(event := http.next_event(), h11.Response):
-            if data := connection.take():
-                http.receive_data(data)
-            elif connection.is_over:
-                raise ConnectError(f"the proxy {proxy.server.authority} closed the connection")
-            elif event is h11.NEED_DATA:
-                await connection.wait("connect", None)
-    except h11.RemoteProtocolError as error:
-        raise ConnectError(f"the proxy {proxy.server.authority} does not speak HTTP: {error}") from None
-    if not 200 <= event.status_code < 300:
-        answer = f"{event.status_code} {event.reason.decode('latin-1')}".rstrip()
-        message = f"the proxy {proxy.server.authority} refused the way to {server.authority}: {answer}"
-        raise ConnectError(message, retryable=event.status_code >= 500)
+        while (head := reader.receive(connection.take())) is None:
+            if connection.is_over:
+                raise ConnectError(f"the proxy {name} closed the connection")
+            await connection.wait()
+    except BadResponse as error:
+        raise ConnectError(f"the proxy {name} does not speak HTTP: {error}") from None
+    if not 200 <= head.status_code < 300:
+        answer = f"{head.status_code} {head.reason.decode('latin-1')}".rstrip()
+        message = f"the proxy {name} refused the way to {origin.authority}: {answer}"
+        raise ConnectError(message, retryable=head.status_code >= 500)
+    if reader.unread:  # a server with TLS waits for the client
+        raise ConnectError(no_connection(url, None, not_tls(origin.authority)), retryable=False)
 
 
-def require_socks() -> None:
-    try:
-        import python_socks.async_.asyncio  # noqa: F401, PLC0415  # it is an extra
-    except ImportError:
-        raise ValueError("a SOCKS proxy needs python-socks: pip install 'chatgpt4online[socks]'") from None
-
-
-async def _open_socks(server: Server, proxy: Place) -> socket.socket:
+async def _open_socks(url: URL, proxy: URL) -> socket.socket:
     """Return a socket that leads to a server through a SOCKS proxy. Raises ConnectError."""
-    require_socks()
-    from python_socks import ProxyConnectionError, ProxyError, ProxyType  # noqa: PLC0415
+    from python_socks import ProxyConnectionError, ProxyError  # noqa: PLC0415  # it is an extra
     from python_socks.async_.asyncio import Proxy  # noqa: PLC0415
 
-    scheme = proxy.server.scheme
-    kind = ProxyType.SOCKS4 if scheme.startswith("socks4") else ProxyType.SOCKS5
-    resolves = scheme in ("socks4a", "socks5h")
-    way = Proxy(kind, proxy.server.host, proxy.server.port, proxy.username or None, proxy.password or None, resolves)
+    client = socks_client(Proxy, proxy)
     try:
-        return await way.connect(server.host, server.port, timeout=_NEVER)
+        return await client.connect(url.origin.host, url.origin.port, timeout=_NEVER)
     except (ProxyError, ProxyConnectionError) as error:
-        message = f"no connection to {server.authority} through the proxy {proxy.server.authority}: {error}"
-        raise ConnectError(message) from error
+        reason = explain_os_error(error) if isinstance(error, OSError) else str(error)
+        raise ConnectError(no_connection(url, proxy, reason)) from error

@@ -1,21 +1,22 @@
-"""A connection: what came on it, whether it still stands, and waiting for more."""
+"""A connection: the bytes that came on it, its state, and waiting for more with a deadline."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import cast
 
+from ..net.failures import explain_os_error
 from .errors import WaitExpired
 
-_UNREAD_LIMIT = 262_144  # bytes that may wait to be read before the peer has to
+_UNREAD_LIMIT = 262_144  # bytes that may wait to be read before reading pauses; asyncio reads up to as many at once
 
 
 class Connection(asyncio.Protocol):
-    """What came on a connection, and whether it still stands. At most one task waits for it."""
+    """The bytes that came on a connection, and its state. At most one task waits for more."""
 
     __slots__ = (
-        "_deadline", "_home", "_is_paused", "_live", "_loop", "_seconds", "_timer", "_unread", "_unsent", "_waiter",
-        "at_eof", "is_choked", "is_over", "lost", "reason", "received", "transport",
+        "_clock", "_deadline", "_is_expired", "_is_paused", "_live", "_loop", "_pool", "_seconds", "_timer", "_unread",
+        "_unsent", "_waiter", "at_eof", "closed", "is_over", "is_write_paused", "reason", "received", "transport",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -23,23 +24,25 @@ class Connection(asyncio.Protocol):
     def __init__(self, live: set[Connection]) -> None:
         self._loop = asyncio.get_running_loop()
         self._live = live
-        self._home: dict[Connection, None] | None = None  # where it rests
+        self._pool: dict[Connection, None] | None = None  # the connections among which it waits for its next request
         self.received: list[bytes] = []
         self._unread = 0
         self._unsent = 0
         self._is_paused = False
         self._waiter: asyncio.Future[bool] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._clock = ""
         self._seconds: float | None = None
         self._deadline = 0.0
-        self.lost: asyncio.Future[None] = self._loop.create_future()
+        self._is_expired = False
+        self.closed: asyncio.Future[None] = self._loop.create_future()
         self.reason = ""
         self.at_eof = False
         self.is_over = False  # nothing more will come
-        self.is_choked = False  # the peer does not take what we send
+        self.is_write_paused = False  # the peer does not receive what is sent
 
     @property
-    def is_fit(self) -> bool:
+    def is_reusable(self) -> bool:
         """Whether another request can be sent: nothing is left over from the last one."""
         transport = self.transport
         return not (self.received or self.is_over or transport.is_closing() or transport.get_write_buffer_size())
@@ -47,7 +50,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # TCP_NODELAY is asyncio's default
         self.transport = cast(asyncio.Transport, transport)
         self._live.add(self)
-        if self.is_over:  # given up meanwhile
+        if self.is_over:  # closed in the meantime
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -56,59 +59,80 @@ class Connection(asyncio.Protocol):
         if self._unread > _UNREAD_LIMIT and not self._is_paused:
             self._is_paused = True
             self.transport.pause_reading()
-        self._wake()
+        self._notify()
 
     def eof_received(self) -> None:
         self.at_eof = self.is_over = True
-        self._wake()
+        self._notify()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._live.discard(self)
         self.is_over = True
-        self.reason = "" if exc is None else str(exc) or type(exc).__name__
-        if not self.lost.done():
-            self.lost.set_result(None)
-        self._wake()
+        if exc is not None:
+            self.reason = explain_os_error(exc) if isinstance(exc, OSError) else str(exc) or type(exc).__name__
+        if not self.closed.done():
+            self.closed.set_result(None)
+        self._notify()
 
     def pause_writing(self) -> None:
-        self.is_choked = True
+        self.is_write_paused = True
 
     def resume_writing(self) -> None:
-        self.is_choked = False
-        self._wake()
+        self.is_write_paused = False
+        self._notify()
 
     def write(self, data: bytes) -> bool:
-        """Send data, and return whether any of it can have left."""
+        """Send data. Return False if the connection is closing, so that none of it can have left."""
         self.transport.write(data)
         self._unsent = self.transport.get_write_buffer_size()
         return not self.transport.is_closing()
 
-    def take(self) -> bytes:
-        """Return what has come since the last time."""
+    def take(self, limit: int | None = None) -> bytes:
+        """Return up to ``limit`` bytes of what has come since the last call."""
         received = self.received
         if not received:
             return b""
-        self.received, self._unread = [], 0
-        if self._is_paused:
+        data = received[0] if len(received) == 1 else b"".join(received)
+        if limit is None or len(data) <= limit:
+            self.received = []
+        else:
+            self.received = [data[limit:]]
+            data = data[:limit]
+        self._unread = max(0, self._unread - len(data))
+        if self._is_paused and self._unread <= _UNREAD_LIMIT:
             self._is_paused = False
             self.transport.resume_reading()
-        return received[0] if len(received) == 1 else b"".join(received)
+        return data
 
     def put_back(self, data: bytes) -> None:
-        """Let data be what the next :meth:`take` returns."""
+        """Make data the first that the next :meth:`take` returns."""
         if data:
             self.received.insert(0, data)
+            self._unread += len(data)
 
-    async def wait(self, clock: str, seconds: float | None) -> None:
-        """Wait until something happens. Raises WaitExpired; when cancelled, the connection is closed at once."""
+    def start_clock(self, clock: str, seconds: float | None) -> None:
+        """Let :meth:`wait` expire ``seconds`` from now, however often it is called; with None never.
+
+        While the peer receives what was sent before, the time begins again.
+        """
+        self._clock = clock
+        self._seconds = seconds
+        self._is_expired = False
+        if seconds is None:
+            self._disarm()
+            return
+        self._deadline = self._loop.time() + seconds
+        check = self._next_check(seconds)
+        if self._timer is None or self._timer.when() > check:  # a timer that is early looks at the new deadline
+            self._disarm()
+            self._timer = self._loop.call_at(check, self._check_deadline)
+
+    async def wait(self) -> None:
+        """Wait until something happens. Raises WaitExpired after the deadline. Cancelling closes the connection."""
         if self._waiter is not None:
             raise RuntimeError("another task reads this response")
-        self._seconds = seconds
-        if seconds is not None:
-            self._deadline = self._loop.time() + seconds
-            if self._timer is None or self._timer.when() > self._deadline:  # or it looks at the deadline when it rings
-                self._disarm()
-                self._timer = self._loop.call_at(self._deadline, self._ring)
+        if self._is_expired:
+            raise WaitExpired(self._clock)
         self._waiter = self._loop.create_future()
         try:
             in_time = await self._waiter
@@ -118,31 +142,31 @@ class Connection(asyncio.Protocol):
         finally:
             self._waiter = None
         if not in_time and not self.received and not self.is_over:
-            raise WaitExpired(clock)
+            raise WaitExpired(self._clock)
 
-    def rest(self, home: dict[Connection, None], seconds: float) -> None:
-        """Stay in ``home`` for the next request. Whatever happens meanwhile closes the connection."""
+    def release(self, pool: dict[Connection, None], seconds: float) -> None:
+        """Stay in ``pool`` for the next request, for so many seconds. Any event closes the connection."""
         self._disarm()
-        self._home = home
-        home[self] = None
+        self._pool = pool
+        pool[self] = None
         self._timer = self._loop.call_later(seconds, self.abort)
 
-    def wake_up(self) -> None:
-        """Stand ready for a request."""
+    def acquire(self) -> None:
+        """Leave the pool for a request."""
         self._disarm()
-        self._home = None
+        self._pool = None
 
     def abort(self) -> None:
         """Close the connection at once."""
         self.is_over = True
         self._disarm()
-        if self._home is not None:
-            self._home.pop(self, None)
-        if hasattr(self, "transport"):
+        if self._pool is not None:
+            self._pool.pop(self, None)
+        if hasattr(self, "transport") and not self.closed.done():  # CPython's transports have no loop after their end
             self.transport.abort()
 
-    def _wake(self) -> None:
-        if self._home is not None:
+    def _notify(self) -> None:
+        if self._pool is not None:
             self.abort()
         elif self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(True)
@@ -152,15 +176,21 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
 
-    def _ring(self) -> None:
+    def _next_check(self, seconds: float) -> float:
+        """Return the time of the deadline, or an earlier one that finds the end of an upload almost when it happens."""
+        return min(self._deadline, self._loop.time() + seconds / 8) if self._unsent else self._deadline
+
+    def _check_deadline(self) -> None:
         self._timer = None
-        if self._waiter is None or self._waiter.done() or self._seconds is None:
+        if self._seconds is None:
             return
         unsent, before = self.transport.get_write_buffer_size(), self._unsent
-        if unsent != before:  # the peer still takes what we send, and is not to answer yet
+        if unsent != before:  # the peer still receives the request, and cannot answer yet
             self._unsent = unsent
             self._deadline = self._loop.time() + self._seconds
         if self._loop.time() < self._deadline:
-            self._timer = self._loop.call_at(self._deadline, self._ring)
-        else:
+            self._timer = self._loop.call_at(self._next_check(self._seconds), self._check_deadline)
+            return
+        self._is_expired = True
+        if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(False)

@@ -1,14 +1,14 @@
-"""What can go wrong between here and a server. None of it derives from an error of h11, ssl or a socket."""
+"""Errors of the network and of the peer. None of them derives from an error of h11, ssl or a socket."""
 
 from __future__ import annotations
 
 
 class HttpError(Exception):
-    """An exchange that failed; nothing else is raised for what the network or the peer did."""
+    """An exchange that failed. The network and the peer cause no other errors than these."""
 
 
 class ConnectError(HttpError):
-    """There is no connection; ``retryable`` is false where another try cannot help."""
+    """No connection could be made. ``retryable`` is false if another try cannot help."""
 
     def __init__(self, message: str, *, retryable: bool = True) -> None:
         super().__init__(message)
@@ -16,7 +16,7 @@ class ConnectError(HttpError):
 
 
 class Disconnected(HttpError):
-    """The connection was reset or closed; ``begun`` says whether some of the response had come."""
+    """The connection was reset or closed. ``begun`` is true if a part of the response had come."""
 
     def __init__(self, message: str, *, begun: bool = True) -> None:
         super().__init__(message)
@@ -24,19 +24,23 @@ class Disconnected(HttpError):
 
 
 class IncompleteBody(HttpError):
-    """The peer closed the connection in good order, but in the middle of a body."""
+    """The peer closed the connection in the middle of a body, without a reset."""
 
 
 class BadResponse(HttpError):
-    """What came is not HTTP, or is more than a response may hold."""
+    """The bytes are not HTTP, or they are over a limit."""
 
 
 class BadEncoding(BadResponse):
-    """What came is HTTP, but its compression is broken."""
+    """The body has a content coding that cannot be decoded here, or its compressed data is corrupt."""
+
+
+class BodyTooLarge(BadEncoding):
+    """A small compressed body decodes to an enormous one."""
 
 
 class WaitExpired(HttpError):
-    """Nothing came in time; ``clock`` is ``"connect"``, ``"first_byte"`` or ``"idle"``."""
+    """Too little came in time. ``clock`` is ``"connect"``, ``"first_byte"`` or ``"idle"``."""
 
     def __init__(self, clock: str) -> None:
         super().__init__(clock)

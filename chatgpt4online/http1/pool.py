@@ -4,41 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import ssl
 import warnings
 from collections.abc import AsyncIterable, Mapping
 
 import h11
 
-from ..net.proxies import environment_proxy, proxy_place
-from ..net.url import Place, Server, place
-from .connect import connect_to, require_socks
+from ..net.heads import check_header
+from ..net.proxies import environment_proxy, parse_proxy, require_socks
+from ..net.tls import Verify, check_verify
+from ..net.url import URL, Origin, parse_url
+from .connect import connect_to
 from .connection import Connection
 from .response import Response
 
 _CLOSING_SECONDS = 1.0
 _CLOSED = "this client is closed; make a new one"
 
+_Server = tuple[Origin, str]  # the name for the resolver, too: the same address in two zones is two servers
+
 
 class Pool:
     """Keep-alive connections, on the event loop that first uses them.
 
     ``proxy`` is a URL; without it the environment's is used. ``verify`` is True, False, the path of a file or directory
-    of certificates, or a context. A connection that rests for ``idle_seconds`` is closed. Raises ValueError.
+    of certificates, or a context. A connection without a request for ``idle_seconds`` is closed. Raises ValueError.
     """
 
-    def __init__(
-        self, *, proxy: str | None = None, verify: bool | str | ssl.SSLContext = True, idle_seconds: float = 30.0
-    ) -> None:
+    def __init__(self, *, proxy: str | None = None, verify: Verify = True, idle_seconds: float = 30.0) -> None:
         self._live: set[Connection] = set()
-        self._resting: dict[Server, dict[Connection, None]] = {}
-        self._routes: dict[Server, Place | None] = {}
-        self._proxy = None if proxy is None else proxy_place(proxy)
-        self._verify = verify
+        self._idle: dict[_Server, dict[Connection, None]] = {}
+        self._routes: dict[Origin, URL | None] = {}
+        self._proxy = None if proxy is None else parse_proxy(proxy)
+        self._verify = check_verify(verify)
         self._idle_seconds = idle_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        if self._proxy is not None and self._proxy.server.scheme.startswith("socks"):
+        if self._proxy is not None and self._proxy.origin.scheme.startswith("socks"):
             require_socks()
 
     def __del__(self) -> None:
@@ -57,21 +58,23 @@ class Pool:
     ) -> Response:
         """Return the response to a request as soon as its head is there.
 
-        A request is sent again only where none of it can have left: on a kept connection that turned out to be closed
-        by then. If the peer closes it later, that is Disconnected, as the peer may have done what was asked.
+        ``connect`` limits the making of a connection, ``first_byte`` the time from the end of the request to the end
+        of the head, both in seconds. A request is sent again only if none of it can have left: on a kept connection
+        that was closed before. If the peer closes it later, that is Disconnected, since the peer may have done what was
+        asked.
 
         Raises HttpError, ValueError for what cannot be sent, and RuntimeError on another loop or when closed.
         """
         self._check()
-        target = place(url)
-        server = target.server
-        proxy = self._route(server)
+        target = parse_url(url)
+        server = target.origin, target.resolved_host
+        proxy = self._route(target.origin)
         request = _request(method, target, proxy, headers, body)
         while True:
             connection = await self._kept(server)
             is_fresh = connection is None
             if connection is None:
-                connection = await self._connect(server, proxy, connect)
+                connection = await self._connect(target, proxy, connect)
             response = Response(connection, functools.partial(self._keep, server))
             try:
                 if response.start(request, body) or is_fresh:
@@ -92,8 +95,8 @@ class Pool:
                 connection.abort()
 
     async def aclose(self) -> None:
-        """Close all connections, and wait until the loop has let go of them."""
-        ends = [connection.lost for connection in self._live]
+        """Close all connections, and wait until the event loop has closed their sockets."""
+        ends = [connection.closed for connection in self._live]
         self.close()
         if ends:
             await asyncio.wait(ends, timeout=_CLOSING_SECONDS)
@@ -106,38 +109,38 @@ class Pool:
         if self._closed:
             raise RuntimeError(_CLOSED)
 
-    def _route(self, server: Server) -> Place | None:
+    def _route(self, origin: Origin) -> URL | None:
         if self._proxy is not None:
             return self._proxy
-        if server not in self._routes:
-            self._routes[server] = environment_proxy(server)
-        return self._routes[server]
+        if origin not in self._routes:
+            self._routes[origin] = environment_proxy(origin)
+        return self._routes[origin]
 
-    async def _kept(self, server: Server) -> Connection | None:
-        resting = self._resting.get(server)
-        while resting:
-            connection = resting.popitem()[0]
-            connection.wake_up()
+    async def _kept(self, server: _Server) -> Connection | None:
+        idle = self._idle.get(server)
+        while idle:
+            connection = idle.popitem()[0]
+            connection.acquire()
             try:
-                for _ in range(2):  # turns of the loop, in which it sees what the peer did while we were busy
+                for _ in range(2):  # turns of the loop, in which it sees what the peer did while the program was busy
                     await asyncio.sleep(0)
             except BaseException:
                 connection.abort()
                 raise
-            if connection.is_fit:
+            if connection.is_reusable:
                 return connection
             connection.abort()
         return None
 
-    def _keep(self, server: Server, connection: Connection) -> None:
+    def _keep(self, server: _Server, connection: Connection) -> None:
         if self._closed:
             connection.abort()
         else:
-            connection.rest(self._resting.setdefault(server, {}), self._idle_seconds)
+            connection.release(self._idle.setdefault(server, {}), self._idle_seconds)
 
-    async def _connect(self, server: Server, proxy: Place | None, seconds: float | None) -> Connection:
+    async def _connect(self, url: URL, proxy: URL | None, seconds: float | None) -> Connection:
         connection = Connection(self._live)
-        await connect_to(connection, server, proxy, self._verify, seconds)
+        await connect_to(connection, url, proxy, self._verify, seconds)
         if self._closed:
             connection.abort()
             raise RuntimeError(_CLOSED)
@@ -145,25 +148,27 @@ class Pool:
 
 
 def _request(
-    method: str, target: Place, proxy: Place | None, headers: Mapping[str, str], body: bytes | AsyncIterable[bytes]
+    method: str, url: URL, proxy: URL | None, headers: Mapping[str, str], body: bytes | AsyncIterable[bytes]
 ) -> h11.Request:
     """Return h11's request, with the headers that the framing needs. Raises ValueError."""
-    server, path = target.server, target.target
-    fields = {"Host": server.netloc, "Accept-Encoding": "identity", "Authorization": target.basic}
+    origin, path = url.origin, url.target
+    fields = {"Host": origin.netloc, "Accept-Encoding": "identity", "Authorization": url.basic}
     given = {name.lower() for name in headers}
     if not isinstance(body, bytes):
         fields["Transfer-Encoding"] = "" if "content-length" in given else "chunked"
     elif body or method in ("POST", "PUT", "PATCH"):
         fields["Content-Length"] = str(len(body))
-    if proxy is not None and server.scheme == "http" and proxy.server.scheme in ("http", "https"):
-        path = f"http://{server.netloc}{path}"
+    if proxy is not None and origin.scheme == "http" and proxy.origin.scheme in ("http", "https"):
+        path = f"http://{origin.netloc}{path}"
         fields["Proxy-Authorization"] = proxy.basic
     fields = {name: value for name, value in fields.items() if value and name.lower() not in given} | dict(headers)
     try:
+        for name, value in headers.items():
+            check_header(name, value)
         return h11.Request(
             method=method,
             target=path,
             headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()],
         )
-    except (h11.LocalProtocolError, UnicodeEncodeError) as error:
+    except (h11.LocalProtocolError, ValueError) as error:
         raise ValueError(f"the request cannot be sent: {error}") from None

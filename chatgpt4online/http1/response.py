@@ -1,36 +1,79 @@
-"""One exchange: a request goes out, and its response is read as it comes."""
+"""One exchange: a request is sent, and its response is read as it comes."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-import zlib
 from collections.abc import AsyncIterable, Callable
 
 import h11
 
-from ..net.encoding import Inflater
+from ..net.chunks import CHUNK_START, NOT_CHUNKED
+from ..net.encoding import OUTPUT_LIMIT, DecodedTooLarge, Decoder, EncodingError, read_codings
+from ..net.heads import (
+    CUT_HEAD,
+    HEAD_LIMIT,
+    INTERIM_LIMIT,
+    NO_HEAD,
+    TOO_MANY_INTERIM,
+    BadHead,
+    clean_head,
+    find_head_end,
+    is_interim,
+)
 from .chunks import ChunkMerger
 from .connection import Connection
-from .errors import BadEncoding, BadResponse, Disconnected, HttpError, IncompleteBody
+from .errors import BadEncoding, BadResponse, BodyTooLarge, Disconnected, HttpError, IncompleteBody
 
-HEAD_LIMIT = 65_536  # bytes in the head of a response
+_FINISH_LIMIT = 65_536  # bytes: a new connection costs less than to read more than these
 
-_BLANK_LINE = re.compile(rb"\n\r?\n")  # as h11 has it
+
+class HeadReader:
+    """Reads the head of a response, after interim ones, by an h11 connection."""
+
+    def __init__(self, http: h11.Connection) -> None:
+        self._http = http
+        self._interim = 0
+        self.unread = bytearray()
+        """The bytes that belong to no head that was read: a part of one, or what follows the last one."""
+
+    def receive(self, data: bytes) -> h11.Response | None:
+        """Return the final head once it is complete. Raises BadResponse."""
+        self.unread += data
+        if b"\n" not in data and 20 < len(self.unread) < HEAD_LIMIT:  # it ends no line: not worth a search
+            return None
+        try:
+            while (end := find_head_end(self.unread)) >= 0:
+                head, self.unread = bytes(self.unread[:end]), self.unread[end:]
+                head = clean_head(head)
+                self._interim += is_interim(head)
+                if self._interim > INTERIM_LIMIT:
+                    raise BadHead(TOO_MANY_INTERIM)
+                self._http.receive_data(head)
+                event = self._http.next_event()
+                if isinstance(event, h11.Response):
+                    return event
+        except (BadHead, h11.RemoteProtocolError) as error:
+            raise BadResponse(str(error)) from None
+        return None
 
 
 class Response:
-    """An answer whose head has come: ``status`` and ``headers`` (names in lower case). :meth:`Pool.send` makes it."""
+    """A response whose head has come: ``status`` and ``headers`` (names in lower case). :meth:`Pool.send` makes it."""
 
     __slots__ = (
         "_connection",
+        "_decoder",
         "_ended",
         "_fault",
+        "_has_chunk_line",
+        "_has_progress",
+        "_head",
         "_http",
-        "_inflater",
         "_is_last",
         "_keep",
         "_merger",
+        "_received",
+        "_since_turn",
         "headers",
         "status",
     )
@@ -42,34 +85,56 @@ class Response:
         self._connection = connection
         self._keep = keep
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_LIMIT)
+        self._head = HeadReader(self._http)
         self._merger: ChunkMerger | None = None
-        self._inflater: Inflater | None = None
+        self._decoder: Decoder | None = None
         self._ended = False
         self._is_last = False  # the connection ends with the body
-        self._fault: tuple[type[HttpError], str] | None = None  # no exception: it would hold what it went through
+        self._fault: tuple[type[HttpError], str] | None = None  # not an exception, which would hold its traceback
+        self._has_chunk_line = False  # the first line of a chunked body was checked
+        self._has_progress = False  # a byte of the body came, which restarts the idle clock
+        self._received = 0  # bytes of the body and its framing
+        self._since_turn = 0  # bytes handled since other tasks had their turn
 
     async def read(self, timeout: float | None) -> bytes:
-        """Return what there is of the body by now, or the next that comes; ``b""`` at its end.
+        """Return the part of the body that has come, or the next one that comes; ``b""`` at the end. 64 KiB at most.
 
-        Raises HttpError, after all that had come before. When it is cancelled, the connection is closed at once.
+        Other tasks run at least once in 64 KiB. ``timeout`` is in seconds and restarts with any byte of the body;
+        chunk sizes, chunk extensions and trailers do not count.
+
+        Raises HttpError, after everything that came before it. If cancelled, the connection is closed at once.
         """
+        is_timed = False
         while not (data := self._take()):
-            if self._fault is not None:
+            if self._decoder is not None and self._decoder.has_more:
+                pass
+            elif self._fault is not None:
                 kind, message = self._fault
                 raise kind(message)
-            if self._ended:
+            elif self._ended:
                 break
-            await self._connection.wait("idle", timeout)
+            elif not (self._connection.received or self._connection.is_over):
+                if self._has_progress or not is_timed:
+                    self._connection.start_clock("idle", timeout)
+                    is_timed, self._has_progress = True, False
+                await self._connection.wait()
+                self._since_turn = 0
+            if self._since_turn >= OUTPUT_LIMIT:
+                await self._yield_turn()
+        if self._since_turn >= OUTPUT_LIMIT:
+            await self._yield_turn()
         return data
 
     async def finish(self, seconds: float) -> None:
-        """Keep the connection if the rest of the body comes within ``seconds``, which is not kept, else close it."""
-        clock = asyncio.get_running_loop().time
-        end = clock() + seconds
+        """Keep the connection if the rest of the body, at most 64 KiB, comes within ``seconds``; else close it."""
+        limit = self._received + _FINISH_LIMIT
         try:
-            while not (self._ended or self._is_last):
-                if not await self.read(max(0.0, end - clock())) or clock() > end:
-                    break
+            if not self._ended:  # then the connection may be in use for another request
+                self._connection.start_clock("idle", seconds)
+            while not (self._ended or self._is_last or self._fault or self._received > limit):
+                self._receive()
+                if not (self._ended or self._connection.received or self._connection.is_over):
+                    await self._connection.wait()
         except HttpError:
             pass
         finally:
@@ -81,70 +146,59 @@ class Response:
             self._fail(Disconnected, "the response was closed")
 
     def start(self, request: h11.Request, body: bytes | AsyncIterable[bytes]) -> bool:
-        """Send the request, with its body if that is there, and return whether any of it can have left."""
-        pieces = [self._http.send(request)]
-        if isinstance(body, bytes):  # the transport sends it while we listen, so a peer may answer early
-            pieces += [self._http.send(h11.Data(data=body)), self._http.send(h11.EndOfMessage())]
-        return self._connection.write(b"".join(pieces))
+        """Send the request, with its body if that is bytes. Return False if none of it can have left."""
+        parts = [self._http.send(request)]
+        if isinstance(body, bytes):  # the transport sends it while the response is awaited, which may come early
+            parts += [self._http.send(h11.Data(data=body)), self._http.send(h11.EndOfMessage())]
+        return self._connection.write(b"".join(parts))
 
     async def receive_head(self, body: bytes | AsyncIterable[bytes], seconds: float | None) -> None:
+        """Wait for the final head, at most ``seconds`` from the end of the request. Raises HttpError."""
         has_head = not isinstance(body, bytes) and await self._upload(body, seconds)
         connection = self._connection
+        if not has_head:
+            connection.start_clock("first_byte", seconds)
         while not has_head and not (has_head := self._parse_head()):
             if connection.is_over:
-                message = connection.reason or "the connection was closed before the response"
-                raise Disconnected(message, begun=bool(self._http.trailing_data[0]))
-            await connection.wait("first_byte", seconds)
+                begun = bool(self._head.unread)
+                message = connection.reason or (CUT_HEAD if begun else NO_HEAD)
+                raise Disconnected(message, begun=begun)
+            await connection.wait()
 
     async def _upload(self, body: AsyncIterable[bytes], seconds: float | None) -> bool:
-        """Send a body that comes in pieces, and return whether the head of the response is there already.
+        """Send a body chunk by chunk. Return whether the head of the response has come.
 
-        A refusal that comes early ends it. Otherwise all is sent first.
+        An early refusal ends it. Otherwise everything is sent first.
         """
-        has_head = False
+        connection, has_head = self._connection, False
         try:
-            async for piece in body:
-                if self._connection.is_over:
+            async for chunk in body:
+                if connection.is_over:
                     return has_head
-                self._connection.write(self._http.send(h11.Data(data=piece)))
-                while self._connection.is_choked and not self._connection.is_over:
+                connection.write(self._http.send(h11.Data(data=chunk)))
+                while connection.is_write_paused and not connection.is_over:
                     has_head = has_head or self._parse_head()
                     if has_head and self.status >= 300:
                         return True
-                    await self._connection.wait("first_byte", seconds)
+                    connection.start_clock("first_byte", seconds)
+                    await connection.wait()
                 has_head = has_head or self._parse_head()
                 if has_head and self.status >= 300:
                     return True
         finally:
             if (aclose := getattr(body, "aclose", None)) is not None:
                 await aclose()
-        self._connection.write(self._http.send(h11.EndOfMessage()))
+        connection.write(self._http.send(h11.EndOfMessage()))
         return has_head
 
     def _parse_head(self) -> bool:
-        """Read what has come, and return whether the head is complete.
-
-        h11 gets the head alone, or line by line where it comes in parts: so the limit says the same however the bytes
-        were cut, and the body stays out of h11 until it can go by the merger.
-        """
-        data, start = self._connection.take(), 0
-        is_begun = bool(self._http.trailing_data[0])
-        try:
-            while start < len(data):
-                blank = None if is_begun else _BLANK_LINE.search(data, start, start + HEAD_LIMIT)
-                end = blank.end() if blank else data.find(b"\n", start) + 1 or len(data)
-                self._http.receive_data(data[start:end])
-                event, start = self._http.next_event(), end
-                if isinstance(event, h11.Response):
-                    self._connection.put_back(data[start:])
-                    self._begin_body(event)
-                    return True
-                if self._http.their_state is h11.SWITCHED_PROTOCOL:  # the caller's headers offered it
-                    raise BadResponse("the server wants to speak another protocol")
-                is_begun = event is h11.NEED_DATA
-        except h11.RemoteProtocolError as error:
-            raise BadResponse(str(error)) from None
-        return False
+        """Read what has come, and return whether the final head is complete. The body stays out of h11."""
+        head = self._head.receive(self._connection.take())
+        if head is None:
+            return False
+        self._connection.put_back(bytes(self._head.unread))
+        self._begin_body(head)
+        return True
 
     def _begin_body(self, head: h11.Response) -> None:
         self.status = head.status_code
@@ -154,66 +208,99 @@ class Response:
             self._merger = ChunkMerger()
         has_length = self._merger is not None or "content-length" in fields
         self._is_last = not has_length or self._http.our_state is not h11.DONE
-        encoding = fields.get("content-encoding", "").strip().lower()
-        if encoding in ("gzip", "x-gzip", "deflate"):
-            self._inflater = Inflater(encoding)
         self._parse_body([])  # which may be the end already
+        if self._ended or "content-encoding" not in fields:
+            return
+        try:
+            codings = read_codings(value for name, value in self.headers if name == "content-encoding")
+        except EncodingError as error:
+            self._fail(BadEncoding, str(error))
+        else:
+            self._decoder = Decoder(codings) if codings else None
 
     def _take(self) -> bytes:
-        """Return what there is of the body now; the end and faults are noted for when it is read."""
-        inflater = self._inflater
-        if inflater is not None and inflater.has_more and (data := self._inflate(inflater, b"")):
-            return data
+        """Return what there is of the body now; the end and faults are noted for the next calls."""
+        decoder, before = self._decoder, self._received
+        data = b"" if decoder is not None and decoder.has_more else self._receive()
+        if decoder is not None:
+            data = self._decode(decoder, data)
+        self._since_turn += max(len(data), self._received - before)
+        return data
+
+    def _receive(self) -> bytes:
+        """Return what there is of the body now, not decoded."""
+        connection = self._connection
         if self._ended or self._fault is not None:
             return b""
-        connection = self._connection
-        data = connection.take()
-        if not data and not connection.is_over:
+        data = connection.take(OUTPUT_LIMIT)
+        is_over = connection.is_over and not connection.received
+        if not data and not is_over:
             return b""
-        pieces: list[bytes] = []
+        self._received += len(data)
+        chunks: list[bytes] = []
         at_eof = False
         try:
             if data and (data := data if self._merger is None else self._merger.merge(data)):
-                self._http.receive_data(data)
-            self._parse_body(pieces)
-            if connection.at_eof and not self._ended:
+                self._feed(data)
+            self._parse_body(chunks)
+            if is_over and connection.at_eof and not self._ended:
                 at_eof = True
                 if self._merger is not None and (data := self._merger.flush()):
-                    self._http.receive_data(data)
+                    self._feed(data)
                 self._http.receive_data(b"")
-                self._parse_body(pieces)
+                self._parse_body(chunks)
         except h11.RemoteProtocolError as error:
-            self._fail(IncompleteBody if at_eof else BadResponse, str(error))
-        if connection.is_over and not self._ended:
+            self._fail(IncompleteBody if at_eof else BadResponse, f"the body is malformed: {error}")
+        if is_over and not self._ended:
             self._fail(Disconnected, connection.reason or "the connection was closed")
-        data = bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
-        return data if inflater is None else self._inflate(inflater, data)
+        self._has_progress = self._has_progress or bool(chunks)
+        return bytes(chunks[0]) if len(chunks) == 1 else b"".join(chunks)
 
-    def _parse_body(self, pieces: list[bytes]) -> None:
+    def _feed(self, data: bytes) -> None:
+        """Hand bytes of the body to h11. It is noted as a fault if they have to be chunks and do not begin as one."""
+        self._http.receive_data(data)
+        if self._merger is not None and not self._has_chunk_line:
+            start = self._http.trailing_data[0]
+            self._has_chunk_line = b"\n" in start
+            if not CHUNK_START.match(start):  # h11 may wait for the end of the line
+                self._fail(BadResponse, NOT_CHUNKED)
+
+    def _parse_body(self, chunks: list[bytes]) -> None:
         while isinstance(event := self._http.next_event(), h11.Data):
-            pieces.append(event.data)
+            chunks.append(event.data)
             if self._merger is not None and self._merger.is_one_chunk:
-                return  # to be told so by h11 would cost half as much as the chunk
+                return  # h11 would need half as long again to return NEED_DATA
         if isinstance(event, h11.EndOfMessage):
             self._ended = True
             http, connection = self._http, self._connection
-            if http.our_state is http.their_state is h11.DONE and not http.trailing_data[0] and connection.is_fit:
+            is_whole = http.our_state is http.their_state is h11.DONE and not http.trailing_data[0]
+            if is_whole and connection.is_reusable:
                 self._keep(connection)
             else:
                 connection.abort()
 
-    def _inflate(self, inflater: Inflater, data: bytes) -> bytes:
+    def _decode(self, decoder: Decoder, data: bytes) -> bytes:
         try:
-            data = inflater.decode(data)
-        except zlib.error as error:
-            self._fail(BadEncoding, f"the compressed body is corrupt: {error}")
+            output = decoder.decode(data)
+        except EncodingError as error:
+            self._decoder = None
+            self._fail(BodyTooLarge if isinstance(error, DecodedTooLarge) else BadEncoding, str(error))
             return b""
-        if self._ended and self._fault is None and inflater.is_cut:
+        if self._ended and self._fault is None and decoder.is_cut:
             self._fail(IncompleteBody, "the compressed body stops early")
-        return data
+        return output
+
+    async def _yield_turn(self) -> None:
+        """Let other tasks run. If cancelled, the connection is closed."""
+        self._since_turn = 0
+        try:
+            await asyncio.sleep(0)
+        except BaseException:
+            self.close()
+            raise
 
     def _fail(self, kind: type[HttpError], message: str) -> None:
-        """Note what :meth:`read` raises from now on, if nothing was noted before."""
+        """Note what :meth:`read` raises from now on, unless a fault was noted before."""
         self._fault = self._fault or (kind, message)
         if not self._ended:
             self._connection.abort()
