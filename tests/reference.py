@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from chatgpt4online.protocol.parsing.events import Done, Event, Failed, Notice, Text
@@ -25,12 +26,11 @@ def reference(body: bytes) -> list[tuple[Any, ...]]:
     streamed = empty_error = False
     for whole in re.split("\r\n|\r|\n", body.decode("utf-8", "replace")):
         line = whole.lstrip("\ufeff")
-        if not line.startswith("data:"):
+        payload = line[5:].strip(" \t") if line.startswith("data:") else _embedded(line)
+        if payload is None:
             others += [line] if line.strip() and not line.startswith(_NO_FIELDS) else []
             continue
-        streamed, others, payload = True, [], line[5:].strip(" \t")
-        if payload == "":
-            continue
+        streamed, others = True, []
         event = _json(payload)
         kind = event.get("type") if isinstance(event, dict) else None
         data = event.get("data") if isinstance(event, dict) else None
@@ -53,6 +53,22 @@ def reference(body: bytes) -> list[tuple[Any, ...]]:
         elif kind != "live" or data is not None:
             happened.append(("notice", "malformed", payload.strip()[:200], "", "{}", None))
     return _cut_short(happened, others, streamed, empty_error)
+
+
+def _embedded(line: str) -> str | None:
+    """Return the payload of the event behind other output in a line that is neither an event nor a comment."""
+    starts = [] if line.startswith(":") else re.finditer(r"data:[ \t]*\{", line)
+    for start in starts:
+        payload = line[start.start() + 5 :].strip(" \t")
+        try:
+            event = json.loads(payload)
+        except json.JSONDecodeError:
+            continue
+        except (ValueError, RecursionError):  # Python cannot read it
+            return payload
+        if isinstance(event.get("type"), str):
+            return payload
+    return None
 
 
 def _cut_short(happened: list[Any], others: list[str], streamed: bool, empty_error: bool) -> list[Any]:
@@ -81,7 +97,55 @@ def _end(happened: list[Any], final: dict[str, Any]) -> list[Any]:
         return [*happened, ("failed", "ServerError", _words(_said(final.get("message"))) or None, _text(happened))]
     streamed, reply = _text(happened), _own(final.get("reply"))
     late = [("text", reply)] if reply and not streamed else []
-    return [*happened, *late, ("done", reply or streamed, repr(final))]
+    odd = [("notice", "malformed", key, "", "{}", None) for key, sound in _SHAPES.items() if not sound(final.get(key))]
+    return [*happened, *late, *odd, ("done", reply or streamed, repr(final))]
+
+
+def _is_text(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return value is None or (not isinstance(value, (bool, list, dict)) and math.isfinite(float(value)))
+    except (ValueError, OverflowError):
+        return False
+
+
+def _is_object(value: Any, **fields: Callable[[Any], bool]) -> bool:
+    if value is None or value == []:
+        return True
+    return isinstance(value, dict) and all(sound(value.get(key)) for key, sound in fields.items())
+
+
+def _is_list(value: Any, sound: Callable[[Any], bool]) -> bool:
+    if isinstance(value, dict):
+        return all(re.fullmatch("[0-9]+", key) for key in value) and all(map(sound, value.values()))
+    return value is None or (isinstance(value, list) and all(map(sound, value)))
+
+
+def _is_tagged(value: Any, **fields: Callable[[Any], bool]) -> bool:
+    """Whether it is null, or an object with a type and data."""
+    if not isinstance(value, dict):
+        return value is None
+    return _is_text(value.get("type")) and value.get("data") is not None and _is_object(value["data"], **fields)
+
+
+_SHORTCUT = dict.fromkeys(["label", "message", "shortcutId", "action", "variant", "icon"], _is_text)
+_USAGE = dict.fromkeys(["prompt_tokens", "completion_tokens", "total_tokens", "price", "queries", "images"], _is_number)
+
+# The fields of the final object, in the order in which they are reported, and what each may hold (section 2.4).
+_SHAPES: dict[str, Callable[[Any], bool]] = {
+    "reply": _is_text,
+    "images": lambda value: _is_list(value, _is_text),
+    "actions": lambda value: _is_list(
+        value, lambda item: _is_tagged(item, name=_is_text, args=_is_object, snippet=_is_text)
+    ),
+    "shortcuts": lambda value: _is_list(value, lambda item: _is_tagged(item, **_SHORTCUT)),
+    "blocks": lambda value: _is_list(value, lambda item: _is_tagged(item, id=_is_text, html=_is_text, script=_is_text)),
+    "usage": lambda value: _is_object(value, **_USAGE, accuracy=_is_text),
+    "responseId": _is_text,
+}
 
 
 _NO_JSON = object()
@@ -109,6 +173,7 @@ def _details(event: dict[str, Any]) -> tuple[str, str, float | None]:
         seconds = float(when) if isinstance(when, (int, float)) and not isinstance(when, bool) else None
     except OverflowError:
         seconds = None
+    seconds = seconds if seconds is not None and math.isfinite(seconds) else None
     return _own(visibility), repr(metadata if isinstance(metadata, dict) else {}), seconds
 
 
@@ -124,7 +189,10 @@ def _own(value: Any) -> str:
 
 def _words(text: str) -> str:
     joined = re.sub(r"(?i)</?(a|b|code|em|i|small|span|strong|u)\b[^<>]*>", "", text)
-    return " ".join(html.unescape(re.sub(r"</?[a-zA-Z!][^<>]*>", " ", joined)).split())[:300]
+    text = re.sub(r"</?[a-zA-Z!][^<>]*>", " ", joined)
+    text = re.sub(r"&#[1-9][0-9]{4300,};?", "\ufffd", text)  # more digits than Python converts
+    text = " ".join(html.unescape(text).split())
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)[:300]
 
 
 def _text(happened: list[Any]) -> str:

@@ -78,6 +78,32 @@ RARE: dict[str, bytes] = {
     "byte order mark and a space": b"\xef\xbb\xbf " + live("a"),
     "byte order mark within": b"data: \xef\xbb\xbf" + live("a")[6:],
     "space before data": b" " + live("a"),
+    "tabs before data": b"\t \t" + live("a"),
+    "space before empty data": b" data: ",
+    "space before null": b" data: null",
+    "space before a cut event": b" " + live("a")[:-2],
+    "space before no type": b' data: {"data":"a"}',
+    "space before an event with a trailing space": b" " + live("a") + b" \t",
+    "space before data, no space after the colon": b" data:" + live("a")[6:],
+    "mark, space and data": b"\xef\xbb\xbf " + live("a"),
+    "word before data": b"debug" + live("a"),
+    "word before end": b"debug" + end(reply="Hello"),
+    "word before error": b"debug" + error("no"),
+    "notice before data": b"Notice: x in y.php on line 3" + live("a"),
+    "tags before data": b"<br />\n<b>Notice</b>: x<br />" + live("a"),
+    "data: before data": b"data: " + live("a"),
+    "words with data: before data": b"x data: { data: {} data:{" + live("a"),
+    "words with an event before data": b"x " + live("a") + live("b"),
+    "comment before data": b": keepalive" + live("a"),
+    "event field before data": b"event: message" + live("a"),
+    "words behind an event in a line": b"x " + live("a") + b"x",
+    "words before a number for a type": b'xdata: {"type":1}',
+    "words before an event with spaces": b'xdata: \t { "type" : "live" , "data" : "a" }  ',
+    "words before an event, deep": b'xdata: {"type":"live","data":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "words before an event, nested 600 deep": b'xdata: {"type":"live","data":' + b"[" * 600 + b"]" * 600 + b"}",
+    "words before an event, huge integer": b'xdata: {"type":"live","data":"a","n":' + b"9" * 5000 + b"}",
+    "many starts of an event": b"x" + b'data: {"' * 3000,
+    "fatal before data": b'{"code":"internal_server_error","message":"no"}' + live("a"),
     "DATA": live("a").upper(),
     "data:  two": b"data:  two",
     "data:x": b"data:x",
@@ -123,6 +149,11 @@ RARE: dict[str, bytes] = {
     "timestamp true": live("a", subtype="status", timestamp=True),
     "timestamp NaN": b'data: {"type":"live","data":"a","subtype":"status","timestamp":NaN}',
     "timestamp infinite": b'data: {"type":"live","data":"a","subtype":"status","timestamp":1e999}',
+    "timestamp -0": b'data: {"type":"live","data":"a","subtype":"status","timestamp":-0}',
+    "timestamp negative": live("a", subtype="status", timestamp=-1),
+    "subtype and data of NaN": b'data: {"type":"live","subtype":NaN,"data":[NaN,-Infinity,1e400,-0,-0.0]}',
+    "subtype a lone surrogate": b'data: {"type":"live","data":["\\ud800"],"subtype":"\\udfff"}',
+    "nested 600 deep": b'data: {"type":"live","subtype":"x","data":' + b"[" * 600 + b"]" * 600 + b"}",
     "timestamp huge": b'data: {"type":"live","data":"a","subtype":"status","timestamp":' + b"9" * 400 + b"}",
     "integer beyond Python's limit": b'data: {"type":"live","data":"a","n":' + b"9" * 5000 + b"}",
     "deep": b"data: " + b"[" * 100_000,
@@ -135,6 +166,39 @@ RARE: dict[str, bytes] = {
     "end, reply null": end(reply=None),
     "end, reply a list": end(reply=["a"]),
     "end, actions": end(reply="", actions=[{"type": "function", "data": {"name": "f", "args": []}}]),
+    "end, reply a number": end(reply=12),
+    "end, reply false": end(reply=False),
+    "end, reply an object": end(reply={"a": "b"}),
+    "end, reply an empty list": end(reply=[]),
+    "end, reply a lone surrogate": line({"type": "end", "data": '{"success":true,"reply":"\\ud800"}'}),
+    "end, lists as objects": end(
+        reply="a",
+        images={"0": "https://x/1", "2": "https://x/2"},
+        actions={"1": {"type": "function", "data": {"name": "f", "args": {"0": "a"}}}},
+        shortcuts={"3": {"type": "message", "data": {"label": "L"}}},
+        blocks={"0": {"type": "content", "data": {"html": "<p>"}}},
+    ),
+    "end, empty lists as objects": end(images={}, actions={}, shortcuts={}, blocks={}, usage={}),
+    "end, empty objects as lists": end(usage=[], actions=[{"type": "function", "data": []}]),
+    "end, everything null": end(reply=None, images=None, actions=None, shortcuts=None, blocks=None, usage=None),
+    "end, everything a number": end(reply=1, images=1, actions=1, shortcuts=1, blocks=1, usage=1, responseId=1),
+    "end, everything true": end(reply=True, images=True, actions=True, shortcuts=True, blocks=True, usage=True),
+    "end, images an object": end(images={"url": "https://x/1"}),
+    "end, images with a number": end(images=["https://x/1", None, 5]),
+    "end, actions without data": end(actions=[{"type": "function"}]),
+    "end, actions with words": end(actions=["f()"]),
+    "end, actions with a number for a name": end(actions=[{"type": "function", "data": {"name": 5}}]),
+    "end, actions with a list for args": end(actions=[{"type": "function", "data": {"name": "f", "args": ["a"]}}]),
+    "end, actions with a list for data": end(actions=[{"type": "function", "data": ["f"]}]),
+    "end, actions with a list for type": end(actions=[{"type": [], "data": {"name": "f"}}]),
+    "end, usage true": end(usage={"total_tokens": True}),
+    "end, usage in words": end(usage={"prompt_tokens": "12", "total_tokens": "many"}),
+    "end, usage beyond numbers": line(
+        {"type": "end", "data": '{"success":true,"usage":{"total_tokens":NaN,"price":-Infinity,"queries":1e400}}'}
+    ),
+    "end, usage huge": line({"type": "end", "data": '{"success":true,"usage":{"price":%s}}' % ("9" * 4000)}),
+    "end, usage beyond Python's limit": line({"type": "end", "data": '{"usage":{"price":%s}}' % ("9" * 5000)}),
+    "end, nested 600 deep": line({"type": "end", "data": '{"reply":%s}' % ("[" * 600 + "]" * 600)}),
     "end false": line({"type": "end", "data": False}),
     "end null": line({"type": "end", "data": None}),
     "end, no data": line({"type": "end"}),
@@ -152,6 +216,9 @@ RARE: dict[str, bytes] = {
     "error empty": error("", timestamp=1.0),
     "error null": error(None),
     "error of tags": error("<br />\n&nbsp;"),
+    "error with a reference of 4301 digits": error("a &#" + "9" * 4301 + "; b"),
+    "error of NaN": b'data: {"type":"error","data":[NaN]}',
+    "error a lone surrogate": b'data: {"type":"error","data":"\\ud800"}',
     "error object": error({"message": "no"}),
     "error, no data": line({"type": "error"}),
     "comment": b": keepalive",
@@ -176,6 +243,9 @@ RARE: dict[str, bytes] = {
     "plain answer behind a mark": b"\xef\xbb\xbf" + php({"success": True, "reply": "Hello"}).encode(),
     "plain answer, cut": b'{"success":true,"reply":"He',
     "plain refusal": b'{"success":false,"message":"Sorry, <b>no</b>."}',
+    "plain refusal with a reference of 4301 digits": b'{"success":false,"message":"&#' + b"9" * 4301 + b';"}',
+    "refusal with a reference of 4301 digits": b'{"code":"x","message":"&#' + b"9" * 4301 + b';"}',
+    "plain answer of another shape": b'{"success":true,"reply":5,"images":"x"}',
     "plain refusal, mute": b'{"success":false}',
     "JSON of another": b'{"a":1}',
     "JSON, code a number": b'{"code":1}',
@@ -209,6 +279,45 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=5,
 )
+urls = st.sampled_from(["https://x/1.png", "", "u"])
+tagged = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.one_of(st.sampled_from(["function", "message"]), values),
+        "data": st.one_of(
+            st.dictionaries(st.sampled_from(["name", "args", "snippet", "label", "message", "id", "html"]), values),
+            values,
+        ),
+    },
+)
+usages = st.dictionaries(
+    st.sampled_from(["prompt_tokens", "total_tokens", "price", "queries", "accuracy"]),
+    st.one_of(values, st.sampled_from([float("nan"), float("inf"), -0.0, 10**400, 10**4000, "1e9", "nan", "", -1])),
+)
+
+
+def listed(items: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Draw a list as PHP writes one: as a list, or with gaps as an object; or another value."""
+    lists = st.lists(items, max_size=3)
+    gaps = st.dictionaries(st.sampled_from(["0", "1", "2", "10", "a"]), items, max_size=3)
+    return st.one_of(lists, lists, gaps, values)
+
+
+finals = st.fixed_dictionaries(
+    {},
+    optional={
+        "success": st.one_of(st.just(True), st.just(True), values),
+        "reply": st.one_of(st.none(), texts, texts, values),
+        "images": listed(urls),
+        "actions": listed(tagged),
+        "shortcuts": listed(tagged),
+        "blocks": listed(tagged),
+        "usage": st.one_of(usages, values),
+        "responseId": st.one_of(texts, values),
+    },
+)
+"""Final objects whose fields may have any shape."""
+
 subtypes = st.sampled_from(["content", "thinking", "status", "tool_call", "embeddings", "new", "", None])
 
 
@@ -220,7 +329,7 @@ def events(draw: st.DrawFn) -> bytes:
         final = {
             "success": True,
             "reply": draw(st.one_of(st.none(), texts)),
-            **draw(st.dictionaries(texts, values, max_size=2)),
+            **draw(st.one_of(st.dictionaries(texts, values, max_size=2), finals)),
         }
         event["data"] = php(final) if draw(st.booleans()) else json.dumps(final, ensure_ascii=False)
     else:
@@ -234,7 +343,17 @@ def events(draw: st.DrawFn) -> bytes:
 
 
 small_rarities = st.sampled_from([rarity for rarity in RARE.values() if len(rarity) < 1000])
-lines = st.one_of(texts.map(live), texts.map(live), events(), small_rarities, small_rarities, st.binary(max_size=6))
+befores = st.sampled_from([b" ", b"\t", b"x", b"Notice: x on line 3", b"data: {", b":", b"<br />", b"\xef\xbb\xbf "])
+behind_output = st.tuples(befores, st.one_of(texts.map(live), events(), small_rarities)).map(b"".join)
+lines = st.one_of(
+    texts.map(live),
+    texts.map(live),
+    events(),
+    small_rarities,
+    small_rarities,
+    behind_output,
+    st.binary(max_size=6),
+)
 
 
 @st.composite

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+import dataclasses
+import math
+from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import pytest
@@ -26,7 +28,7 @@ from chatgpt4online.protocol.parsing.events import (
     without_failure,
 )
 
-from .strategies import values
+from .strategies import finals, values
 
 KEYS = ["success", "reply", "images", "actions", "shortcuts", "blocks", "usage", "responseId"]
 
@@ -50,7 +52,8 @@ def test_the_sample_of_the_protocol() -> None:
         },
         "responseId": "resp_x",
     }
-    reply = read_reply(raw)
+    reply, unread = read_reply(raw)
+    assert unread == []
     assert reply == Reply(
         "Bonjour à tous/toutes",
         usage=Usage(31, 4, 35, None, 1, accuracy="estimated"),
@@ -63,19 +66,93 @@ def test_the_sample_of_the_protocol() -> None:
     assert "raw" not in repr(reply)
 
 
-@pytest.mark.parametrize(("said", "text"), [("a", "a"), ("", ""), (None, ""), (5, ""), (["a"], "")])
-def test_the_text(said: Any, text: str) -> None:
+def read(**raw: Any) -> tuple[Reply, list[str]]:
+    """Return what is read from a final object, without the object."""
+    reply, unread = read_reply(raw)
+    assert reply.raw == raw
+    return replace(reply, raw={}), unread
+
+
+@pytest.mark.parametrize("said", ["a", "", None])
+def test_the_text(said: str | None) -> None:
     """The server's word, where it has one."""
-    assert read_reply({"reply": said}).text == text
-    assert read_reply({}) == Reply()
+    assert read(reply=said) == (Reply(said or ""), [])
+    assert read() == (Reply(), [])
+
+
+@pytest.mark.parametrize("field", ["reply", "responseId"])
+@pytest.mark.parametrize("said", [5, 1.5, float("nan"), True, False, ["a"], [], {}, {"0": "a"}])
+def test_a_text_of_another_type_is_told(field: str, said: Any) -> None:
+    """It stays in raw, and its field is named."""
+    assert read(**{field: said}) == (Reply(), [field])
 
 
 @pytest.mark.parametrize(
-    ("said", "images"), [(["u", "v"], ("u", "v")), (None, ()), ([None, 5, "u"], ("u",)), ("u", ()), ({"0": "u"}, ())]
+    ("said", "images", "read_whole"),
+    [
+        (["u", "v"], ("u", "v"), True),
+        (None, (), True),
+        ([], (), True),
+        ({}, (), True),
+        ({"0": "u", "2": "v"}, ("u", "v"), True),
+        ({"7": "u", "3": None}, ("u",), True),
+        ([None, "u"], ("u",), True),
+        ([None, 5, "u"], ("u",), False),
+        ({"0": "u", "1": ["v"]}, ("u",), False),
+        ({"0": "u", "url": "v"}, (), False),
+        ({"-1": "u"}, (), False),
+        ({"\u0661": "u"}, (), False),
+        ("u", (), False),
+        (False, (), False),
+        (5, (), False),
+    ],
 )
-def test_images(said: Any, images: tuple[str, ...]) -> None:
-    """URLs, and nothing else."""
-    assert read_reply({"images": said}).images == images
+def test_images(said: Any, images: tuple[str, ...], read_whole: bool) -> None:
+    """URLs, in a list or in what PHP made of one; anything else is told."""
+    assert read(images=said) == (Reply(images=images), [] if read_whole else ["images"])
+
+
+@pytest.mark.parametrize("field", ["actions", "shortcuts", "blocks"])
+def test_lists_that_php_wrote_as_objects(field: str) -> None:
+    """A list with gaps is an object whose keys are numbers."""
+    items = [{"type": "message", "data": {"name": "a", "label": "a", "id": "a"}}, {"type": "x", "data": {}}]
+    assert read(**{field: {"1": items[0], "5": items[1]}}) == read(**{field: items})
+    assert len(getattr(read(**{field: items})[0], field)) == 2
+
+
+@pytest.mark.parametrize("field", ["actions", "shortcuts", "blocks"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "f()", True, 5, {"type": "x", "data": {}}, ["x"], [1], [[]], [{}], [{"type": "x"}],
+        [{"type": "x", "data": None}], [{"data": "x"}], [{"data": ["x"]}], [{"data": 1}], {"0": "x"},
+    ],
+)  # fmt: skip
+def test_items_of_another_shape_are_told(field: str, said: Any) -> None:
+    """They stay in raw, and their field is named once."""
+    assert read(**{field: said}) == (Reply(), [field])
+
+
+@pytest.mark.parametrize(
+    ("field", "key"),
+    [("actions", key) for key in ("name", "snippet", "args")]
+    + [("shortcuts", key) for key in ("label", "message", "shortcutId", "action", "variant", "icon")]
+    + [("blocks", key) for key in ("id", "html", "script")],
+)
+def test_values_of_another_type_in_an_item_are_told(field: str, key: str) -> None:
+    """The item is there without them."""
+    for value in (5, True, ["x"]):
+        reply, unread = read(**{field: [{"type": "t", "data": {key: value}}] * 2})
+        assert unread == [field]
+        assert getattr(reply, field) == getattr(read(**{field: [{"type": "t", "data": []}] * 2})[0], field)
+    assert read(**{field: [{"type": "t", "data": {key: None}}]})[1] == []
+    assert read(**{field: [{"type": 5, "data": {}}]})[1] == [field]
+
+
+def test_fields_are_told_in_their_order() -> None:
+    """Each once."""
+    raw = {"usage": 1, "reply": 1, "blocks": 1, "images": 1, "actions": [1, 2], "responseId": 1, "shortcuts": 1, "x": 1}
+    assert read(**raw)[1] == ["reply", "images", "actions", "shortcuts", "blocks", "usage", "responseId"]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +169,7 @@ def test_images(said: Any, images: tuple[str, ...]) -> None:
 )
 def test_actions(said: Any, action: Action) -> None:
     """Calls and scripts are values, whatever shape they have."""
-    assert read_reply({"actions": [None, said, "x", {"type": "function"}, {"data": []}]}).actions == (action,)
+    assert read_reply({"actions": [None, said, "x", {"type": "function"}]})[0].actions == (action,)
 
 
 @pytest.mark.parametrize(
@@ -111,45 +188,81 @@ def test_actions(said: Any, action: Action) -> None:
 def test_shortcuts(said: Any, shortcut: Shortcut) -> None:
     """Ready questions, of a reply or of a page."""
     assert read_shortcuts({"shortcuts": [said, 1]}) == (shortcut,)
-    assert read_reply({"shortcuts": [said]}).shortcuts == (shortcut,)
+    assert read_reply({"shortcuts": [said]})[0].shortcuts == (shortcut,)
 
 
 def test_blocks() -> None:
     """HTML and scripts are values too."""
     said = {"id": "outer", "type": "content", "data": {"id": "b", "html": "<p>", "script": "s()"}}
-    assert read_reply({"blocks": [said]}).blocks == (Block("content", "b", "<p>", "s()"),)
+    assert read_reply({"blocks": [said]})[0].blocks == (Block("content", "b", "<p>", "s()"),)
 
 
 @pytest.mark.parametrize(
-    ("said", "usage"),
+    ("said", "usage", "read_whole"),
     [
-        (None, None),
-        ([], None),
-        ({}, None),
-        ("x", None),
-        ({"prompt_tokens": "12", "price": "0.5", "queries": 1.0}, Usage(12, price=0.5, queries=1)),
-        ({"images": 2, "queries": 1, "price": None, "accuracy": "price"}, Usage(queries=1, images=2, accuracy="price")),
-        ({"prompt_tokens": None, "total_tokens": [], "price": {}, "accuracy": 5}, Usage()),
-        ({"prompt_tokens": "many", "total_tokens": "nan", "price": float("inf"), "queries": float("nan")}, Usage()),
-        ({"total_tokens": 10**400, "price": "1e999"}, Usage()),
-        ({"total_tokens": 1.9, "price": -1}, Usage(total_tokens=1, price=-1.0)),
+        (None, None, True),
+        ([], None, True),
+        ({}, None, True),
+        ("x", None, False),
+        (True, None, False),
+        ([1], None, False),
+        ({"other": "x"}, Usage(), True),
+        ({"prompt_tokens": "12", "price": "0.5", "queries": 1.0}, Usage(12, price=0.5, queries=1), True),
+        ({"images": 2, "price": None, "accuracy": "price"}, Usage(images=2, accuracy="price"), True),
+        ({"total_tokens": 1.9, "price": -1}, Usage(total_tokens=1, price=-1.0), True),
+        ({"total_tokens": -5, "price": -0.0}, Usage(total_tokens=-5, price=0.0), True),
+        ({"total_tokens": 2**60 + 1}, Usage(total_tokens=2**60 + 1), True),
+        ({"total_tokens": []}, Usage(), False),
+        ({"price": {}}, Usage(), False),
+        ({"accuracy": 5}, Usage(), False),
+        ({"prompt_tokens": "many"}, Usage(), False),
+        ({"prompt_tokens": ""}, Usage(), False),
+        ({"prompt_tokens": "\ud800"}, Usage(), False),
+        ({"prompt_tokens": True}, Usage(), False),
+        ({"prompt_tokens": False}, Usage(), False),
+        ({"total_tokens": "nan"}, Usage(), False),
+        ({"total_tokens": float("nan")}, Usage(), False),
+        ({"price": float("inf")}, Usage(), False),
+        ({"price": float("-inf")}, Usage(), False),
+        ({"price": "1e999"}, Usage(), False),
+        ({"price": "9" * 5000}, Usage(), False),
+        ({"total_tokens": 10**400}, Usage(), False),
+        ({"total_tokens": 10**5000}, Usage(), False),
     ],
 )
-def test_usage(said: Any, usage: Usage | None) -> None:
-    """Numbers may be strings, empty objects arrays, and what is no number is unknown."""
-    assert read_reply({"usage": said}).usage == usage
+def test_usage(said: Any, usage: Usage | None, read_whole: bool) -> None:
+    """Numbers may be strings, empty objects arrays; what is no finite number is unknown, and told."""
+    assert read(usage=said) == (Reply(usage=usage), [] if read_whole else ["usage"])
 
 
-@given(st.dictionaries(st.sampled_from(KEYS), st.one_of(values, st.lists(st.dictionaries(st.just("data"), values)))))
+@given(st.one_of(finals, st.dictionaries(st.sampled_from(KEYS), values)))
 def test_any_object_is_a_reply(raw: dict[str, Any]) -> None:
     """P3: whatever a final object holds, its reply has the types that it promises."""
-    reply = read_reply(raw)
+    reply, unread = read_reply(raw)
     assert isinstance(reply.text, str)
     assert all(isinstance(url, str) for url in reply.images)
     assert all(isinstance(action.args, dict) for action in reply.actions)
     assert isinstance(reply.response_id, str)
-    assert reply.usage is None or isinstance(reply.usage.total_tokens, int | None)
+    for number in dataclasses.astuple(reply.usage)[:-1] if reply.usage else ():
+        assert number is None or math.isfinite(number)
     assert reply.raw is raw
+    assert set(unread) <= raw.keys()
+    assert len(unread) == len(set(unread))
+
+
+@given(finals)
+def test_what_is_not_told_is_in_the_reply(raw: dict[str, Any]) -> None:
+    """A field that is not named was read in whole: as many items as it has, and each of its strings."""
+    reply, unread = read_reply(raw)
+    for field in ("images", "actions", "shortcuts", "blocks"):
+        said = raw.get(field) or []
+        items = said.values() if isinstance(said, dict) else said
+        if field not in unread:
+            assert len(getattr(reply, field)) == sum(item is not None for item in items)
+    if "reply" not in unread:
+        assert reply.text == (raw.get("reply") or "")
+    if "responseId" not in unread:
+        assert reply.response_id == (raw.get("responseId") or "")
 
 
 def test_views_of_events() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from chatgpt4online.protocol.parsing.events import (
     Text,
     Usage,
 )
-from chatgpt4online.protocol.parsing.parser import DEFAULT_LIMIT, EventParser
+from chatgpt4online.protocol.parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT, EventParser
 
 from .reference import plainly, reference
 from .strategies import (
@@ -59,8 +60,12 @@ def parse(*pieces: bytes, **options: Any) -> list[Event]:
     return events + parser.receive_eof()
 
 
-def sizes(event_limit: int | None, body_limit: int | None) -> dict[str, int]:
-    return {"max_event_size": event_limit or DEFAULT_LIMIT, "max_body_size": body_limit or DEFAULT_LIMIT}
+def sizes(event_limit: int | None, body_limit: int | None, text_limit: int | None = None) -> dict[str, int]:
+    return {
+        "max_event_size": event_limit or DEFAULT_LIMIT,
+        "max_body_size": body_limit or DEFAULT_LIMIT,
+        "max_text_size": text_limit or DEFAULT_TEXT_LIMIT,
+    }
 
 
 def assert_prefix_equation(pieces: list[bytes], **options: Any) -> None:
@@ -79,21 +84,36 @@ class TestForAnyBody:
     """The properties."""
 
     @settings(max_examples=300)
-    @given(cut_bodies(), limits, limits)
-    @example([b"x" * 62 + b"\n" + b"dat", b'a: {"type":"live","data":"x"}\n'], None, 64)
-    @example([b"y" * 60 + b"\nd", b"a", b"t", b"a: \n"], None, 64)
-    @example([BOM + b"x" * 61, b"\n"], None, 64)
-    @example([b"x" * 64, b"\r", b"\n", b"\r\n"], None, 64)
-    @example([RARE["thinking"], b"\n", b"\n"], None, None)
-    @example([b"<br />\n", RARE["thinking"], b"\n\n"], None, None)
-    @example([b"x" * 65, b"\n"], None, 64)
-    @example([live("a"), b"\n", live("x" * 60), b"\n\n"], 64, None)
-    @example([b"a\n" * 31 + live("b"), b"\n", b"a\n" * 40], 100, 64)
-    @example([b"\xff" * 40, b"\xff" * 24, b"\n"], None, 64)
-    @example(["é".encode() * 32 + b"\n", b"e\n", b"e"], None, 64)
-    def test_prefix_equation(self, pieces: list[bytes], event_limit: int | None, body_limit: int | None) -> None:
+    @given(cut_bodies(), limits, limits, limits)
+    @example([b"x" * 62 + b"\n" + b"dat", b'a: {"type":"live","data":"x"}\n'], None, 64, None)
+    @example([b"y" * 60 + b"\nd", b"a", b"t", b"a: \n"], None, 64, None)
+    @example([BOM + b"x" * 61, b"\n"], None, 64, None)
+    @example([b"x" * 64, b"\r", b"\n", b"\r\n"], None, 64, None)
+    @example([RARE["thinking"], b"\n", b"\n"], None, None, None)
+    @example([b"<br />\n", RARE["thinking"], b"\n\n"], None, None, None)
+    @example([b"x" * 65, b"\n"], None, 64, None)
+    @example([live("a"), b"\n", live("x" * 60), b"\n\n"], 64, None, None)
+    @example([b"a\n" * 31 + live("b"), b"\n", b"a\n" * 40], 100, 64, None)
+    @example([b"\xff" * 40, b"\xff" * 24, b"\n"], None, 64, None)
+    @example(["é".encode() * 32 + b"\n", b"e\n", b"e"], None, 64, None)
+    @example([b"Notice: x on line 3", live("a") + b"\n", b"x" * 45, live("b"), b"\n"], None, 64, None)
+    @example([b"Notice: x on line 3" + live("a")[:9], live("a")[9:], b"\n"], None, 64, None)
+    @example([b"x" * 40 + b"\n ", live(""), b"\n"], None, 64, None)
+    @example([b"data: ", b"\n", b" data: ", b"\r", b"data:"], None, None, None)
+    @example([RARE["end, lists as objects"], b"\n"], None, None, None)
+    @example([RARE["end, everything a number"], b"\n"], None, None, None)
+    @example(
+        [live("x" * 40) + b"\n\n", live("x" * 24) + b"\n\n", live("") + b"\n\n" + live("x"), b"\n"], None, None, 64
+    )
+    @example([(live("x" * 7) + b"\n\n") * 5, (live("\xe9" * 4) + b"\n\n") * 9], None, None, 64)
+    @example([live("x" * 40) + b"\n\n", end(reply="x" * 65), b"\n"], None, None, 64)
+    @example([end(reply="\xe9" * 33), b"\n"], None, None, 64)
+    @example([RARE["plain, lone surrogate"] + b"\n\n" + live("x" * 62) + b"\n", b"\n"], None, None, 64)
+    def test_prefix_equation(
+        self, pieces: list[bytes], event_limit: int | None, body_limit: int | None, text_limit: int | None
+    ) -> None:
         """P1: cuts make no difference, neither to events nor to limits nor to when they come."""
-        assert_prefix_equation(pieces, **sizes(event_limit, body_limit))
+        assert_prefix_equation(pieces, **sizes(event_limit, body_limit, text_limit))
 
     @given(cut_bodies(), statuses, header_sets)
     def test_prefix_equation_for_refusals(self, pieces: list[bytes], status: int, headers: dict[str, str]) -> None:
@@ -132,11 +152,38 @@ class TestForAnyBody:
         assert_like_the_oracle(RARE[name] + ending + live("after") + b"\n\n" + end(reply="end") + b"\n\n")
         assert_like_the_oracle(BOM + b"<br />\n" + RARE[name] + ending + RARE["fatal"] + b"\n")
 
+    @given(bodies(), st.integers(64, 200), st.lists(texts, max_size=30))
+    @example(end(reply="\xe9" * 33) + b"\n", 65, [])
+    @example(end(reply="a" * 65) + b"\n", 64, ["b"])
+    def test_the_oracle_agrees_about_the_size_of_the_text(self, body: bytes, limit: int, said: list[str]) -> None:
+        """P2 with a limit for the text: the answer ends before the first text that breaks it."""
+        body = b"".join(live(text) + b"\n\n" for text in said) + body
+        told = plainly(parse(body, max_text_size=limit))
+        unlimited = plainly(parse(body))
+        size, expected = 0, []
+        for entry in unlimited:
+            size += utf8_size(entry[1]) if entry[0] == "text" else 0
+            if size > limit or (entry[0] == "done" and utf8_size(entry[1]) > limit):
+                break
+            expected.append(entry)
+        if len(expected) == len(unlimited):
+            assert told == unlimited
+            return
+        kind, error, message, partial = told[-1]
+        assert (kind, error) == ("failed", TooLarge)
+        assert f"larger than {limit} bytes" in message
+        assert "max_text_size" in message
+        assert partial == "".join(entry[1] for entry in expected if entry[0] == "text")
+        assert told[:-1] == expected[: len(told) - 1]
+        assert all(entry[1] == "malformed" for entry in expected[len(told) - 1 :])  # of the final object
+
     @settings(max_examples=200)
     @given(st.one_of(cut_bodies(), st.lists(st.binary(max_size=30), max_size=8)), statuses, header_sets, limits, limits)
     @example([b"data: " + b"[" * 100_000 + b"\n"], 200, {}, None, None)
     @example([b"{" * 5000], 403, {}, None, None)
     @example([b"<script" * 2000], 200, {}, None, None)
+    @example([RARE["refusal with a reference of 4301 digits"]], 403, {}, None, None)
+    @example([b"<title>&#" + b"9" * 4301 + b";</title>"], 503, {}, None, None)
     @example([], 429, {"Retry-After": "99999999999999999999"}, None, None)
     def test_totality(
         self, pieces: list[bytes], status: int, headers: dict[str, str], event_limit: int | None, body_limit: int | None
@@ -200,6 +247,10 @@ class TestForAnyBody:
         for notice, (_, data, _) in zip(notices, said, strict=True):
             expected = data if isinstance(data, str) else "" if data is None else json.dumps(data, ensure_ascii=False)
             assert notice.text == expected
+
+
+def utf8_size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def assert_like_the_oracle(body: bytes) -> None:
@@ -320,6 +371,9 @@ QUIRKS: dict[str, tuple[bytes, list[Event]]] = {
     "timestamp a string": (live("x", subtype="status", timestamp="3"), [notice("status", "x")]),
     "timestamp true": (live("x", subtype="status", timestamp=True), [notice("status", "x")]),
     "timestamp beyond floats": (RARE["timestamp huge"], [notice("status", "a")]),
+    "timestamp NaN": (RARE["timestamp NaN"], [notice("status", "a")]),
+    "timestamp infinite": (RARE["timestamp infinite"], [notice("status", "a")]),
+    "timestamp negative": (RARE["timestamp negative"], [notice("status", "a", timestamp=-1.0)]),
     "unknown type": (
         line({"type": "usage", "data": {"a": 1}, "more": [1]}),
         [notice("usage", '{"a": 1}', metadata={"more": [1]})],
@@ -331,8 +385,40 @@ QUIRKS: dict[str, tuple[bytes, list[Event]]] = {
     "white space behind": (live("Hi") + b" \t", [Text("Hi")]),
     "other spacing": (b'data: {"type": "live", "data": "Hi"}', [Text("Hi")]),
     "byte order mark": (BOM + live("Hi"), [Text("Hi")]),
-    "empty data": (b"data: ", []),
-    "bare data:": (b"data:", []),
+    "a nonce in an event that is not JSON": (
+        rb'data: {"type":"end","data":"{\"restNonce\":\"0123456789\",\"sessionId\":\"abc\"',
+        [malformed(r'{"type":"end","data":"{\"restNonce\":\"***\",\"sessionId\":\"***\"')],
+    ),
+    "an API key in an event that is not JSON": (b"data: {sk-abcdefgh12345678}", [malformed("{sk-***}")]),
+    "empty data": (b"data: ", [malformed("")]),
+    "bare data:": (b"data:", [malformed("")]),
+    "blanks as data": (b"data: \t ", [malformed("")]),
+    "blanks before data": (b" \t" + live("Hi"), [Text("Hi")]),
+    "byte order mark and a space before data": (BOM + b" " + live("Hi"), [Text("Hi")]),
+    "a word before data": (b"debug" + live("Hi"), [Text("Hi")]),
+    "a word before data, no space after the colon": (b'debugdata:{"type":"live","data":"Hi"}', [Text("Hi")]),
+    "a word before data, blanks behind": (b"debug" + live("Hi") + b" \t", [Text("Hi")]),
+    "a PHP notice before data": (b"Notice: x in y.php on line 3" + live("Hi"), [Text("Hi")]),
+    "a PHP notice before a notice": (
+        b"Notice: x in y.php on line 3" + line({"type": "usage", "data": "1", "more": 2}),
+        [notice("usage", "1", metadata={"more": 2})],
+    ),
+    "a field before data": (b"event: message" + live("Hi"), [Text("Hi")]),
+    "what looks like events before data": (b"x data: {} data: { data:{" + live("Hi"), [Text("Hi")]),
+    "a comment before data": (b": keepalive" + live("Hi"), []),
+    "a word before data, words behind": (b"debug" + live("Hi") + b"x", []),
+    "a word before data that is no event": (b'debugdata: {"data":"Hi"}', []),
+    "a word before data, type a number": (b'debugdata: {"type":1}', []),
+    "a word before data null": (b"debugdata: null", []),
+    "a word before empty data": (b"debugdata: ", []),
+    "a word before data, nested too deeply": (
+        b'debugdata: {"type":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        [malformed('{"type":' + "[" * 192)],
+    ),
+    "a word before data, an integer beyond Python's limit": (
+        b'debugdata: {"type":"live","n":' + b"9" * 5000 + b"}",
+        [malformed('{"type":"live","n":' + "9" * 181)],
+    ),
     "data null": (b"data: null", [malformed("null")]),
     "data of words": (b"data:  two", [malformed("two")]),
     "data without a space": (b"data:x", [malformed("x")]),
@@ -401,7 +487,10 @@ ENDS: dict[str, tuple[bytes, list[Event]]] = {
     "reply null": (live("Hi") + b"\n\n" + end(reply=None), [Text("Hi"), done("Hi", raw=SUCCESS | {"reply": None})]),
     "reply empty": (live("Hi") + b"\n\n" + end(reply=""), [Text("Hi"), done("Hi", raw=SUCCESS | {"reply": ""})]),
     "reply missing": (live("Hi") + b"\n\n" + end(), [Text("Hi"), done("Hi", raw=SUCCESS)]),
-    "reply no string": (live("Hi") + b"\n\n" + end(reply=[1]), [Text("Hi"), done("Hi", raw=SUCCESS | {"reply": [1]})]),
+    "reply no string": (
+        live("Hi") + b"\n\n" + end(reply=[1]),
+        [Text("Hi"), malformed("reply"), done("Hi", raw=SUCCESS | {"reply": [1]})],
+    ),
     "nothing at all": (end(reply=""), [done(raw=SUCCESS | {"reply": ""})]),
     "end false": (live("Hi") + b"\n\n" + RARE["end false"], [Text("Hi"), done("Hi")]),
     "end null": (
@@ -456,7 +545,46 @@ ENDS: dict[str, tuple[bytes, list[Event]]] = {
         [notice("thinking", "Hm"), Truncated("the answer stopped before its end")],
     ),
     "no end, only a comment": (b": keepalive\n\n", [Truncated("the site answered with nothing at all")]),
-    "no end, only an empty event": (b"data: \n\n", [Truncated("the answer stopped before its end")]),
+    "no end, only an empty event": (b"data: \n\n", [malformed(""), Truncated("the answer stopped before its end")]),
+    "no end, an event cut behind a word": (
+        live("A") + b"\n\nx" + live("B")[:-3],
+        [
+            Text("A"),
+            Truncated(
+                "the answer stopped before its end; the site's last words were: "
+                'xdata: {"type":"live","data":"'
+            ),
+        ],
+    ),
+    "end behind a word": (live("A") + b"\n\nx" + end(reply="A"), [Text("A"), done("A", raw=SUCCESS | {"reply": "A"})]),
+    "error behind a notice": (live("A") + b"\n\nNotice: x" + error("no"), [Text("A"), ServerError("no")]),
+    "plain JSON of another shape": (
+        b'{"success":true,"reply":5}',
+        [malformed("reply"), done(raw={"success": True, "reply": 5})],
+    ),
+    "fields of another shape": (
+        live("A") + b"\n\n" + end(reply=["B"], images="x", usage={"price": "free"}, blocks=None, actions=[]),
+        [
+            Text("A"),
+            malformed("reply"),
+            malformed("images"),
+            malformed("usage"),
+            done(
+                "A",
+                usage=Usage(),
+                raw=SUCCESS
+                | {"reply": ["B"], "images": "x", "usage": {"price": "free"}, "blocks": None, "actions": []},
+            ),
+        ],
+    ),
+    "text only in end, and a field of another shape": (
+        end(reply="A", responseId=5),
+        [Text("A"), malformed("responseId"), done("A", raw=SUCCESS | {"reply": "A", "responseId": 5})],
+    ),
+    "error of a reference that Python cannot decode": (
+        error("a <b>b</b> &#" + "9" * 4301 + ";"),
+        [ServerError("a b \ufffd")],
+    ),
     "no end, last words": (
         live("A") + b"\n\n<b>Fatal error</b>: none",
         [Text("A"), Truncated("the answer stopped before its end; the site's last words were: Fatal error: none")],
@@ -553,6 +681,9 @@ def test_the_whole_reply() -> None:
     )
 
 
+LIMITS = ["max_event_size", "max_body_size", "max_text_size"]
+
+
 class TestLimits:
     """What is over a limit ends the answer, at the same byte in any cut."""
 
@@ -617,13 +748,97 @@ class TestLimits:
         (failed,) = parse(line({"type": "live", "data": text}, ascii_only=False), max_event_size=66)
         assert isinstance(failed, Failed)
 
-    @pytest.mark.parametrize("option", ["max_event_size", "max_body_size"])
+    @pytest.mark.parametrize("option", LIMITS)
     @pytest.mark.parametrize("limit", [63, 0, -1])
     def test_limits_that_take_nothing_are_refused(self, option: str, limit: int) -> None:
         """No limit may be under 64 bytes."""
-        with pytest.raises(InvalidInput, match="at least 64 bytes"):
+        with pytest.raises(InvalidInput, match=f"{option} must be at least 64 bytes"):
             EventParser(**{option: limit})
         EventParser(**{option: 64})
+
+    @pytest.mark.parametrize("option", LIMITS)
+    @pytest.mark.parametrize("limit", [True, 1e6, "1000", None, float("nan")])
+    def test_limits_that_are_no_integers_are_refused(self, option: str, limit: Any) -> None:
+        """The message names the option and the type that came."""
+        with pytest.raises(InvalidInput, match=f"{option} must be an int of bytes, not {type(limit).__name__}"):
+            EventParser(**{option: limit})
+
+    @pytest.mark.parametrize("ascii_only", [False, True])
+    @pytest.mark.parametrize("rhythm", [[1], [7], [100_000]])
+    @pytest.mark.parametrize(
+        ("piece", "count"), [("x", 9000), ("é", 4500), ("漢", 3000), ("😀", 2250), ("aé漢😀", 900)]
+    )
+    def test_a_text_may_be_as_large_as_its_limit(
+        self, piece: str, count: int, rhythm: list[int], ascii_only: bool
+    ) -> None:
+        """The limit counts UTF-8 however it was written, and the text that breaks it is not in the answer."""
+        event = line({"type": "live", "data": piece}, ascii_only=ascii_only) + b"\n\n"
+        body = event * count + live("") + b"\n\n"
+        limit = count * len(piece.encode())
+        *told, last = parse(*cut(body + end(reply=None) + b"\n", rhythm), max_text_size=limit)
+        assert told == [Text(piece)] * count + [Text("")]
+        assert isinstance(last, Done)
+        assert last.reply.text == piece * count
+        *told, last = parse(*cut(body + event + live("") + b"\n", rhythm), max_text_size=limit)
+        assert told == [Text(piece)] * count + [Text("")]
+        assert isinstance(last, Failed)
+        assert isinstance(last.error, TooLarge)
+        assert str(last.error) == f"the answer's text is larger than {limit} bytes; raise max_text_size to take it"
+        assert last.error.partial_text == piece * count
+
+    @pytest.mark.parametrize("before", [b"", live("a") + b"\n\n"])
+    @pytest.mark.parametrize("plain", [False, True])
+    def test_a_final_reply_counts_as_text(self, before: bytes, plain: bool) -> None:
+        """A reply is measured by itself, not together with the text that was streamed before it."""
+
+        def told(reply: str) -> Event:
+            return parse(
+                before + end(reply=reply) if not plain else php({"success": True, "reply": reply}).encode(),
+                max_text_size=64,
+            )[-1]
+
+        assert isinstance(told("x" * 64), Done)
+        failed = told("x" * 65)
+        assert isinstance(failed, Failed)
+        assert isinstance(failed.error, TooLarge)
+        assert failed.error.partial_text == ("a" if before and not plain else "")
+
+    def test_the_default_limits(self) -> None:
+        """An answer may have 64 MiB of text, and no more."""
+        parser, piece = EventParser(), "x" * (1 << 20)
+        for _ in range(64):
+            assert parser.receive_data(live(piece) + b"\n\n") == [Text(piece)]
+        (failed,) = parser.receive_data(live("x") + b"\n\n")
+        assert isinstance(failed, Failed)
+        assert isinstance(failed.error, TooLarge)
+        assert len(failed.error.partial_text) == 64 << 20
+
+    @pytest.mark.parametrize("rhythm", [[1], [7], [100_000]])
+    def test_a_line_with_output_before_its_event_counts_as_output(self, rhythm: list[int]) -> None:
+        """It is measured with the lines before it; the event then begins the count anew."""
+        event = b"Notice: x" + live("")
+        assert len(event) == 40
+        right = b"x" * 23 + b"\n" + event + b"\n"
+        told = parse(*cut(right + right, rhythm), max_body_size=64)
+        assert told[:-1] == [Text(""), Text("")]
+        assert type(told[-1].error) is Truncated  # type: ignore[union-attr]
+        (failed,) = parse(*cut(b"x" + right, rhythm), max_body_size=64)
+        assert isinstance(failed, Failed)
+        assert "max_body_size" in str(failed.error)
+
+    @pytest.mark.parametrize("start", [b"data: {", b'data: {"', b'data: {"a":1,', b'data: {"a":"data: {', b"data:"])
+    def test_a_line_full_of_starts_of_events_takes_linear_time(self, start: bytes) -> None:
+        """Four times the starts take about four times as long, not sixteen times."""
+
+        def seconds(count: int) -> float:
+            body, times = b"x" + start * count + b"\n", []
+            for _ in range(3):
+                began = time.process_time()
+                parse(body)
+                times.append(time.process_time() - began)
+            return min(times)
+
+        assert seconds(80_000) < 9 * seconds(20_000)
 
 
 @pytest.mark.parametrize("kind", ["live", "status", "usage", "error", "end"])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from .errors import ChatError
 
 Json: TypeAlias = dict[str, Any]
+
+INFINITY = float("inf")
+_LIST_KEY = re.compile(r"[0-9]+")
 
 
 @dataclass(slots=True)
@@ -23,9 +27,11 @@ class Notice:
     """Anything else that the server says while it works; never part of the answer.
 
     ``kind`` is the wire's ``subtype`` (``thinking``, ``tool_call``, ``status``, ``embeddings``, ...; protocol
-    section 2.3), an unknown event's ``type``, or ``malformed`` for a payload that could not be read (``text`` is
-    its beginning). ``visibility`` is ``visible``, ``collapsed``, ``hidden`` or ``""``; ``metadata`` a dict whose
-    keys depend on the kind; ``timestamp`` seconds since 1970 by the server's clock, or None.
+    section 2.3), or an unknown event's ``type``. It is ``malformed`` for an event that could not be read (``text`` is
+    its beginning, ``""`` where the site could not encode one), and for a field of the final object that could not be
+    read in whole (``text`` is the field's name; the value is in :attr:`Reply.raw`). ``visibility`` is ``visible``,
+    ``collapsed``, ``hidden`` or ``""``; ``metadata`` a dict whose keys depend on the kind; ``timestamp`` seconds since
+    1970 by the server's clock, or None.
     """
 
     kind: str
@@ -111,7 +117,10 @@ class Block:
 
 @dataclass(slots=True, frozen=True)
 class Usage:
-    """What the turn cost, as the site counts it (often an estimate); None for what it does not say."""
+    """What the turn cost, as the site counts it (often an estimate).
+
+    A value is None where the site gives none, and where it is not a finite number. Signs are the site's own.
+    """
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -145,82 +154,154 @@ class Reply:
         return self.text
 
 
-def read_reply(raw: Json) -> Reply:
-    """Return the reply in a final object; whatever has another shape than protocol section 2.4 is left in ``raw``."""
-    usage = raw.get("usage")
-    return Reply(
-        text=_text(raw, "reply"),
-        images=tuple(url for url in _list(raw, "images") if isinstance(url, str)),
-        actions=tuple(_action(kind, data) for kind, data in _tagged(raw, "actions")),
-        shortcuts=read_shortcuts(raw),
-        blocks=tuple(_block(kind, data) for kind, data in _tagged(raw, "blocks")),
-        usage=_usage(usage) if isinstance(usage, dict) and usage else None,
-        response_id=_text(raw, "responseId"),
+def read_reply(raw: Json) -> tuple[Reply, list[str]]:
+    """Return the reply in a final object, and the names of the fields that could not be read in whole.
+
+    A field has such a name when a value in it has another type than protocol section 2.4 says. That value is left out
+    of the reply, and stays in ``raw``. Null is no value. PHP cannot tell a list from an object: it writes an empty
+    object as ``[]``, and a list with gaps as an object whose keys are numbers. Both are read as what was meant.
+    """
+    fields = _Fields(raw)
+    reply = Reply(
+        text=fields.text("reply"),
+        images=tuple(fields.texts("images")),
+        actions=tuple(_action(kind, data) for kind, data in fields.tagged("actions")),
+        shortcuts=_shortcuts(fields),
+        blocks=tuple(_block(kind, data) for kind, data in fields.tagged("blocks")),
+        usage=_usage(fields.inner("usage")),
+        response_id=fields.text("responseId"),
         raw=raw,
     )
+    return reply, list(fields.unread)
 
 
 def read_shortcuts(raw: Json) -> tuple[Shortcut, ...]:
-    """Return the shortcuts of a final object or of a page's widget."""
+    """Return the shortcuts of a final object or of a page's widget; values of another shape are left out."""
+    return _shortcuts(_Fields(raw))
+
+
+def to_number(value: Any) -> int | float | None:
+    """Return the number that a JSON value holds, as a number or as a string; None without a finite one.
+
+    True is no number here, and neither are NaN, Infinity and numbers that a float cannot hold.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    if not -INFINITY < number < INFINITY:
+        return None
+    return value if isinstance(value, int) else number
+
+
+class _Fields:
+    """The fields of a final object, or of an object in one of them.
+
+    The methods return the value of a key; where it has another type they return an empty value, and note the name of
+    the final object's field in ``unread`` (a dict, since its keys are unique and keep their order).
+    """
+
+    def __init__(self, raw: Json, field: str = "", unread: dict[str, None] | None = None) -> None:
+        self.raw = raw
+        self.unread: dict[str, None] = {} if unread is None else unread
+        self._field = field  # the field of the final object that holds this object; "" in the final object itself
+
+    def text(self, key: str) -> str:
+        value = self.raw.get(key)
+        if isinstance(value, str):
+            return value
+        self._expect_null(key, value)
+        return ""
+
+    def number(self, key: str) -> float | None:
+        number = self._number(key)
+        return None if number is None else float(number)
+
+    def count(self, key: str) -> int | None:
+        number = self._number(key)
+        return None if number is None else int(number)
+
+    def inner(self, key: str) -> _Fields:
+        """Return the fields of the object in ``key``."""
+        value = self.raw.get(key)
+        if not isinstance(value, dict):
+            if value != []:
+                self._expect_null(key, value)
+            value = {}
+        return _Fields(value, self._field or key, self.unread)
+
+    def texts(self, key: str) -> Iterator[str]:
+        """Yield the strings of a list."""
+        for item in self._list(key):
+            if isinstance(item, str):
+                yield item
+            else:
+                self._expect_null(key, item)
+
+    def tagged(self, key: str) -> Iterator[tuple[str, _Fields]]:
+        """Yield the ``type`` and the ``data`` of each object in a list."""
+        for item in self._list(key):
+            if isinstance(item, dict) and (isinstance(item.get("data"), dict) or item.get("data") == []):
+                tagged = _Fields(item, key, self.unread)
+                yield tagged.text("type"), tagged.inner("data")
+            else:
+                self._expect_null(key, item)
+
+    def _number(self, key: str) -> int | float | None:
+        value = self.raw.get(key)
+        number = to_number(value)
+        if number is None:
+            self._expect_null(key, value)
+        return number
+
+    def _list(self, key: str) -> list[Any]:
+        value = self.raw.get(key)
+        if isinstance(value, list):
+            return value
+        if isinstance(value, dict) and all(_LIST_KEY.fullmatch(name) for name in value):
+            return list(value.values())
+        self._expect_null(key, value)
+        return []
+
+    def _expect_null(self, key: str, value: Any) -> None:
+        if value is not None:
+            self.unread[self._field or key] = None
+
+
+def _shortcuts(fields: _Fields) -> tuple[Shortcut, ...]:
     return tuple(
         Shortcut(
             kind,
-            label=_text(data, "label"),
-            message=_text(data, "message"),
-            shortcut_id=_text(data, "shortcutId"),
-            action=_text(data, "action"),
-            variant=_text(data, "variant"),
-            icon=_text(data, "icon"),
+            label=data.text("label"),
+            message=data.text("message"),
+            shortcut_id=data.text("shortcutId"),
+            action=data.text("action"),
+            variant=data.text("variant"),
+            icon=data.text("icon"),
         )
-        for kind, data in _tagged(raw, "shortcuts")
+        for kind, data in fields.tagged("shortcuts")
     )
 
 
-def _text(raw: Json, key: str) -> str:
-    value = raw.get(key)
-    return value if isinstance(value, str) else ""
+def _action(kind: str, data: _Fields) -> Action:
+    return Action(kind, data.text("name"), data.inner("args").raw, data.text("snippet"))
 
 
-def _list(raw: Json, key: str) -> list[Any]:
-    value = raw.get(key)
-    return value if isinstance(value, list) else []
+def _block(kind: str, data: _Fields) -> Block:
+    return Block(kind, data.text("id"), data.text("html"), data.text("script"))
 
 
-def _tagged(raw: Json, key: str) -> Iterable[tuple[str, Json]]:
-    for item in _list(raw, key):
-        if isinstance(item, dict) and isinstance(item.get("data"), dict):
-            yield _text(item, "type"), item["data"]
-
-
-def _action(kind: str, data: Json) -> Action:
-    args = data.get("args")  # PHP writes an empty object as []
-    return Action(kind, _text(data, "name"), args if isinstance(args, dict) else {}, _text(data, "snippet"))
-
-
-def _block(kind: str, data: Json) -> Block:
-    return Block(kind, _text(data, "id"), _text(data, "html"), _text(data, "script"))
-
-
-def _usage(raw: Json) -> Usage:
-    return Usage(
-        prompt_tokens=_count(raw, "prompt_tokens"),
-        completion_tokens=_count(raw, "completion_tokens"),
-        total_tokens=_count(raw, "total_tokens"),
-        price=_number(raw, "price"),
-        queries=_count(raw, "queries"),
-        images=_count(raw, "images"),
-        accuracy=_text(raw, "accuracy"),
-    )
-
-
-def _count(raw: Json, key: str) -> int | None:
-    number = _number(raw, key)
-    return None if number is None else int(number)
-
-
-def _number(raw: Json, key: str) -> float | None:
-    try:
-        number = float(raw[key])
-    except (KeyError, TypeError, ValueError, OverflowError):
+def _usage(data: _Fields) -> Usage | None:
+    if not data.raw:
         return None
-    return number if abs(number) < float("inf") else None  # NaN fails this comparison too
+    return Usage(
+        prompt_tokens=data.count("prompt_tokens"),
+        completion_tokens=data.count("completion_tokens"),
+        total_tokens=data.count("total_tokens"),
+        price=data.number("price"),
+        queries=data.count("queries"),
+        images=data.count("images"),
+        accuracy=data.text("accuracy"),
+    )
