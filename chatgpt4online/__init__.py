@@ -6,6 +6,7 @@ their own I/O. Each name is loaded when it is first used, so that importing the 
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 
 TYPE_CHECKING = False  # type checkers take this name for true; importing typing for it would cost more than the parser
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .protocol.parsing.errors import ConnectionFailed as ConnectionFailed
     from .protocol.parsing.errors import InvalidInput as InvalidInput
     from .protocol.parsing.errors import InvalidState as InvalidState
+    from .protocol.parsing.errors import LimitReached as LimitReached
     from .protocol.parsing.errors import LocalError as LocalError
     from .protocol.parsing.errors import NonceRefused as NonceRefused
     from .protocol.parsing.errors import NotAiEngine as NotAiEngine
@@ -79,6 +81,7 @@ __all__ = [
     "File",
     "InvalidInput",
     "InvalidState",
+    "LimitReached",
     "LocalError",
     "NonceRefused",
     "NotAiEngine",
@@ -124,6 +127,7 @@ _HOMES = {
         "ConnectionFailed",
         "InvalidInput",
         "InvalidState",
+        "LimitReached",
         "LocalError",
         "NonceRefused",
         "NotAiEngine",
@@ -159,7 +163,8 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 def __getattr__(name: str) -> object:
     home = _HOME.get(name)
     if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # With the name and the module, Python suggests the name that was meant.
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     value = getattr(import_module(f".{home}", __name__), name)
     globals()[name] = value
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from typing import Any
 
@@ -9,10 +10,20 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chatgpt4online.protocol.parsing.bodies import decode_json, read_answer, refusal, retry_after, words
+from chatgpt4online.protocol.parsing.bodies import (
+    decode_json,
+    read_answer,
+    refusal,
+    retry_after,
+    server_error,
+    shown_url,
+    unescape,
+    words,
+)
 from chatgpt4online.protocol.parsing.errors import (
     Blocked,
     ChatError,
+    LimitReached,
     NonceRefused,
     NotAiEngine,
     ProtocolError,
@@ -43,7 +54,6 @@ CHALLENGES = [
     "Security check",
     "DDoS protection",
     "Bot Verification",
-    "Wordfence",
     "Imunify360 - bot-protection",
     "You have been blocked",
     "Captcha",
@@ -108,8 +118,15 @@ REFUSALS: list[tuple[Any, int, dict[str, str], type[StatusError], int, str, str]
     (page(CHALLENGES[0]), 429, {}, Blocked, 429, "", CHALLENGES[0]),
     (page(CHALLENGES[0]), 404, {}, Blocked, 404, "", CHALLENGES[0]),
     ("", 503, {"cf-mitigated": "challenge"}, Blocked, 503, "", ""),
-    ("<script>slowAES.decrypt()</script>", 200, {}, Blocked, 200, "", ""),
-    (page("x", '<a href="/.well-known/captcha/?y">z</a>'), 200, {}, Blocked, 200, "", "x"),
+    ("", 202, {"x-amzn-waf-action": "challenge"}, Blocked, 202, "", ""),
+    (NO_ROUTE, 404, {"cf-mitigated": "challenge"}, NotAiEngine, 404, "rest_no_route", "No route was found."),
+    (page("Error response", "Unsupported method ('POST')"), 501, {}, NotAiEngine, 501, "", "Error response"),
+    (FORBIDDEN, 401, {"x-wp-nonce": "n"}, StatusError, 401, "rest_forbidden", "Sorry, you are not allowed to do that."),
+    (wp("rest_forbidden", 403), 403, {"x-wp-nonce": "n"}, StatusError, 403, "rest_forbidden", "M"),
+    (STALE, 403, {"x-wp-nonce": "n"}, NonceRefused, 403, "rest_cookie_invalid_nonce", "Cookie check failed"),
+    (wp("x", 403, "Wrong key sk-abcdefgh12345678."), 403, {}, StatusError, 403, "x", "Wrong key sk-***."),
+    ({"code": "x" * 500}, 400, {}, StatusError, 400, "x" * 100, ""),
+    ('{"code": "\\ud800", "message": "\\udfff"}', 400, {}, StatusError, 400, "\ufffd", "\ufffd"),
     (page("My blog"), 200, {}, NotAiEngine, 200, "", "My blog"),
     (page("My blog", "I was blocked; access denied"), 200, {}, NotAiEngine, 200, "", "My blog"),
     ("\ufeff\r\n <html>Hello</html>", 200, {}, NotAiEngine, 200, "", "Hello"),
@@ -124,7 +141,7 @@ def test_refusal(case: tuple[Any, int, dict[str, str], type[StatusError], int, s
     error = read(body, status, headers)
     assert type(error) is kind
     assert (error.status, error.code, error.message) == (said, code, message)
-    assert error.headers == headers
+    assert error.headers == {name: value for name, value in headers.items() if name != "x-wp-nonce"}
     assert error.retry_after == (float(headers["retry-after"]) if "retry-after" in headers else None)
     assert str(error).startswith(f"HTTP {said}")
 
@@ -132,16 +149,20 @@ def test_refusal(case: tuple[Any, int, dict[str, str], type[StatusError], int, s
 @pytest.mark.parametrize(
     ("body", "status", "headers", "advice"),
     [
-        (wp("rest_login_required", 401), 401, {}, "REST API to visitors"),
+        (wp("rest_login_required", 401), 401, {}, "closes its REST API to visitors"),
         ("", 301, {"location": "https://www.example.org/"}, "https://www.example.org/"),
-        ("", 302, {}, "nowhere"),
+        ("", 302, {}, "no address"),
+        ("", 302, {"location": "https://a:b@x.org/p?token=1#f"}, "to https://x.org/p?token=***#f;"),
+        (page("Just a moment..."), 403, {"cf-mitigated": "challenge"}, "Cloudflare answered in place of the site"),
+        (page("Captcha"), 200, {}, "a firewall or bot check answered in place of the site"),
+        (wp("rest_forbidden", 401), 401, {"x-wp-nonce": "n"}, "this user may not do this"),
         ("", 503, {}, "maintenance"),
         (wp("wp_die", 503), 503, {}, "maintenance"),
         ("", 504, {}, "time limit"),
         ("", 404, {}, "address"),
         (STALE, 403, {}, "nonce of that login"),
         ("", 429, {}, "wait"),
-        ("", 403, {}, "protection"),
+        ("", 403, {}, "let this client in"),
         (FATAL, 500, {}, ""),
     ],
 )
@@ -301,6 +322,16 @@ def test_retry_after_never_raises(value: str, date: str) -> None:
         ("x" * 301, "x" * 300),
         ("<b>a</b>: <em>b</em>c", "a: bc"),
         ("<p> " * 5000 + "late", ""),
+        (f"<style>{'p{} ' * 9000}</style><p>a</p><script>{'f(); ' * 9000}</script>b", "a b"),
+        (f"<head>{'<meta>' * 9000}</head>a", "a"),
+        ("<head><title>t</title><body>a", "a"),
+        ("<head>a<p>b", "a b"),
+        ("<script>a<script>b<style>c</style>", "a b"),
+        ("<!-- a <p>b", "<!-- a b"),
+        ("<!---->" * 300 + "late", "late"),
+        ("&#" + "9" * 5000 + ";", "\ufffd"),
+        ("\ud800", "\ufffd"),
+        ("Wrong key: sk-" + "a1" * 20, "Wrong key: sk-***"),
     ],
 )
 def test_words(text: str, expected: str) -> None:
@@ -333,12 +364,186 @@ def test_json(value: Any) -> None:
     assert decode_json(json.dumps(value, indent=1, ensure_ascii=False)) == value
 
 
-@given(st.text(characters, max_size=60), st.integers(), st.booleans())
-@example("{" * 5000, 200, False)
-@example('{"success":true,"a":' + "[" * 100_000, 200, False)
+# Texts at which a call of the standard library raises, or that no stream can print.
+RARE_TEXTS = [
+    "&#" + "9" * 4301 + ";",
+    "&#" + "0" * 4301 + "65;",
+    "&#x" + "9" * 5000 + ";",
+    "&#xd800;",
+    "\ud800",
+    "&" * 50,
+    "<title>&#" + "9" * 4301 + ";</title>",
+    '{"code":"x","message":"&#' + "9" * 4301 + ';"}',
+    '{"success":false,"message":"&#' + "9" * 4301 + ';"}',
+    '{"success":false,"message":"\\ud800"}',
+    '{"code":"x","data":{"status":' + "9" * 4000 + "}}",
+    '{"code":"x","data":{"status":' + "9" * 5000 + "}}",
+    '{"code":"x","data":{"status":NaN}}',
+    '{"code":"x","data":' + "[" * 600 + "]" * 600 + "}",
+    '{"code":"x","data":' + "[" * 100_000 + "]" * 100_000 + "}",
+    "{" * 5000,
+    '{"success":true,"a":' + "[" * 100_000,
+]
+foreign = st.one_of(
+    st.text(characters, max_size=60),
+    st.text(st.characters(), max_size=20),
+    st.sampled_from(RARE_TEXTS),
+    st.text(st.sampled_from(list("<>/!-&;#{}\"':,scriptheadyl 019")), max_size=80),
+)
+
+
+@given(foreign, st.one_of(st.integers(), st.integers(100, 599)), st.booleans())
 @example('{"code":"x","data":{"status":true}}', 200, False)
-def test_any_body_is_an_answer_or_an_error(body: str, status: int, streamed: bool) -> None:
-    """P3: nothing raises."""
+def test_any_body_is_an_answer_or_a_printable_error(body: str, status: int, streamed: bool) -> None:
+    """P3: nothing raises, not even when the error is printed."""
     answer = read_answer(body, status, {}, streamed=streamed)
     assert isinstance(answer, dict | ChatError)
-    assert str(answer)
+    if isinstance(answer, ChatError):
+        assert str(answer).encode()
+
+
+@pytest.mark.parametrize("text", RARE_TEXTS, ids=lambda text: text[:20].encode("ascii", "backslashreplace").decode())
+def test_rare_texts_do_not_raise(text: str) -> None:
+    """Each of them as a body of each kind, as a text, and as the words of an error."""
+    for status in (200, 404, 503):
+        assert str(read_answer(text, status, {})).encode("utf-8", "backslashreplace")
+    assert words(text).encode()
+    assert str(server_error(text)).encode()
+    assert isinstance(unescape(text), str)
+
+
+@given(st.text(st.sampled_from(list("&#xX;0123456789abcdefampltquo <"))))
+@example("&#00000000065;&#65;&#x41;&#000000000")
+@example("&#99999999;&#1114112;&#55296;&#12345678901")
+def test_unescape_is_the_standard_librarys(text: str) -> None:
+    """The same result as ``html.unescape``, wherever that one does not raise."""
+    assert unescape(text) == html.unescape(text)
+
+
+@pytest.mark.parametrize("said", [True, -1, 0, 99, 600, 1000, 7.5, 403.0, "403", None, [403], 10**3999])
+def test_a_status_in_the_body_must_be_an_http_status(said: Any) -> None:
+    """Anything else leaves the status of the answer."""
+    assert read({"code": "x", "data": {"status": said}}, 400).status == 400
+
+
+@pytest.mark.parametrize("said", [100, 403, 599])
+def test_a_status_in_the_body_replaces_the_answers(said: int) -> None:
+    """A page cache may answer 200 to what WordPress refused."""
+    assert read({"code": "x", "data": {"status": said}}, 200).status == said
+
+
+# No test measures time. With quadratic work, a single one of these texts would take hours.
+MEGABYTE = 1_000_000
+HOSTILE = [
+    "<", "<a", "<a ", "<a b=", "<a b='", '<a b="', "<p>", "</", "<!--", "<!---->", "<!", "<script", "<script>",
+    "</script", "<script></script>", "<style>", "<head>", "<head", "<title", "<title>", "<b>", "{", "{\n", "\n", "\n{",
+    "[", "&", "&#", "&#9", "9", "&#0", "&#x", "&amp", " ", "\t", "\ufeff", "\ud800", "sk-", "key=", "key: ", "Bearer ",
+    "Bearer", '{"code":', "data: ", "=", '"', "'", "/", "Just a moment", "request ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_megabyte_of_markup_takes_linear_work(text: str) -> None:
+    """Bodies, words and masks, with and without something that opens a hidden part before it."""
+    for start in ("", "<script>", "<!--", "&#"):
+        body = start + text * (MEGABYTE // len(text))
+        assert len(words(body)) <= 300
+        assert str(read_answer(body, 503, {}))
+        assert str(read_answer(body, 200, {}))
+        assert unescape(body)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "You have reached the limit.",
+        "You have reached the limit (check the Insights Tab > Limits > Guests).",
+        "You have reached the limit (check the Insights Tab &gt; Limits &gt; Users).",
+        " <p>Our chatbot went to sleep. Please try again later.</p>",
+    ],
+)
+def test_a_limit_of_the_site_is_told_from_a_failure(text: str) -> None:
+    """The plugin's own texts, by the function and in an answer."""
+    for error in (server_error(text), read({"success": False, "message": text})):
+        assert (type(error), error.message, error.raw) == (LimitReached, words(text), text)
+        assert "not HTTP rate limiting" in str(error)
+
+
+@pytest.mark.parametrize(
+    "text", ["You reached our limit.", "You have reached the limit. Buy more!", "Unauthorized query."]
+)
+def test_an_owners_own_text_is_a_server_error(text: str) -> None:
+    """Nobody can know what it means."""
+    assert (type(server_error(text)), server_error(text).hint) == (ServerError, "")
+
+
+KEYS = {
+    "Incorrect API key provided: sk-abcdEFGH1234567890.": "Incorrect API key provided: sk-***.",
+    "sk-proj-abc_DEF-123456789, sk-ant-api03-abcdefgh": "sk-***, sk-***",
+    "Key AIzaSyA1234567890abcdefghijklmnopqrstuv is wrong": "Key AIza*** is wrong",
+    "gsk_abcdefgh12345678 and xai-abcdefgh12345678": "gsk_*** and xai-***",
+    "Authorization: Bearer abc.def-123456": "Authorization: Bearer ***",
+    "https://x.org/v1?key=abcd1234&alt=sse": "https://x.org/v1?key=***&alt=sse",
+    'api_key="0123456789abcdef"': 'api_key="***"',
+    "access_token=abcdef secret=abcdef token=abcdef": "access_token=*** secret=*** token=***",
+    "API key: 0123456789abcdef0123456789abcdef": "API key: ***",
+    "Incorrect API key provided: 0123456789abcdef": "Incorrect API key provided: ***",
+    "sk-ab***xyz": "sk-ab***xyz",
+    "The API key: required but missing": "The API key: required but missing",
+    '{"restNonce":"0123456789","sessionId": "abc"}': '{"restNonce":"***","sessionId": "***"}',
+    "task-force-of-ten, key=, risk-free": "task-force-of-ten, key=, risk-free",
+}
+
+
+@pytest.mark.parametrize(("text", "masked"), KEYS.items())
+def test_api_keys_are_masked_in_messages_and_whole_in_raw(text: str, masked: str) -> None:
+    """In the message, its repr and its args; ``raw`` has what the site sent."""
+    error = server_error(text)
+    assert error.message == masked
+    assert text == masked or text not in f"{error} {error!r} {error.args}"
+    assert error.raw == text
+    assert read({"code": "x", "message": text}, 500).message == masked
+    assert masked in str(read(text, streamed=True)).replace("\\", "")
+    assert text == masked or text not in str(read(text, 200))
+
+
+@pytest.mark.parametrize("code", ["rest_forbidden", "rest_cookie_invalid_nonce"])
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_of_a_request_that_needs_no_nonce_is_not_a_matter_of_the_nonce(code: str, status: int) -> None:
+    """The nonce is named only where one was needed."""
+    assert type(refusal(status, code, "No", {}, needs_nonce=False)) is StatusError
+    assert type(refusal(status, code, "No", {})) is NonceRefused
+
+
+def test_other_refusals_do_not_depend_on_the_nonce() -> None:
+    """Firewalls, missing routes and failures are what they are for every request."""
+    for code, status, kind in (("", 403, Blocked), ("rest_no_route", 404, NotAiEngine), ("x", 500, StatusError)):
+        assert type(refusal(status, code, "No", {}, needs_nonce=False)) is kind
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://x.org/wp-json/a", "https://x.org/wp-json/a"),
+        ("https://ann:pw@x.org:8443/a?nonce=1&b=2#c", "https://x.org:8443/a?nonce=***&b=2#c"),
+        ("https://x.org/?_wpnonce=1&rest_route=/mwai/v1/a&b", "https://x.org/?_wpnonce=***&rest_route=/mwai/v1/a&b"),
+        ("/login?redirect_to=%2Fa%3Fapi_key%3Dabc%26b%3D1", "/login?redirect_to=%2Fa%3Fapi_key%3D***%26b%3D1"),
+        ("https://x.org/cb#access_token=abc&state=1", "https://x.org/cb#access_token=***&state=1"),
+        ("/a?password=a%20b", "/a?password=***"),
+        ("https://x.org/" + "a" * 600, "https://x.org/" + "a" * 486),
+        ("https://a@b@x.org", "https://x.org"),
+        ("https://x.org/@me", "https://x.org/@me"),
+        ("https://x.org:8443/@me", "https://x.org:8443/@me"),
+        ("https://[::1]:8443/@me", "https://[::1]:8443/@me"),
+        ("https://ann:p/w@x.org/a", "https://x.org/a"),
+        ("https://ann:/w@x.org/a", "https://x.org/a"),
+        ("https://ann:]p/w@x.org/a", "https://x.org/a"),
+        ("https://ann:@p/w@x.org/a", "https://x.org/a"),
+        ("https://ann:" + "p" * 600 + "@x.org/a", "https://x.org/a"),
+        ("\ud800", "\ufffd"),
+        ("", ""),
+    ],
+)
+def test_an_address_is_shown_without_secrets(url: str, shown: str) -> None:
+    """What is left is enough to see what was asked."""
+    assert shown_url(url) == shown

@@ -15,6 +15,7 @@ from chatgpt4online.protocol.parsing.errors import (
     ConnectionFailed,
     InvalidInput,
     InvalidState,
+    LimitReached,
     LocalError,
     NonceRefused,
     NotAiEngine,
@@ -43,21 +44,45 @@ TREE: dict[type[ChatError], tuple[type, ...]] = {
     NotAiEngine: (StatusError,),
     Blocked: (StatusError,),
     ServerError: (ChatError,),
+    LimitReached: (ServerError,),
 }
+SECRETS = {
+    "set-cookie": "mwai_session_id=s3cret",
+    "Set-Cookie": "wordpress_logged_in_x=s3cret",
+    "set-cookie2": "s3cret",
+    "x-wp-nonce": "s3cret",
+    "X-WP-Nonce": "s3cret",
+    "cookie": "s3cret",
+    "authorization": "Basic s3cret",
+    "proxy-authorization": "Basic s3cret",
+}
+
+
+def dressed(error: ChatError, **attributes: Any) -> ChatError:
+    """Return the error with these attributes set, as the package sets them."""
+    for name, value in attributes.items():
+        setattr(error, name, value)
+    return error
+
+
 SAMPLES: list[ChatError] = [
     ChatError("a"),
+    LocalError("a"),
     InvalidInput("a"),
     InvalidState("a"),
-    ConnectionFailed("a"),
+    dressed(ConnectionFailed("a"), retryable=False),
     TimedOut("idle", 60.0),
+    TimedOut("connect", 1.0),
+    ProtocolError("a"),
     Truncated("a"),
     TooLarge("a"),
-    StatusError(500, "c", "m", {"a": "b"}, 1.5),
+    dressed(StatusError(500, "c", "m", {"a": "b"}, 1.5), advice="do this", url="https://example.org/wp-json"),
     NonceRefused(403),
     RateLimited(429, retry_after=7.0),
     NotAiEngine(404),
-    Blocked(403),
-    ServerError("no", "hint"),
+    dressed(Blocked(403, headers={"server": "x", **SECRETS}), advice="ask the owner"),
+    dressed(ServerError("no", "hint"), raw="<b>no</b>"),
+    dressed(LimitReached("no", "hint"), raw="<b>no</b>"),
 ]
 
 
@@ -66,14 +91,24 @@ def test_the_tree() -> None:
     defined = {
         value for value in vars(errors).values() if isinstance(value, type) and value.__module__ == errors.__name__
     }
-    assert defined == set(TREE)
+    assert defined == set(TREE) == {type(error) for error in SAMPLES}
     for kind, parents in TREE.items():
         assert kind.__bases__ == parents
         assert kind.__name__ in (errors.__doc__ or "")
 
 
 @pytest.mark.parametrize("error", SAMPLES, ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize("duplicate", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
+@pytest.mark.parametrize(
+    "duplicate",
+    [
+        copy.copy,
+        copy.deepcopy,
+        *[
+            lambda error, protocol=protocol: pickle.loads(pickle.dumps(error, protocol))
+            for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+        ],
+    ],
+)
 def test_errors_travel(error: ChatError, duplicate: Any) -> None:
     """An error survives a copy and a process boundary, with its partial text."""
     error.partial_text = "so far"
@@ -81,6 +116,24 @@ def test_errors_travel(error: ChatError, duplicate: Any) -> None:
     assert type(twin) is type(error)
     assert (str(twin), repr(twin), vars(twin)) == (str(error), repr(error), vars(error))
     assert twin.partial_text == "so far"
+    for name in ("retryable", "clock", "advice", "url", "raw", "hint", "headers", "retry_after"):
+        assert getattr(twin, name, None) == getattr(error, name, None)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_secrets_of_the_headers_are_in_no_part_of_an_error(name: str) -> None:
+    """Not in its text, its repr, its args, its attributes or its pickle; other headers stay."""
+    error = Blocked(403, "c", "m", {name: SECRETS[name], "server": "x"}, 1.0)
+    assert error.headers == {"server": "x"}
+    assert "s3cret" not in f"{error} {error!r} {error.args} {vars(error)}"
+    assert b"s3cret" not in pickle.dumps(error)
+
+
+def test_the_raw_text_of_the_site_is_in_no_message() -> None:
+    """It is only in the attribute ``raw``; by itself, an error has its message there."""
+    error = dressed(ServerError("no", "hint"), raw="key s3cret")
+    assert "s3cret" not in f"{error} {error!r} {error.args}"
+    assert ServerError("no").raw == LimitReached("no").raw == "no"
 
 
 def test_partial_text_is_empty_at_first() -> None:
@@ -98,6 +151,8 @@ def test_partial_text_is_empty_at_first() -> None:
         (StatusError(500, message="m"), "HTTP 500: m"),
         (StatusError(503, "c", "m", {}, 1.5), "HTTP 503 (c): m (the site asks to wait 1.5 s)"),
         (StatusError(503, retry_after=0.0), "HTTP 503 (the site asks to wait 0 s)"),
+        (dressed(StatusError(501, message="m"), url="https://x.org/a"), "HTTP 501 from https://x.org/a: m"),
+        (dressed(StatusError(501, "c"), url="https://x.org/a"), "HTTP 501 from https://x.org/a (c)"),
         (RateLimited(429, "", "m"), f"HTTP 429: m [{RateLimited.advice}]"),
         (ServerError("no"), "no"),
         (ServerError("no", "because"), "no [because]"),
@@ -112,6 +167,7 @@ def test_the_parts_of_a_status_error() -> None:
     """Parts that are not known are empty."""
     error = StatusError(500)
     assert (error.status, error.code, error.message, error.headers, error.retry_after) == (500, "", "", {}, None)
+    assert (error.url, error.advice) == ("", "")
     assert repr(NonceRefused(403, "c", "m")) == "NonceRefused(403, 'c', 'm')"
     assert StatusError(500).headers is not StatusError(500).headers
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from chatgpt4online.protocol.calls.call import Answered
 from chatgpt4online.protocol.calls.page import API_REL, Bot, Page, PageParser, find_bots, find_root
 from chatgpt4online.protocol.calls.request import fold_headers
+from chatgpt4online.protocol.parsing.blocks import find_block
 from chatgpt4online.protocol.parsing.errors import Blocked, NotAiEngine, RateLimited, StatusError, TooLarge
 from chatgpt4online.protocol.parsing.events import Event, Failed, Shortcut
 
@@ -185,6 +186,21 @@ class TestValues:
             ("contextId", 4, "context_id", 4),
             ("contextId", None, "context_id", None),
             ("contextId", "4", "context_id", None),
+            ("contextId", 0, "context_id", 0),
+            ("contextId", 2**63 - 1, "context_id", 2**63 - 1),
+            *[("contextId", value, "context_id", None) for value in (2**63, 10**4000, -1, True, 4.0, [4])],
+            ("restNonce", "a\r\nX-Evil: 1", "nonce", ""),
+            ("restNonce", "é", "nonce", ""),
+            ("restNonce", "\ud800", "nonce", ""),
+            ("restNonce", "a b", "nonce", ""),
+            ("restNonce", "n" * 128, "nonce", "n" * 128),
+            ("restNonce", "n" * 129, "nonce", ""),
+            ("restNonce", 10**4000, "nonce", ""),
+            ("sessionId", "\ud800", "session_id", ""),
+            ("sessionId", "s" * 1_000_000, "session_id", ""),
+            ("customId", "\n", "custom_id", None),
+            ("customId", "é", "custom_id", "é"),
+            ("restUrl", "https://x.org/" + "a" * 2000, "rest_root", ""),
             ("restNonce", "0a1b2c3d4e", "nonce", "0a1b2c3d4e"),
             ("restNonce", 1234567890, "nonce", "1234567890"),
             ("restNonce", None, "nonce", ""),
@@ -223,6 +239,16 @@ class TestValues:
             ({"aiName": "AI: "}, {"name": "AI"}),
             ({"aiName": 5}, {"name": "5"}),
             ({"aiName": None}, {}),
+            ({"aiName": True}, {}),
+            ({"aiName": float("nan")}, {}),
+            ({"aiName": ["a"]}, {}),
+            ({"aiName": "a\ud800"}, {"name": "a\ufffd"}),
+            ({"textCompliance": "&#" + "9" * 5000 + ";"}, {"compliance": "\ufffd"}),
+            ({"textCompliance": "\ud800"}, {"compliance": "\ufffd"}),
+            ({"mode": {"a": 1}}, {}),
+            *[({"textInputMaxLength": value}, {}) for value in (10**4000, float("nan"), float("inf"), 1e9, -1, "9")],
+            ({"multiUpload": True, "maxUploads": 10**4000}, {}),
+            ({"allowedMimeTypes": ["\ud800"]}, {"upload_types": ("\ufffd",)}),
             ({"startSentence": ""}, {}),
             ({"textCompliance": "Read <a href='/p'>this</a> &amp; that."}, {"compliance": "Read this & that."}),
             ({"textInputMaxLength": 2000}, {"max_length": 2000}),
@@ -325,6 +351,11 @@ class TestRoots:
             (f"<a rel='{API_REL}' href='{ROOT}/'>", ""),
             (f"<link rel='{API_REL}'>", ""),
             ("<link href='a'>", ""),
+            (f"<link rel={API_REL} href={ROOT}/>", ROOT),
+            (f"<link rel='{API_REL}' href='{'a' * 2001}'>", ""),
+            (f"<link rel='{API_REL}' href='https://x.org/\ud800'>", "https://x.org/\ufffd"),
+            (f"<link rel='{API_REL}' href='&#{'9' * 5000};'>", "\ufffd"),
+            (f"<!-- <link rel='{API_REL}' href='a'> -->", ""),
             ("", ""),
         ],
     )
@@ -408,7 +439,11 @@ class TestPageParser:
         (whole,) = parse([b"".join(pieces)], status, fold_headers(headers))
         assert type(event) is type(whole)
         assert isinstance(event, Answered | Failed)
-        assert isinstance(event, Failed) == (status >= 300)
+        is_bad = (
+            status >= 300
+            or find_block(status, fold_headers(headers), b"".join(pieces).decode("utf-8", "replace")) != ""
+        )
+        assert isinstance(event, Failed) == is_bad
 
 
 fragments = st.sampled_from(
@@ -417,7 +452,8 @@ fragments = st.sampled_from(
         "<![",
         "<!", "<?", "<script>", "</script>", "<link rel='https://api.w.org/' href='", "&quot;", "&#", "&#x110000;",
         "&#0;", '{"botId":"a"', '"restUrl":"https://[::1"}', "}", "[", "<![CDATA[", "]]>", "<!DOCTYPE", "<", ">", "=",
-        "\0", "\ud83d",
+        "\0", "\ud83d", "&#" + "9" * 4301 + ";", "&amp;#" + "9" * 4301 + ";", "</style>", "<style>", "<title>",
+        "NaN", "\\ud800", "9" * 4301,
     ]
 )  # fmt: skip
 
@@ -433,6 +469,10 @@ class TestForAnyPage:
     @example("<!DOCTYPE html [ <!FOO> ]>")
     @example("<![CDATA[")
     @example("<a href='\0'><!-->")
+    @example(f"<link rel='{API_REL}' href='&#{'9' * 4301};'>")
+    @example(f"<div class='mwai-chatbot-container &#{'9' * 4301};' data-system='&#{'9' * 4301};'>")
+    @example(f"<div class='mwai-chatbot-container' data-system='&amp;#{'9' * 4301};'>")
+    @example(f"<div class='mwai-chatbot-container' data-system='{{\"contextId\":{'9' * 4301}}}'>")
     def test_never_raises(self, page: str) -> None:
         """Marked sections and other SGML that browsers skip are skipped."""
         assert isinstance(find_bots(page), list)
@@ -449,6 +489,54 @@ class TestForAnyPage:
     def test_a_widget_behind_junk(self, junk: str) -> None:
         """What a browser skips hides nothing that comes after it."""
         assert find_bots(junk + widget()) == [Bot()]
+
+    @pytest.mark.parametrize("text", ["<title>&#" + "9" * 4301 + ";", "&#" + "9" * 4301 + ";", "\ud800", "<" * 100])
+    @pytest.mark.parametrize("status", [200, 404, 503])
+    def test_a_page_with_a_rare_text(self, text: str, status: int) -> None:
+        """Whether it is the page, or a refusal whose words are shown."""
+        (event,) = parse([text.encode("utf-8", "surrogatepass")], status)
+        assert isinstance(event, Answered if status == 200 else Failed)
+        if isinstance(event, Failed):
+            assert str(event.error).encode()
+
+    @pytest.mark.parametrize(
+        "text",
+        ["<", "<a", "<a ", "<a b", "<a b=", "<a b='", '<a b="', "<a>", "<a b >", "<a/", "<!--", "<!---->", "<!", "<![",
+         "<?", "</", "<script", "<script>", "<script></script>", "<style>", "</style", "&", "&#", "&#9", "=", "'", '"',
+         " ", "\n", "/"],
+    )  # fmt: skip
+    def test_a_megabyte_of_markup_takes_linear_work(self, text: str) -> None:
+        """No test measures time. With quadratic work, a single one of these pages would take hours."""
+        body = text * (1_000_000 // len(text))
+        starts = (
+            "",
+            "<div class='mwai-chatbot-container' data-system='",
+            "<div class=mwai-chatbot-container ",
+            "<style>",
+        )
+        for start in starts:
+            page = f"{start}{body}<!-- mwai-chatbot-container {API_REL} -->"
+            assert isinstance(find_bots(page), list)
+            assert isinstance(find_root(page, body), str)
+
+    @pytest.mark.parametrize(
+        "before",
+        ["<!-->", "<!--->", "<!-- a --!>", "<!---->", "<style>a</style>", "<script>'<!--'</script>", "<p title=it's>",
+         "<p don't>", "<a b='<!--'>", "<A/>", "<!- ", "<3"],
+    )  # fmt: skip
+    def test_a_widget_behind_markup(self, before: str) -> None:
+        """Markup ends where a browser lets it end."""
+        assert find_bots(before + widget()) == [Bot()]
+
+    @pytest.mark.parametrize("before", ["<!--", "<style>", "<SCRIPT >", "<a b='", "<a b=", '<script>"</scripts>'])
+    def test_a_widget_within_markup(self, before: str) -> None:
+        """What a browser shows as no element is none."""
+        assert find_bots(before + widget().replace("'", '"').replace(">", " ")) == []
+
+    def test_the_first_of_two_equal_attributes_counts(self) -> None:
+        """As in browsers."""
+        page = '<div class=\'mwai-chatbot-container\' data-system=\'{"botId":"a"}\' data-system=\'{"botId":"b"}\'>'
+        assert find_bots(page) == [Bot("a")]
 
     @pytest.mark.parametrize("depth", [100, 500, 900, 990])
     def test_deep_values(self, depth: int) -> None:

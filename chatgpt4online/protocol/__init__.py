@@ -6,6 +6,7 @@ is loaded on first use, so that importing the parser loads nothing else.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 
 TYPE_CHECKING = False  # type checkers take this name for true; importing typing for it would cost more than the parser
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .parsing.errors import ConnectionFailed as ConnectionFailed
     from .parsing.errors import InvalidInput as InvalidInput
     from .parsing.errors import InvalidState as InvalidState
+    from .parsing.errors import LimitReached as LimitReached
     from .parsing.errors import LocalError as LocalError
     from .parsing.errors import NonceRefused as NonceRefused
     from .parsing.errors import NotAiEngine as NotAiEngine
@@ -61,6 +63,7 @@ __all__ = [
     "File",
     "InvalidInput",
     "InvalidState",
+    "LimitReached",
     "LocalError",
     "NonceRefused",
     "NotAiEngine",
@@ -97,6 +100,7 @@ _HOMES = {
         "ConnectionFailed",
         "InvalidInput",
         "InvalidState",
+        "LimitReached",
         "LocalError",
         "NonceRefused",
         "NotAiEngine",
@@ -117,7 +121,8 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 def __getattr__(name: str) -> object:
     home = _HOME.get(name)
     if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # With the name and the module, Python suggests the name that was meant.
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     value = getattr(import_module(f".{home}", __name__), name)
     globals()[name] = value
     return value

@@ -1,7 +1,9 @@
-"""A body that is no stream to what it means: the JSON object of a success, or the error.
+"""Read a body that is not a stream: the JSON object of a success, or the error that it means.
 
-Such bodies are the answers of ``start_session`` and of sites that do not stream, refusals, PHP fatals, and the pages of
-whatever stands in front of a site. What a body is, it says itself: Content-Type is often wrong (protocol section 2.1).
+Such bodies are the answers of ``start_session`` and of sites that do not stream, refusals, PHP fatal errors, and the
+pages of servers in front of a site. The body itself decides, because Content-Type is often wrong (protocol section
+2.1). All text here comes from servers, so each call of the standard library that can raise on text has one safe
+function: :func:`unescape`, :func:`decode_json`, :func:`retry_after`.
 """
 
 from __future__ import annotations
@@ -9,12 +11,15 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from .blocks import find_block
 from .errors import (
     Blocked,
     ChatError,
+    LimitReached,
     NonceRefused,
     NotAiEngine,
     ProtocolError,
@@ -37,67 +42,179 @@ _REST_CLOSED = {
     "itsec_rest_api_access_restricted",
     "rest_authentication_error",
 }
-_REFUSED_BY_A_FRONT = {403, 406}  # WordPress itself always refuses in JSON
-_CHALLENGE = re.compile(
-    r"<title>[^<]*(?:just a moment|attention required|access denied|one moment|checking your browser|security check"
-    r"|ddos|bot verification|sucuri|wordfence|imunify360|blocked|captcha)|/\.well-known/captcha|slowaes",
-    re.IGNORECASE,
+_REFUSED_BY_A_FRONT = (403, 406)  # WordPress itself always refuses in JSON
+_NOT_FOUND = (404, 405, 410, 501)  # 501: what file servers answer to a POST
+_LIMIT_TEXTS = {
+    "You have reached the limit.",
+    "You have reached the limit (check the Insights Tab > Limits > Guests).",
+    "You have reached the limit (check the Insights Tab > Limits > Users).",
+    "Our chatbot went to sleep. Please try again later.",
+}
+_LIMIT_HINT = (
+    "the site's owner limits how much visitors may ask; this is not HTTP rate limiting; try later or ask the owner"
 )
-_HIDDEN = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
+_GUEST_TEXT = "You need to be connected."  # to a guest who asks for discussions (protocol section 1.6)
+_GUEST_HINT = "the site has these for users only: log in (auth= or cookies=)"
+_NO_REASON = "the site says that it failed, but not why"
+
+_HIDDEN_START = re.compile(r"<(script|style|head)\b|<(!--)", re.IGNORECASE)
+_HIDDEN_END = {
+    "script": re.compile(r"</script\b[^<>]*>", re.IGNORECASE),
+    "style": re.compile(r"</style\b[^<>]*>", re.IGNORECASE),
+    "head": re.compile(r"</head\b[^<>]*>|(?=<body\b)", re.IGNORECASE),
+    "!--": re.compile("-->"),
+}
 _INLINE_TAG = re.compile(r"</?(?:a|b|code|em|i|small|span|strong|u)\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z!][^<>]*>")
 _TITLE = re.compile(r"<title[^<>]*>([^<]*)<", re.IGNORECASE)
 _OBJECT = re.compile(r"^[ \t\ufeff]*(\{)", re.MULTILINE)
 _HTTP_DATE = re.compile(r"(\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT")
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-_PAGE = 8_192  # characters of a page that are searched for words: enough for any message, and quick for any page
+_LONG_REFERENCE = re.compile(r"&#([0-9]{8,});?")  # Unicode ends at 1,114,111, which has 7 digits
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_KEY = re.compile(r"\b(sk-|pk-|AIza|gsk_|xai-|hf_|r8_|pplx-|AKIA|eyJ|Bearer\s+)[\w.~+/=-]{7,}[\w~+/=-]", re.IGNORECASE)
+_NAMED_KEY = re.compile(
+    r"((?:key|token|secret|password)=[\"']?)[^\s&\"'<>*]{4,}"
+    r"|(key(?: provided)?[\"']?: ?[\"']?)(?=[^\s\d]{0,64}\d)[\w.~+/=-]{7,}[\w~+/=-]",
+    re.IGNORECASE,
+)
+_NAMED_SECRET = re.compile(  # in JSON, which may be quoted in JSON again
+    r"""((?:restNonce|new_token|sessionId|session|nonce)\\*["']\s*:\s*\\*["'])[^"'\\]+"""
+)
+_SECRET_PARAMETER = re.compile(
+    r"((?:[?&;#]|%26|%3F)[^=&;#?%]*(?:auth|code|credential|jwt|key|nonce|pass|secret|session|sig|token)[^=&;#?%]*"
+    r"(?:=|%3D))(?:[^&;#%]|%(?!26))*",
+    re.IGNORECASE,
+)
+
+_HOST_AND_PORT = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::[0-9]+)?")
+
+_MARKUP = 8_192  # characters of a page from which its words are read; the longest message has 300
+_MOST_HIDDEN = 200  # scripts and the like that are skipped on the way; a usual page has fewer than 100
+_CODE = 100  # characters of an error code that are kept; WordPress's longest has about 40
+_MOST_OBJECTS = 8  # a page with more lines that begin with a brace is full of scripts
+_ADDRESS = 500  # characters of an address that an error shows
+_BEGINNING = 200  # characters of a strange body that an error shows
 
 # json.loads is this and two regular expressions; the standard library's stubs leave it out.
 scan_json = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
 def decode_json(text: str) -> Any:
-    """Return the JSON value that ``text`` is; raises ValueError when it is none, or is nested too deeply to read."""
+    """Return the JSON value that ``text`` is.
+
+    Raises ValueError for text that is not JSON, or that is nested too deeply to read.
+    """
     try:
         value, end = scan_json(text, 0)
     except (StopIteration, RecursionError):
-        raise ValueError("no JSON") from None
+        raise ValueError("not JSON") from None
     if end != len(text):
         raise ValueError("text after the JSON value")
     return value
 
 
-def _is_json(text: str) -> bool:
-    try:
-        decode_json(text.rstrip())
-    except ValueError:
-        return False
-    return True
+def unescape(text: str) -> str:
+    """Return the text with its HTML character references replaced.
+
+    ``html.unescape`` raises ValueError for a reference of more than 4,300 digits, which is Python's limit on them.
+    """
+    return html.unescape(_LONG_REFERENCE.sub(_shorten, text))
+
+
+def _shorten(reference: re.Match[str]) -> str:
+    digits = reference[1].lstrip("0")
+    return f"&#{digits or '0'};" if len(digits) < 8 else "\ufffd"
+
+
+def printable(text: str) -> str:
+    """Return the text with lone surrogates replaced, which no encoding can write."""
+    return _SURROGATE.sub("\ufffd", text)
+
+
+def mask_keys(text: str) -> str:
+    """Return the text with the API keys, nonces and session ids in it masked: ``sk-***`` for ``sk-`` and a key."""
+    text = _NAMED_SECRET.sub(r"\1***", _KEY.sub(r"\1***", text))
+    return _NAMED_KEY.sub(lambda match: f"{match[1] or match[2]}***", text)
+
+
+def shown_url(url: str) -> str:
+    """Return an address as an error may show it: without user name and password, and with secret parameters masked.
+
+    It has at most 500 characters.
+    """
+    scheme, separator, rest = url.partition("://")
+    if separator:
+        host = rest.partition("/")[0]
+        # A password may hold "/" or "@": what stands before the last "@" is hidden, unless it is behind a plain host.
+        hides = "@" in host or not _HOST_AND_PORT.fullmatch(host)
+        url = f"{scheme}://{rest.rpartition('@')[2] if hides else rest}"
+    return printable(_SECRET_PARAMETER.sub(r"\1***", url[:_ADDRESS]))
 
 
 def words(text: str, limit: int = 300) -> str:
-    """Return the readable words of a text that may be HTML, at most ``limit`` characters of them."""
+    """Return the readable words of a text that may be HTML: at most ``limit`` characters, with API keys masked.
+
+    The contents of scripts, style sheets and heads are left out, however long they are.
+    """
     if "<" in text:
-        text = _TAG.sub(" ", _INLINE_TAG.sub("", _HIDDEN.sub(" ", text[:_PAGE])))
-    return " ".join(html.unescape(text[:_PAGE]).replace("\ufeff", " ").split())[:limit]
+        text = _TAG.sub(" ", _INLINE_TAG.sub("", " ".join(_visible_parts(text))))
+    said = " ".join(unescape(text[:_MARKUP]).replace("\ufeff", " ").split())
+    return printable(mask_keys(said))[:limit]
+
+
+def _visible_parts(text: str) -> Iterator[str]:
+    """Yield the parts between scripts, style sheets, heads and comments: ``_MARKUP`` characters of them in all.
+
+    Each character is passed at most once for each kind, so the time is linear in any text.
+    """
+    position, room = 0, _MARKUP
+    unclosed: set[str] = set()
+    for _ in range(_MOST_HIDDEN):
+        start = _HIDDEN_START.search(text, position, position + room)
+        if start is None:
+            break
+        kind = (start[1] or start[2]).lower()
+        end = None if kind in unclosed else _HIDDEN_END[kind].search(text, start.end())
+        if end is None:
+            unclosed.add(kind)
+        visible = text[position : start.start() if end else start.end()]
+        yield visible
+        room -= len(visible)
+        position = end.end() if end else start.end()
+    yield text[position : position + room]
+
+
+def server_error(text: str) -> ServerError:
+    """Return the error for a site's own report that the chat failed. ``text`` may be HTML, and may be empty.
+
+    It is LimitReached for the plugin's own texts about a reached limit, else ServerError. ``raw`` of the error is
+    ``text`` itself. Source: protocol section 2.5.
+    """
+    message = words(text)
+    if message in _LIMIT_TEXTS:
+        error: ServerError = LimitReached(message, _LIMIT_HINT)
+    else:
+        hint = _GUEST_HINT if message == _GUEST_TEXT else ""
+        error = ServerError(message or _NO_REASON, hint)
+    error.raw = text
+    return error
 
 
 def read_answer(body: str, status: int, headers: dict[str, str], *, streamed: bool = False) -> Json | ChatError:
-    """Return the object of a success, or the error that this body means.
+    """Return the JSON object of a success, or the error that this body means.
 
-    ``headers`` have lower-case names; ``streamed`` says that events came before this body.
+    ``headers`` have lower-case names. ``streamed`` is True when events came before this body.
     """
     answer = _find_object(body)
     if answer is not None:
         if answer.get("success"):
             return answer
-        message, code = words(_string(answer.get("message"))), _string(answer.get("code"))
+        message, code = _string(answer.get("message")), printable(_string(answer.get("code")))[:_CODE]
         if "success" in answer and status != 429:
-            return ServerError(message or "the site says that it failed, but not why")
+            return server_error(message)
         if code or status == 429:
-            data = answer.get("data")
-            said = data.get("status") if isinstance(data, dict) else None
-            return refusal(said if isinstance(said, int) else status, code, message, headers)
+            return refusal(_reported_status(answer, status), code, words(message), headers)
     if status >= 300:
         return refusal(status, "", _page_words(body), headers, body)
     if streamed:
@@ -105,46 +222,88 @@ def read_answer(body: str, status: int, headers: dict[str, str], *, streamed: bo
         return Truncated(
             "the answer stopped before its end" + (f"; the site's last words were: {rest}" if rest else "")
         )
+    return _strange_answer(body, status, headers)
+
+
+def _strange_answer(body: str, status: int, headers: dict[str, str]) -> ChatError:
+    """Return the error for a body that came with a good status and is not an answer."""
+    if find_block(status, headers, body):
+        return refusal(status, "", _page_words(body), headers, body)
     text = body.lstrip("\ufeff \t\r\n")
     if not text:
         return Truncated("the site answered with nothing at all")
     if text.startswith("<"):
-        kind = Blocked if _is_challenge(headers, body) else NotAiEngine
-        return kind(status, "", _page_words(body), headers)
+        return NotAiEngine(status, "", _page_words(body), headers)
+    beginning = repr(mask_keys(text[: 2 * _BEGINNING])[:_BEGINNING])
     if text.startswith("{") and not _is_json(text):
-        return Truncated(f"the site's JSON stopped before its end; it begins {text[:200]!r}")
-    return ProtocolError(f"this is no answer of an AI Engine site; it begins {text[:200]!r}")
+        return Truncated(f"the site's JSON stopped before its end; it begins {beginning}")
+    return ProtocolError(f"this is no answer of an AI Engine site; it begins {beginning}")
 
 
-def refusal(status: int, code: str, message: str, headers: dict[str, str], body: str = "") -> StatusError:
-    """Return the error for an HTTP refusal, of the class that fits. Source: protocol sections 4.2 and 4.3."""
-    kind, advice = StatusError, ""
-    if code in (STALE_NONCE, NO_NONCE):
-        kind = NonceRefused
-    elif code in _REST_CLOSED:
-        advice = "the site shuts its REST API to visitors; log in, or ask its owner to open it"
-    elif _is_challenge(headers, body) or (status in _REFUSED_BY_A_FRONT and not code):
+def refusal(
+    status: int, code: str, message: str, headers: dict[str, str], body: str = "", *, needs_nonce: bool = True
+) -> StatusError:
+    """Return the error for an HTTP refusal, of the class that fits. Source: protocol sections 1.2, 4.2 and 4.3.
+
+    ``code`` is WordPress's error code or ``""``. ``message`` is shown, so it must come from :func:`words`. ``body`` is
+    the whole answer where it is a page. ``needs_nonce`` is False when the request needs no nonce, so that the
+    refusal is about something else.
+    """
+    block = "" if code else find_block(status, headers, body)
+    kind: type[StatusError]
+    if block:
         kind = Blocked
-    elif status == 429:
-        kind = RateLimited
-    elif code == "rest_no_route" or (status in (404, 405, 410) and not code):
-        kind = NotAiEngine
-    elif 300 <= status < 400:
-        advice = f"it redirects to {headers.get('location', 'nowhere')}; give the site's final address"
-    elif status == 503:
-        advice = "the site is busy or in maintenance; try again later"
-    elif status == 504:
-        advice = "the site's own time limit ran out before the answer began"
+    elif code:
+        kind = _kind_of_code(status, code, headers, needs_nonce)
+    else:
+        kind = _kind_of_status(status)
     error = kind(status, code, message, headers, retry_after(headers))
-    if advice:
+    if advice := _advice(kind, status, code, headers, block):
         error.advice = advice
     return error
 
 
-def retry_after(headers: dict[str, str]) -> float | None:
-    """Return the seconds that ``Retry-After`` asks to wait, or None without a usable one (RFC 9110, section 10.2.3).
+def _kind_of_code(status: int, code: str, headers: dict[str, str], needs_nonce: bool) -> type[StatusError]:
+    if code == STALE_NONCE and needs_nonce:
+        return NonceRefused
+    if code == NO_NONCE and needs_nonce and "x-wp-nonce" not in headers:
+        return NonceRefused
+    if code == "rest_no_route":
+        return NotAiEngine
+    return RateLimited if status == 429 and code not in (STALE_NONCE, NO_NONCE, *_REST_CLOSED) else StatusError
 
-    A date is measured against the response's own ``Date``, so that no clock is needed, nor trusted.
+
+def _kind_of_status(status: int) -> type[StatusError]:
+    if status in _REFUSED_BY_A_FRONT:
+        return Blocked
+    if status == 429:
+        return RateLimited
+    return NotAiEngine if status in _NOT_FOUND else StatusError
+
+
+def _advice(kind: type[StatusError], status: int, code: str, headers: dict[str, str], block: str) -> str:
+    """Return what to do about a refusal, or ``""`` where the class says it or nothing can be said."""
+    if block:
+        return f"{block} answered in place of the site; ask the site's owner to let this client in"
+    if kind is not StatusError:
+        return ""
+    if code in _REST_CLOSED:
+        return "the site closes its REST API to visitors; log in, or ask its owner to open it"
+    if code == NO_NONCE:
+        return "this user may not do this; log in, or log in as another user"
+    if 300 <= status < 400:
+        location = shown_url(headers.get("location", "")) or "no address"
+        return f"it redirects to {location}; give the site's final address"
+    if status == 503:
+        return "the site is busy or in maintenance; try again later"
+    return "the site's own time limit passed before the answer began" if status == 504 else ""
+
+
+def retry_after(headers: dict[str, str]) -> float | None:
+    """Return the seconds that ``Retry-After`` asks to wait, or None where it is missing or wrong.
+
+    A date is compared with the answer's own ``Date``, so the clock of this machine does not matter. Source: RFC 9110,
+    section 10.2.3.
     """
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
@@ -164,12 +323,15 @@ def _http_date(value: str) -> datetime | None:
         return None
 
 
-def _is_challenge(headers: dict[str, str], body: str) -> bool:
-    return "cf-mitigated" in headers or _CHALLENGE.search(body[:_PAGE]) is not None
+def _reported_status(answer: Json, status: int) -> int:
+    """Return the status that WordPress wrote into the body, or the status of the HTTP answer."""
+    data = answer.get("data")
+    reported = data.get("status") if isinstance(data, dict) else None
+    return reported if type(reported) is int and 100 <= reported <= 599 else status
 
 
 def _page_words(body: str) -> str:
-    title = _TITLE.search(body[:_PAGE])
+    title = _TITLE.search(body[:_MARKUP])
     return words(title[1]) if title else words(body)
 
 
@@ -177,10 +339,18 @@ def _string(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _is_json(text: str) -> bool:
+    try:
+        decode_json(text.rstrip())
+    except ValueError:
+        return False
+    return True
+
+
 def _find_object(body: str) -> Json | None:
     """Return the JSON object in a body that warnings, comments and byte order marks may surround, or None."""
     for number, match in enumerate(_OBJECT.finditer(body)):
-        if number == 8:  # a page full of scripts, not a warning or two before an answer
+        if number == _MOST_OBJECTS:
             break
         try:
             answer, _ = scan_json(body, match.start(1))

@@ -1,66 +1,80 @@
-"""The tree of errors: every fault of a chat, and whose it is.
+"""The tree of errors.
 
 ::
 
-    ChatError                 anything that ended a chat badly; .partial_text is the answer up to then
-    +-- LocalError            the call was wrong: nothing was sent
-    |   +-- InvalidInput      a value that cannot be used (also a ValueError)
-    |   +-- InvalidState      a call at the wrong moment (also a RuntimeError)
-    +-- ConnectionFailed      the network: DNS, refused, TLS, proxy, reset
-    |   +-- TimedOut          no bytes in time; .clock says which limit it was
-    +-- ProtocolError         the bytes are not what an AI Engine site sends
+    ChatError                 any failure of a chat; .partial_text is the answer that had arrived
+    +-- LocalError            the call was wrong; nothing was sent
+    |   +-- InvalidInput      a value is wrong (also a ValueError)
+    |   +-- InvalidState      the call came at the wrong moment (also a RuntimeError)
+    +-- ConnectionFailed      the network failed: name look-up, connection, TLS, proxy, reset
+    |   +-- TimedOut          a time limit passed; .clock names the limit
+    +-- ProtocolError         the answer is not one that an AI Engine site sends
     |   +-- Truncated         the answer stopped before its end
-    |   +-- TooLarge          one event, or a body that is no stream, is over the limit
-    +-- StatusError           an HTTP refusal; .status, .code, .message, .headers, .retry_after
-    |   +-- NonceRefused      the nonce is stale, foreign or missing, and a new one did not help
+    |   +-- TooLarge          the answer is larger than a limit
+    +-- StatusError           an HTTP refusal; .status, .code, .message, .headers, .retry_after, .url
+    |   +-- NonceRefused      the nonce is old, wrong or missing, and a new one did not help
     |   +-- RateLimited       too many requests
-    |   +-- NotAiEngine       nothing at this address speaks the AI Engine interface
-    |   +-- Blocked           something in front of the site refused: a firewall, a challenge
-    +-- ServerError           the site's own word that the chat failed; .message
+    |   +-- NotAiEngine       the address is not the API of AI Engine
+    |   +-- Blocked           a firewall or a bot check answered in place of the site
+    +-- ServerError           the site reports that the chat failed; .message, .raw, .hint
+        +-- LimitReached      the visitor has used up what the site's owner allows
 """
 
 from __future__ import annotations
 
+_SECRET_HEADERS = {"authorization", "cookie", "proxy-authorization", "set-cookie", "set-cookie2", "x-wp-nonce"}
+
 
 class ChatError(Exception):
-    """A chat that failed; ``partial_text`` is the answer that had already come (``""`` when none had)."""
+    """A chat failed.
+
+    ``partial_text`` is the part of the answer that had arrived, or ``""``.
+    """
 
     partial_text: str = ""
 
 
 class LocalError(ChatError):
-    """A call that was wrong; nothing was sent and nothing has changed."""
+    """The call was wrong. Nothing was sent, and nothing has changed."""
 
 
 class InvalidInput(LocalError, ValueError):
-    """A value that cannot be used; the message says which, and what would do."""
+    """A value is wrong. The message names the value and says what is allowed."""
 
 
 class InvalidState(LocalError, RuntimeError):
-    """A call at the wrong moment, such as data for a parser that has seen the end."""
+    """The call came at the wrong moment, for example data for a parser that has already seen the end."""
 
 
 class ConnectionFailed(ChatError):
-    """The network failed: name look-up, connection, TLS, proxy or reset. The cause is ``__cause__``.
+    """The network failed: name look-up, connection, TLS, proxy or reset. ``__cause__`` is the original error.
 
-    ``retryable`` is false where another try cannot help (a certificate that does not verify, say).
+    ``retryable`` is False where a second try cannot help, for example after a certificate that is not valid. ``tries``
+    is how often the request was sent or tried to be sent.
     """
 
     retryable: bool = True
+    tries: int = 1
+
+    def __str__(self) -> str:
+        return self._after_tries(super().__str__())
+
+    def _after_tries(self, text: str) -> str:
+        return f"{text} (after {self.tries} tries)" if self.tries > 1 else text
 
 
 class TimedOut(ConnectionFailed):
-    """No bytes came in time.
+    """A time limit passed.
 
-    ``clock`` is the limit that ran out: ``"connect"``, ``"first_byte"``, ``"idle"`` or ``"total"``;
-    ``seconds`` is its length.
+    ``clock`` is the name of the limit: ``"connect"``, ``"first_byte"``, ``"idle"`` or ``"total"``. ``seconds`` is its
+    length.
     """
 
     def __init__(self, clock: str, seconds: float) -> None:
         super().__init__(clock, seconds)
         self.clock = clock
         self.seconds = seconds
-        # A site that is slow to answer may be at work on the question: asking again would ask twice.
+        # A slow site may already work on the question, so a second try would ask it twice.
         self.retryable = clock == "connect"
 
     def __str__(self) -> str:
@@ -70,30 +84,35 @@ class TimedOut(ConnectionFailed):
             "idle": "the answer stood still",
             "total": "the answer was not complete",
         }[self.clock]
-        return f"{what} within {self.seconds:g} s; raise timeout.{self.clock} if the site needs longer"
+        limit = f"{what} within {self.seconds:g} s; raise timeout.{self.clock} if the site needs longer"
+        return self._after_tries(limit)
 
 
 class ProtocolError(ChatError):
-    """The bytes are not what an AI Engine site sends."""
+    """The answer is not one that an AI Engine site sends."""
 
 
 class Truncated(ProtocolError):
-    """The answer stopped before its ``end`` event: a server or proxy gave up on it."""
+    """The answer stopped before its ``end`` event. Usually a server or a proxy closed the connection."""
 
 
 class TooLarge(ProtocolError):
-    """One event, or a body that is no stream, is larger than the limit in bytes."""
+    """The answer is larger than a limit. The message names the limit."""
 
 
 class StatusError(ChatError):
-    """An HTTP refusal.
+    """The site, or a server in front of it, refused the request.
 
-    Attributes: ``status`` (int), ``code`` (WordPress's error code, ``""`` without one), ``message`` (the
-    server's own words, HTML reduced to text), ``headers`` (dict, lower-case names), ``retry_after``
-    (seconds that the server asked to wait, or None). Source: protocol sections 4.2 and 4.3.
+    ``status`` is the HTTP status (int, 100 to 599 for answers that follow HTTP). ``code`` is WordPress's error code, or
+    ``""``. ``message`` is the text of the answer, without HTML and with API keys masked. ``headers`` is a dict with
+    lower-case names; headers that carry secrets (``set-cookie``, ``x-wp-nonce`` and others) are left out.
+    ``retry_after`` is the number of seconds that the server asks to wait, or None. ``url`` is the address that was
+    asked, without secrets, or ``""`` when it is not known. ``advice`` says what to do next, or is ``""``. Source:
+    protocol sections 4.2 and 4.3.
     """
 
     advice: str = ""
+    url: str = ""
 
     def __init__(
         self,
@@ -103,57 +122,71 @@ class StatusError(ChatError):
         headers: dict[str, str] | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(status, code, message, headers, retry_after)
+        # The arguments are part of every pickle, so the secrets go before they get there.
+        public = {name: value for name, value in (headers or {}).items() if name.lower() not in _SECRET_HEADERS}
+        super().__init__(status, code, message, public, retry_after)
         self.status = status
         self.code = code
         self.message = message
-        self.headers = headers or {}
+        self.headers = public
         self.retry_after = retry_after
 
     def __str__(self) -> str:
+        url = f" from {self.url}" if self.url else ""
         code = f" ({self.code})" if self.code else ""
         message = f": {self.message}" if self.message else ""
         wait = f" (the site asks to wait {self.retry_after:g} s)" if self.retry_after is not None else ""
-        return f"HTTP {self.status}{code}{message}{wait}" + (f" [{self.advice}]" if self.advice else "")
+        return f"HTTP {self.status}{url}{code}{message}{wait}" + (f" [{self.advice}]" if self.advice else "")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.status}, {self.code!r}, {self.message!r})"
 
 
 class NonceRefused(StatusError):
-    """The site refused the nonce, and a new one did not help or could not be had."""
+    """The site refused the nonce, and a new nonce did not help or is not available."""
 
-    advice = "the site gives visitors no valid nonce; logged-in cookies need the nonce of that login"
+    advice = "the site gives visitors no valid nonce; cookies of a login need the nonce of that login"
 
 
 class RateLimited(StatusError):
-    """The site, or a proxy before it, takes no more requests for now; see ``retry_after``."""
+    """There were too many requests. ``retry_after`` says how long to wait, where the server names a time."""
 
-    advice = "wait before asking again"
+    advice = "too many requests: wait before the next question"
 
 
 class NotAiEngine(StatusError):
-    """Nothing at this address speaks the AI Engine interface."""
+    """The address is not the API of AI Engine."""
 
-    advice = "check the address, and that the site runs AI Engine with its chatbots on"
+    advice = "check the address, and check that the site runs AI Engine and that its chatbots are on"
 
 
 class Blocked(StatusError):
-    """Something in front of the site refused: a firewall, a bot challenge, a host's protection page."""
+    """A firewall or a bot check answered in place of the site. ``advice`` names the product where it is known."""
 
-    advice = "the site's protection refuses programs; ask its owner to let this one in"
+    advice = "a firewall or bot check answered in place of the site; ask the site's owner to let this client in"
 
 
 class ServerError(ChatError):
-    """The site itself says that the chat failed: an ``error`` event or ``success: false``.
+    """The site reports that the chat failed, by an ``error`` event or by ``success: false``.
 
-    ``message`` is its own text, HTML reduced to words; ``hint`` is what the SDK can add to it.
+    ``message`` is the site's text, without HTML and with API keys masked. ``raw`` is the same text exactly as the site
+    sent it. ``hint`` is what this package can add, or ``""``.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
         self.message = message
         self.hint = hint
+        self.raw = message
 
     def __str__(self) -> str:
         return self.message + (f" [{self.hint}]" if self.hint else "")
+
+
+class LimitReached(ServerError):
+    """The visitor has used up what the site's owner allows.
+
+    The site counts questions per visitor or per user. This is not :class:`RateLimited`, which is about HTTP. Only the
+    plugin's own texts are recognised: an owner who writes another text gets a :class:`ServerError`. Source: protocol
+    section 2.5.
+    """
