@@ -505,7 +505,9 @@ class TestDiscussions:
         recording = load("3.6.2/disc_list")
         (failed,) = answered(call, recording.body, recording.status, recording.headers)
         assert isinstance(failed, Failed)
-        assert str(failed.error) == "You need to be connected."
+        assert isinstance(failed.error, ServerError)
+        assert failed.error.message == "You need to be connected."
+        assert "Client(auth=" in failed.error.hint
 
     def rows(self, *rows: Any) -> list[Discussion]:
         call = discussions(SITE, ready(), {"botId": "default"}, 0, 10)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chatgpt4online.protocol.calls.exchange import Exchange
@@ -42,6 +43,7 @@ START, SUBMIT = "/mwai/v1/start_session", "/mwai-ui/v1/chats/submit"
 NONCE = SESSION["restNonce"]
 CREDENTIALS = {"Authorization": "Basic eA==", "Cookie": "a=b", "X-WP-Nonce": "theirs", "X-Team": "blue"}
 LOGIN = {"Cookie": "a=b; wordpress_logged_in_0123=me%7C1"}
+AJAX = f"{SITE}/wp-admin/admin-ajax.php?action=rest-nonce"
 
 
 @dataclass(frozen=True)
@@ -305,8 +307,8 @@ CASES = [
         SITE,
         {PRETTY + START: CLOSED, SITE: page(restUrl=PRETTY, restNonce=None)},
         (f"POST {PRETTY}{START}", f"GET {SITE}"),
-        error=NonceRefused,
-        says="HTTP 401 (rest_forbidden)",
+        error=StatusError,
+        says=f"HTTP 401 from {PRETTY}{START} (rest_forbidden)",
         nonce="",
     ),
     Case(
@@ -315,7 +317,7 @@ CASES = [
         {PRETTY + START: ROUTELESS, SITE: bare()},
         (f"POST {PRETTY}{START}", f"GET {SITE}"),
         error=NotAiEngine,
-        says="HTTP 404 (rest_no_route)",
+        says=f"HTTP 404 from {PRETTY}{START} (rest_no_route)",
         nonce="",
     ),
     Case(
@@ -323,8 +325,8 @@ CASES = [
         SITE,
         {PRETTY + START: ROUTELESS, SITE: Say("<h1>Error</h1>", 500)},
         (f"POST {PRETTY}{START}", f"GET {SITE}"),
-        error=NotAiEngine,
-        says="HTTP 404 (rest_no_route)",
+        error=StatusError,
+        says=f"HTTP 500 from {SITE}: Error",
         nonce="",
     ),
     Case(
@@ -339,10 +341,16 @@ CASES = [
         "a page with another root, which is none either",
         SITE,
         {PRETTY + START: ROUTELESS, SITE: page(restUrl=OTHER)},
-        (f"POST {PRETTY}{START}", f"GET {SITE}", f"POST {OTHER}{START}", f"GET {SITE}"),
-        OTHER,
+        (
+            f"POST {PRETTY}{START}",
+            f"GET {SITE}",
+            f"POST {OTHER}{START}",
+            f"POST {INDEX}{START}",
+            f"POST {QUERY}{START}",
+            f"GET {SITE}",
+        ),
         error=NotAiEngine,
-        says="HTTP 404 (rest_no_route)",
+        says=f"HTTP 404 from {PRETTY}{START} (rest_no_route)",
         nonce="",
     ),
     Case(
@@ -351,7 +359,7 @@ CASES = [
         {SITE: bare()},
         (f"POST {PRETTY}{START}", f"POST {INDEX}{START}", f"POST {QUERY}{START}", f"GET {SITE}"),
         error=NotAiEngine,
-        says="HTTP 404: Page not found",
+        says=f"HTTP 404 from {PRETTY}{START}: Page not found",
         nonce="",
     ),
     Case(
@@ -434,6 +442,13 @@ class TestSites:
 
 class TestNonces:
     """Nonces that only a page has."""
+
+    @pytest.mark.parametrize("broken", [Say("<h1>Error</h1>", 500), Say(""), Say("hello"), Say('{"restNonce":')])
+    def test_after_answers_that_are_not_the_apis(self, broken: Say) -> None:
+        """Whatever a root says that does not speak AI Engine, the page may have the nonce."""
+        web = Web({SITE: page(restNonce="paged"), PRETTY + SUBMIT: GOOD}, broken)
+        assert isinstance(web.run(turn()), Done)
+        assert [url for url in web.urls if url.startswith("GET")] == [f"GET {SITE}"]
 
     def test_renewed_from_the_page(self) -> None:
         """A nonce of a page that went stale: the site is asked, then its page again, and the question goes out anew."""
@@ -562,15 +577,25 @@ class TestLogins:
         assert web.urls == [f"GET {SITE}", f"POST {INDEX}{SUBMIT}"]
 
     def test_the_login_is_over(self) -> None:
-        """A page without a nonce is the end: what start_session gives would be refused for ever."""
+        """WordPress gives no nonce to a login that is over. What start_session gives would be refused for ever."""
         for root in (PRETTY, INDEX):
-            web = Web({SITE: page(restUrl=root, restNonce=None), **rest(root)})
-            assert isinstance(web.run(turn(headers=LOGIN)), ChatError)
-            assert web.urls == [f"GET {SITE}"]
+            web = Web({SITE: page(restUrl=root, restNonce=None), AJAX: Say("0", 400), **rest(root)})
+            outcome = web.run(turn(headers=LOGIN))
+            assert type(outcome) is StatusError
+            assert "log in again" in str(outcome)
+            assert web.urls == [f"GET {SITE}", f"GET {AJAX}"]
 
     def test_no_chat_on_the_page(self) -> None:
-        """The error says which page is to blame."""
-        web = Web({SITE: bare(), **rest(PRETTY)})
+        """WordPress gives a nonce to every login, so the page needs no chat."""
+        web = Web({SITE: bare(), AJAX: Say("mine\n"), PRETTY + SUBMIT: GOOD})
+        assert isinstance(web.run(turn(headers=LOGIN)), Done)
+        assert web.urls == [f"GET {SITE}", f"GET {AJAX}", f"POST {PRETTY}{SUBMIT}"]
+        assert web.asked[-1].headers["X-WP-Nonce"] == "mine"
+
+    @pytest.mark.parametrize("said", ["", "two words", "é", "<p>Log in</p>", "x" * 200])
+    def test_what_is_no_nonce_of_a_login(self, said: str) -> None:
+        """The error says that neither the page nor WordPress gave a nonce."""
+        web = Web({SITE: bare(), AJAX: Say(said), **rest(PRETTY)})
         outcome = web.run(turn(headers=LOGIN))
         assert type(outcome) is ProtocolError
         assert "no chat" in str(outcome)
@@ -580,6 +605,20 @@ class TestLogins:
         outcome = Web({SITE: Say("<h1>No</h1>", 500)}).run(turn(headers=LOGIN))
         assert isinstance(outcome, StatusError)
         assert outcome.status == 500
+
+    def test_the_nonce_of_a_login_is_asked_for_again_when_wordpress_is_busy(self) -> None:
+        web = Web({SITE: bare(), AJAX: [Say("", 503), Say("mine")], PRETTY + SUBMIT: GOOD})
+        assert isinstance(web.run(turn(headers=LOGIN, retries=1)), Done)
+        assert web.urls.count(f"GET {AJAX}") == 2
+
+    def test_the_nonce_of_a_login_is_asked_for_again_after_a_lost_connection(self) -> None:
+        exchange, web = turn(headers=LOGIN, retries=1), Web({SITE: bare(), AJAX: Say("mine"), PRETTY + SUBMIT: GOOD})
+        assert exchange.next_request() is not None
+        bare().to(exchange)
+        assert exchange.next_request() is not None
+        assert exchange.receive_error(ConnectionFailed("reset")) == []
+        assert isinstance(web.run(exchange), Done)
+        assert web.urls == [f"GET {AJAX}", f"POST {PRETTY}{SUBMIT}"]
 
     def test_a_stale_nonce(self) -> None:
         """It is renewed where it came from: start_session would give a guest's, and the login be lost."""
@@ -607,6 +646,62 @@ class TestLogins:
             assert isinstance(web.run(fetch_nonce(SITE, session, headers=LOGIN)), Done)
             assert web.urls == [f"GET {SITE}"]
             assert session.nonce == "mine"
+
+
+REFUSALS = {
+    "not found": GONE,
+    "not an API": Say("<h1>Error</h1>", 500),
+    "no route": ROUTELESS,
+    "stale nonce": REFUSED,
+    "forbidden": CLOSED,
+    "blocked": Say("<title>Just a moment...</title>", 403),
+    "anything else": Say({"code": "x", "message": "Error"}, 500),
+    "a body that is too large": Say("x" * 70_000),
+}
+
+
+@pytest.mark.parametrize("refused", REFUSALS)
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic eA=="}], ids=["guest", "password"])
+class TestPagesAreAskedOnce:
+    """A page that refuses would refuse again: only 429, 503 and lost connections are tried again."""
+
+    def test_a_visit(self, refused: str, headers: dict[str, str]) -> None:
+        web = Web({}, REFUSALS[refused])
+        call = visit(SITE, Session(), "/chat/", retries=2, headers=headers, max_body_size=65_536)
+        assert isinstance(web.run(call), ChatError)
+        assert web.urls == [f"GET {SITE}/chat/"]
+
+    def test_the_page_of_a_nonce(self, refused: str, headers: dict[str, str]) -> None:
+        web = Web({PRETTY + START: ROUTELESS, SITE: REFUSALS[refused]})
+        assert isinstance(web.run(turn(retries=2, headers=headers, max_body_size=65_536)), ChatError)
+        assert web.urls.count(f"GET {SITE}") == 1
+
+    def test_the_nonce_of_a_login(self, refused: str, headers: dict[str, str]) -> None:
+        web = Web({SITE: bare(), AJAX: REFUSALS[refused]})
+        assert isinstance(web.run(turn(retries=2, headers=LOGIN | headers)), ChatError)
+        assert web.urls.count(f"GET {AJAX}") == 1
+
+
+ANSWERS = [
+    *REFUSALS.values(), STARTED, GOOD, bare(), page(restNonce="paged"), page(restUrl=OTHER), bare(QUERY), Say("mine"),
+    *(page(restUrl=f"{SITE}/{number}/wp-json") for number in range(4)),
+    *(Say(status=404, link=f"{SITE}/{number}/wp-json") for number in range(4)),
+    *(Say("", 301, headers={"Location": url}) for url in (SITE, OTHER + SUBMIT, "/wp-login.php")),
+    *(Say("", 307, headers={"Location": url}) for url in (SITE, OTHER + SUBMIT, "/wp-login.php")),
+]  # fmt: skip
+
+
+class TestEnds:
+    """Whatever sites answer, a search ends."""
+
+    @settings(max_examples=300)
+    @given(st.lists(st.sampled_from(ANSWERS), min_size=60, max_size=60), st.sampled_from([{}, LOGIN, CREDENTIALS]))
+    def test_every_turn_ends(self, answers: list[Say], headers: dict[str, str]) -> None:
+        exchange, left = turn(headers=headers, retries=2), iter(answers)
+        while exchange.next_request() is not None:
+            next(left).to(exchange)
+        with suppress(ChatError):
+            exchange.result()
 
 
 class TestOrigins:
@@ -716,7 +811,7 @@ class TestTokens:
     def test_a_refusal_after_a_redirect_to_another_origin_is_final(self) -> None:
         """The token is not sent there, and a retry would not change that."""
         web = Web({PRETTY + TEXT: Say("", 301, headers={"Location": OTHER + TEXT}), OTHER + TEXT: CLOSED})
-        assert isinstance(web.run(text(retries=2)), NonceRefused)
+        assert type(web.run(text(retries=2))) is StatusError
         assert web.urls == [f"POST {PRETTY}{TEXT}", f"POST {OTHER}{TEXT}"]
 
     @pytest.mark.parametrize("retries", [0, 2])

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatgpt4online import NotAiEngine, ProtocolError, Request, Session, StatusError, Submission, TimedOut, Turn
+from chatgpt4online import (
+    Blocked,
+    NotAiEngine,
+    ProtocolError,
+    Request,
+    ServerError,
+    Session,
+    StatusError,
+    Submission,
+    TimedOut,
+    TooLarge,
+    Turn,
+)
 from chatgpt4online.protocol.calls.policies import (
     LONGEST_WAIT,
     REACTIONS,
@@ -33,6 +46,16 @@ POST = Request("POST", f"{SITE}/wp-json{SUBMIT}", {"X-WP-Nonce": "n"})
 LOGIN = replace(POST, headers={"authorization": "Basic x"})
 
 
+WEIGHTS = (
+    ProtocolError("no nonce"),
+    NotAiEngine(404),
+    NotAiEngine(404, "rest_no_route"),
+    StatusError(500),
+    Blocked(403),
+)
+"""Errors of a search, the least telling first."""
+
+
 class TestTable:
     """What follows each refusal, as the protocol document has it."""
 
@@ -50,9 +73,14 @@ class TestTable:
         """The requests that fetch a nonce carry none that could be stale."""
         assert {step for (step, _), reactions in REACTIONS.items() if Reaction.RENEW in reactions} == {Step.CALL}
 
-    def test_only_steps_without_a_known_root_search_for_it(self) -> None:
+    def test_every_step_at_a_root_searches_for_another(self) -> None:
         searching = {step for (step, _), reactions in REACTIONS.items() if Reaction.NEXT_ROOT in reactions}
-        assert searching == {Step.START_SESSION, Step.OPEN_CALL}
+        assert searching == {Step.START_SESSION, Step.CALL, Step.OPEN_CALL}
+
+    def test_a_call_that_may_have_been_processed_is_not_asked_elsewhere(self) -> None:
+        """A page in place of the API means that nothing was processed. Any other strange answer says nothing."""
+        for step in (Step.CALL, Step.OPEN_CALL):
+            assert (step, Refusal.NOT_AN_API) not in REACTIONS
 
     def test_rows_have_steps_and_reactions(self) -> None:
         assert all(steps and reactions for steps, _, reactions in TABLE)
@@ -73,8 +101,11 @@ class TestTable:
         (refusal(503, "", "", {"cf-mitigated": "challenge"}), POST, Refusal.BLOCKED),
         (refusal(404, "", "", {}), POST, Refusal.NOT_FOUND),
         (refusal(404, "rest_no_route", "", {}), POST, Refusal.NO_ROUTE),
-        (refusal(500, "", "", {}), POST, Refusal.OTHER),
-        (ProtocolError("?"), POST, Refusal.OTHER),
+        (refusal(500, "", "", {}), POST, Refusal.NOT_AN_API),
+        (refusal(500, "internal_server_error", "", {}), POST, Refusal.OTHER),
+        (ProtocolError("?"), POST, Refusal.NOT_AN_API),
+        (TooLarge("?"), POST, Refusal.OTHER),
+        (ServerError("?"), POST, Refusal.OTHER),
     ],
 )
 def test_each_error_is_one_kind_of_refusal(error: ChatError, request_: Request, expected: Refusal) -> None:
@@ -130,7 +161,7 @@ class TestRedirects:
         assert Redirect.of(POST, status, "/wp-login.php", SUBMIT) is None
 
     def test_to_any_address_of_the_origin_if_the_status_keeps_the_method(self) -> None:
-        assert Redirect.of(POST, 307, "/other", SUBMIT) == Redirect("", f"{SITE}/other", False)
+        assert Redirect.of(POST, 307, "/other", SUBMIT) == Redirect("", f"{SITE}/other", False, False)
         assert Redirect.of(POST, 307, "https://other.org/other", SUBMIT) is None
 
     @pytest.mark.parametrize("location", ["http://example.org/wp-json" + SUBMIT, "ftp://x", "http://[", ""])
@@ -138,11 +169,30 @@ class TestRedirects:
         redirect = Redirect.of(POST, 307, location, SUBMIT)
         assert redirect is None or redirect.address == POST.url  # an empty reference is the same address
 
+    @pytest.mark.parametrize(
+        ("location", "is_plain"),
+        [(SUBMIT, True), (f"{SUBMIT}/", False), (f"{SUBMIT}?a=1", False), (f"{SUBMIT}#a", False)],
+    )
+    def test_what_a_target_adds_to_the_route_is_kept(self, location: str, is_plain: bool) -> None:
+        redirect = Redirect.of(POST, 301, "/wp-json" + location, SUBMIT)
+        assert redirect is not None
+        assert (redirect.root, redirect.is_plain) == (f"{SITE}/wp-json", is_plain)
+        redirects = Redirects().follow(redirect, Step.CALL)
+        assert redirects is not None
+        assert redirects.address_for(Step.CALL) == ("" if is_plain else f"{SITE}/wp-json{location}")
+
+    @given(st.sampled_from(Step), st.sampled_from(Step))
+    def test_a_target_belongs_to_the_request_that_it_answered(self, redirected: Step, asked: Step) -> None:
+        redirects = Redirects().follow(Redirect("", "https://other.org/", False, True), redirected)
+        assert redirects is not None
+        assert redirects.address_for(asked) == ("https://other.org/" if asked is redirected else "")
+        assert redirects.answered().address_for(asked) == ""
+
     def test_five_at_most(self) -> None:
         redirects: Redirects | None = Redirects()
         number = 0
         while redirects is not None:
-            redirects = redirects.follow(Redirect("", f"{SITE}/{number}", False))
+            redirects = redirects.follow(Redirect("", f"{SITE}/{number}", False, False), Step.PAGE)
             number += 1
         assert number == 6
 
@@ -150,20 +200,36 @@ class TestRedirects:
 class TestHandshake:
     """How a nonce is fetched."""
 
-    def test_a_login_by_cookie_asks_the_page(self) -> None:
-        assert Handshake.of(by_cookie=True).asks_page
-        assert not Handshake.of(by_cookie=False).asks_page
+    def test_a_login_by_cookie_asks_the_page_and_then_wordpress(self) -> None:
+        login = Handshake.of(by_cookie=True)
+        assert login.source is Step.PAGE
+        at_wordpress = login.after_page()
+        assert at_wordpress is not None
+        assert at_wordpress.source is Step.LOGIN_NONCE
+        assert at_wordpress.after_page() is None
+
+    def test_a_visitor_asks_the_site_and_then_the_page(self) -> None:
+        visitor = Handshake.of(by_cookie=False)
+        assert visitor.source is Step.START_SESSION
+        assert visitor.at_page().source is Step.PAGE
+        assert visitor.at_page().after_page() is None
 
     def test_one_renewal(self) -> None:
         renewed = Handshake.of(by_cookie=False).at_page().renewed()
-        assert renewed == Handshake(by_cookie=False, asks_page=False, has_renewed=True)
+        assert renewed == Handshake(by_cookie=False, source=Step.START_SESSION, has_renewed=True)
         assert renewed.renewed() is None
 
-    def test_the_first_refusal_is_the_most_telling(self) -> None:
-        first, later = NotAiEngine(404), StatusError(500)
-        handshake = Handshake.of(by_cookie=False).refused(first).refused(later)
-        assert handshake.most_telling(later, Step.PAGE) is first
-        assert handshake.most_telling(later, Step.START_SESSION) is later
+    @pytest.mark.parametrize("errors", list(permutations(WEIGHTS)), ids=str)
+    def test_the_most_telling_error_is_raised_in_any_order(self, errors: tuple[ChatError, ...]) -> None:
+        *before, last = errors
+        handshake = Handshake.of(by_cookie=False)
+        for error in before:
+            handshake = handshake.refused(error)
+        assert handshake.most_telling(last) is WEIGHTS[-1]
+
+    def test_of_two_that_tell_as_much_the_first_is_raised(self) -> None:
+        first, later = NotAiEngine(404), NotAiEngine(410)
+        assert Handshake.of(by_cookie=False).refused(first).most_telling(later) is first
 
 
 class TestRootSearch:
@@ -173,21 +239,35 @@ class TestRootSearch:
         search, tried = RootSearch.of(SITE), []
         while search.candidates:
             tried.append(search.root)
-            search = search.next()
+            search = search.next(search.root)
         assert tried == [f"{SITE}/wp-json", f"{SITE}/index.php?rest_route=", f"{SITE}/?rest_route="]
         assert search.root == search.usual
 
     def test_a_named_place_is_next_once(self) -> None:
-        search = RootSearch.of(SITE).next(f"{SITE}/api")
+        search = RootSearch.of(SITE)
+        search = search.next(search.root, f"{SITE}/api")
         assert search.root == f"{SITE}/api"
-        assert search.next(f"{SITE}/api").root == f"{SITE}/index.php?rest_route="
+        assert search.next(search.root, f"{SITE}/api").root == f"{SITE}/index.php?rest_route="
 
-    def test_an_endless_row_of_named_places_ends(self) -> None:
-        search, number = RootSearch.of(SITE), 0
+    def test_a_known_place_that_has_no_api_any_more_is_left(self) -> None:
+        search = RootSearch.of(SITE).next(f"{SITE}/old/wp-json")
+        assert search.candidates == RootSearch.of(SITE).candidates
+        assert search.moved(search.root, f"{SITE}/old/wp-json") is None
+
+    def test_no_place_is_tried_twice_after_a_move(self) -> None:
+        search = RootSearch.of(SITE)
+        usual = search.usual
+        moved = search.moved(usual, "https://api.example.net/wp-json")
+        assert moved is not None
+        assert usual not in moved.next("https://api.example.net/wp-json").candidates
+
+    @given(st.lists(st.sampled_from(["", *(f"{SITE}/{number}/api" for number in range(20))]), min_size=40))
+    def test_every_search_ends(self, named: list[str]) -> None:
+        search, asked = RootSearch.of(SITE), []
         while search.candidates:
-            number += 1
-            search = search.next(f"{SITE}/{number}/api")
-        assert number <= 9
+            asked.append(search.root)
+            search = search.next(search.root, named[len(asked)])
+        assert len(asked) == len(set(asked)) <= 9
 
 
 class TestDecisions:

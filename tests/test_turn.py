@@ -8,6 +8,7 @@ from dataclasses import asdict
 from enum import Enum
 from io import StringIO
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from hypothesis import example, given, settings
@@ -24,6 +25,7 @@ from chatgpt4online.protocol.parsing.errors import (
     ConnectionFailed,
     InvalidInput,
     InvalidState,
+    LimitReached,
     NonceRefused,
     NotAiEngine,
     ProtocolError,
@@ -650,6 +652,16 @@ class TestRedirects:
         assert answer(machine, b"<html>moved</html>", status, {"Location": request.url}) == []
         assert ask(machine) == request
 
+    def test_the_target_belongs_to_the_request_that_it_answered(self) -> None:
+        """The question with a new nonce goes to the site's own address, and not where the first was sent."""
+        machine = ready()
+        answer(machine, b"", 307, {"Location": "/elsewhere"})
+        assert ask(machine).url == "https://example.org/elsewhere"
+        answer(machine, STALE, 403)
+        assert ask(machine).url == START
+        answer(machine, SESSION)
+        assert ask(machine).url == SUBMIT
+
     @pytest.mark.parametrize("status", [301, 302, 307, 308])
     @pytest.mark.parametrize(
         ("site", "location", "root"),
@@ -671,10 +683,10 @@ class TestRedirects:
         assert answer(machine, b"", status, {"location": location}) == []
         assert session == Session(NONCE, root=root)
         request = ask(machine)
-        assert (request.url, request.body) == (f"{root}/mwai-ui/v1/chats/submit", body)
+        assert (request.url, request.body) == (urljoin(site, location), body)
         assert request.headers["X-WP-Nonce"] == NONCE
         answer(machine, GOOD)
-        assert ask(turn(session, site=site)).url == request.url
+        assert ask(turn(session, site=site)).url == f"{root}/mwai-ui/v1/chats/submit"
 
     @pytest.mark.parametrize("status", [301, 302, 307, 308])
     @pytest.mark.parametrize(
@@ -799,7 +811,7 @@ class TestRedirects:
         machine = turn(session, retries=5)
         error = failure(answer(machine, b"<html>Moved</html>", status, {"Location": location}))
         assert (type(error), error.status) == (StatusError, status)
-        assert location in str(error)
+        assert ("for members" if "login" in location else location) in str(error)
         assert session == Session(NONCE)
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -881,8 +893,29 @@ class TestExplanations:
 
     def test_other_errors_speak_for_themselves(self) -> None:
         """No hint where none is known."""
+        refused = failure(answer(ready(), error("The model is asleep.")))
+        assert (refused.hint, str(refused)) == ("", "The model is asleep.")
+
+    def test_a_reached_limit_is_no_failure_of_the_site(self) -> None:
+        """The plugin's own text has a class of its own, an owner's text has not."""
         refused = failure(answer(ready(), error("You have reached the limit.")))
-        assert (refused.hint, str(refused)) == ("", "You have reached the limit.")
+        assert type(refused) is LimitReached
+        assert type(failure(answer(ready(), error("Come back tomorrow.")))) is ServerError
+
+
+class TestTextBeforeARefusal:
+    """A question is not sent again once some of its answer has come."""
+
+    def test_text_in_the_last_line_of_a_busy_answer(self) -> None:
+        machine = ready(retries=3)
+        ask(machine)
+        machine.receive_response(503, [])
+        assert machine.receive_data(live("Hel").rstrip()) == []
+        text, failed = machine.receive_eof()
+        assert text == Text("Hel")
+        assert isinstance(failed, Failed)
+        assert failed.error.partial_text == "Hel"
+        assert machine.next_request() is None
 
 
 class TestResults:
@@ -894,14 +927,14 @@ class TestResults:
         ask(machine)
         machine.receive_response(200, [])
         machine.receive_data(live("Hel") + b"\n")
-        with pytest.raises(InvalidState, match="before its end") as caught:
+        with pytest.raises(InvalidState, match="read the stream to its end") as caught:
             machine.result()
         assert caught.value.partial_text == "Hel"
 
     def test_the_error_of_a_failure(self) -> None:
         """The same error as in Failed, each time."""
         machine = ready()
-        error = failure(answer(machine, b"", 404))
+        error = failure(answer(machine, NO_ROUTE, 404))
         for _ in range(2):
             with pytest.raises(NotAiEngine) as caught:
                 machine.result()
@@ -1046,7 +1079,8 @@ class TurnMachine(RuleBasedStateMachine):
         elif self.over:
             assert self.machine.next_request() is None
         else:
-            request = ask(self.machine)
+            request = self.machine.next_request()
+            assert request is not None
             assert self.machine.next_request() == request
             self.state = "asked"
 

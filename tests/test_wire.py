@@ -41,6 +41,9 @@ def body(session_id: str = "", message: str = "Hello", **fields: Any) -> dict[st
     return json.loads(Submission(message, **fields).body(session_id))
 
 
+SITE = "https://example.org"
+
+
 class TestBody:
     """The JSON of a question."""
 
@@ -309,7 +312,8 @@ class TestAddresses:
         """The error shows what was given, and what would do."""
         with pytest.raises(InvalidInput, match=r"https://example\.org") as caught:
             rest_roots(site)
-        assert repr(site) in str(caught.value)
+        shown = repr(site.strip()) if isinstance(site, str) else type(site).__name__
+        assert shown in str(caught.value)
 
     @pytest.mark.parametrize(
         ("url", "expected"),
@@ -419,7 +423,7 @@ class TestSession:
     def test_whatever_is_called_a_nonce(self, nonce: Any) -> None:
         """What is adopted can stand in a header; anything else changes nothing."""
         session = Session(nonce="old")
-        session.adopt_nonce(nonce)
+        session.adopt_nonce(nonce, SITE)
         assert session.nonce in ("old", nonce)
         assert session.nonce.isascii()
         assert session.nonce.isprintable()
@@ -432,16 +436,67 @@ class TestSession:
     def test_whatever_an_answer_says(self, answer: dict[str, Any]) -> None:
         """The session stays one that can be sent."""
         session = Session("n", "s")
-        session.adopt(answer)
-        assert isinstance(session.session_id, str)
+        session.adopt(answer, SITE)
         assert session.session_id not in ("", "N/A")
+        assert session.session_id.isprintable()
+        assert json.dumps(session.session_id).encode()
         assert session.nonce
 
     def test_the_fresher_counts(self) -> None:
         """new_token is newer than restNonce."""
         session = Session()
-        session.adopt({"restNonce": "a", "new_token": "b", "sessionId": "s"})
+        session.adopt({"restNonce": "a", "new_token": "b", "sessionId": "s"}, SITE)
         assert session == Session("b", "s")
+
+    @pytest.mark.parametrize("session_id", ["\ud800", "a\nb", "a\0", "x" * 1001, "", "N/A", None, 5, ["a"], True])
+    def test_a_session_id_that_cannot_be_sent_back_is_ignored(self, session_id: Any) -> None:
+        session = Session("n", "known")
+        session.adopt({"sessionId": session_id}, SITE)
+        assert session.session_id == "known"
+
+    @pytest.mark.parametrize("session_id", ["abc", "x" * 1000, "Ä-漢", "1"])
+    def test_a_session_id_that_can_be_sent_back_is_kept(self, session_id: str) -> None:
+        session = Session("n", "known")
+        session.adopt({"sessionId": session_id}, SITE)
+        assert session.session_id == session_id
+
+    @pytest.mark.parametrize(
+        "same",
+        [f"{SITE}/a", f"{SITE}:443/b", "https://EXAMPLE.org./c", " https://example.org", "https://x:y@example.org"],
+    )
+    def test_a_nonce_is_sent_to_its_origin_however_spelled(self, same: str) -> None:
+        session = Session()
+        session.adopt_nonce("abc", f"{SITE}/wp-json")
+        assert session.nonce_for(same) == "abc"
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            "http://example.org",
+            "https://www.example.org",
+            f"{SITE}:8443",
+            "https://example.org.evil.net",
+            "https://[::1",
+        ],
+    )
+    def test_a_nonce_is_sent_to_no_other_origin(self, other: str) -> None:
+        session = Session()
+        session.adopt_nonce("abc", SITE)
+        assert session.nonce_for(other) == ""
+        assert session.nonce_for(SITE) == "abc"
+
+    def test_the_same_port_without_tls_is_another_origin(self) -> None:
+        session = Session()
+        session.adopt_nonce("abc", f"{SITE}:8443")
+        assert session.nonce_for("http://example.org:8443") == ""
+
+    def test_a_nonce_that_the_caller_sets_belongs_to_the_first_origin_that_it_is_used_with(self) -> None:
+        session = Session("mine")
+        assert session.nonce_for(SITE) == "mine"
+        assert session.nonce_for("https://other.org") == ""
+        session.nonce = "another"
+        assert session.nonce_for("https://other.org") == "another"
+        assert session.nonce_for(SITE) == ""
 
     def test_forgetting(self) -> None:
         """Only the nonce that was refused is dropped."""

@@ -40,6 +40,38 @@ class Approved:
 
 _UNNAMED: Final = object()
 
+REASONS = {
+    "login": "A login by cookie gets its nonce from WordPress itself where the page has none.",
+    "redirect": "A redirect that keeps the route and adds something is followed to the target as it is. Its target "
+    "belongs to the request that it answered, and a nonce stays with its origin.",
+    "block": "A page of a firewall or bot check is told as such, in place of a page or of the API.",
+    "known root": "A root that the session knew and that has no API any more makes room for the others.",
+    "search": "An answer that is not the API's to a call with a nonce means that nothing was processed: the API is "
+    "searched as at the start.",
+    "next root": "Any root that does not speak AI Engine makes room for the next, whatever its status.",
+    "telling": "The most telling error of a search is raised, and a call that needs no nonce has no NonceRefused.",
+    "page json": "WordPress's JSON in place of a page is read: its code is told.",
+    "origin": "A nonce belongs to the origin that gave it.",
+    "usual root": "The usual root is kept as no root, also after a redirect to itself.",
+}
+"""Why the outcomes of the rows in ``changed.jsonl`` are others than in the table."""
+
 APPROVED: list[Approved] = [
     Approved("Message texts may differ: they are for people.", {"message": ANYTHING}, standing=True),
+    *[
+        Approved(
+            "rest_forbidden with X-WP-Nonce: the nonce was accepted, and the user may not do this (protocol section "
+            "1.2). It is StatusError at once, and no reason to try again or to go on with the nonce of the header.",
+            {
+                "end": "StatusError",
+                "status": status,
+                "code": "rest_forbidden",
+                "events": "Failed",
+                **dict.fromkeys(["asks", "carries", "scheme", "nonce", "exclusive"], ABSENT),
+                **dict.fromkeys(["body", "body_session", "body_newFileId"], ABSENT),
+            },
+            {"answer": f"forbidden_{status}_header"},
+        )
+        for status in (401, 403)
+    ],
 ]

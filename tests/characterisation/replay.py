@@ -31,6 +31,7 @@ from .paths import SITE, Path, all_paths
 from .subjects import SUBJECTS, Machine, Request, Session, failure
 
 TABLE = File(__file__).parent / "table.jsonl"
+CHANGED = File(__file__).parent / "changed.jsonl"
 _WATCHED = {"authorization", "cookie", "proxy-authorization", "x-wp-nonce", "x-team"}
 _KINDS = {"application/json": "json", "multipart/form-data; boundary=boundary": "multipart", "": "none"}
 
@@ -219,3 +220,12 @@ def read_table() -> dict[Row, dict[str, Any]]:
     """Return the table: the outcome of each row."""
     with TABLE.open(encoding="utf-8") as lines:
         return {Row(*line.pop("row")): line for line in map(json.loads, lines)}
+
+
+def read_changed() -> dict[Row, tuple[str, dict[str, Any]]]:
+    """Return the rows whose outcome was changed on purpose, with the key of the reason and the new outcome."""
+    changed = {}
+    for line in CHANGED.read_text("utf-8").splitlines():
+        outcome = json.loads(line)
+        changed[Row(*outcome.pop("row"))] = outcome.pop("reason"), outcome
+    return changed

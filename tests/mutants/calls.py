@@ -168,11 +168,27 @@ def _sends_nonce_to_start_session(merge: Wrapped) -> Any:
 
 
 def _any_nonce(adopt_nonce: Wrapped) -> Any:
-    def replacement(self: Any, nonce: Any) -> None:
+    def replacement(self: Any, nonce: Any, url: str) -> None:
         if nonce:
             self.nonce = nonce
 
     return replacement
+
+
+def _any_id(is_id: Wrapped) -> Any:
+    return lambda value: isinstance(value, str) and value != ""
+
+
+def _reads_true_as_one(number: Wrapped) -> Any:
+    return lambda value, least: number(int(value) if isinstance(value, bool) else value, least)
+
+
+def _any_origin(nonce_for: Wrapped) -> Any:
+    return lambda self, url: self.nonce
+
+
+def _same_address(address_for: Wrapped) -> Any:
+    return lambda self, step: self.address
 
 
 def _tries_root_again(moved: Wrapped) -> Any:
@@ -180,8 +196,8 @@ def _tries_root_again(moved: Wrapped) -> Any:
 
 
 def _asks_named_root_last(following: Wrapped) -> Any:
-    def replacement(self: Any, named: str = "") -> Any:
-        search = following(self)
+    def replacement(self: Any, root: str, named: str = "") -> Any:
+        search = following(self, root)
         known = {*search.tried, *search.candidates, ""}
         return search if named in known else replace(search, candidates=(*search.candidates, named))
 
@@ -280,7 +296,7 @@ POLICIES = [
     Mutant(
         "the first refusal does not count",
         _POLICIES + "Handshake.most_telling",
-        lambda old: lambda self, error, step: error,
+        lambda old: lambda self, error: error,
         DISCOVERY,
     ),
     Mutant(
@@ -320,6 +336,12 @@ REQUESTS = [
         "the nonce is kept for another origin", _REQUEST + "Session.drop_nonce", _keeps_nonce_for_other_origin, TURN
     ),
     Mutant("any value is a nonce", _REQUEST + "Session.adopt_nonce", _any_nonce, WIRE),
+    Mutant(
+        "a nonce goes to any origin", _REQUEST + "Session.nonce_for", lambda old: lambda self, url: self.nonce, WIRE
+    ),
+    Mutant("any session id is kept", _REQUEST + "is_id", _any_id, WIRE),
+    Mutant("a login page is followed", _POLICIES + "leads_to_login", returns(False), TURN),
+    Mutant("a redirect counts for any step", _POLICIES + "Redirects.address_for", _same_address, ("test_policies",)),
     Mutant("new_token is ignored", _REQUEST + "Session.adopt", edited(literal("new_token", "?")), WIRE),
     Mutant("N/A is a session id", _REQUEST + "Session.adopt", edited(literal("N/A", "?")), WIRE),
     Mutant("the root is not kept", _REQUEST + "Session.move_to", returns(None), DISCOVERY),
@@ -345,32 +367,27 @@ REQUESTS = [
         lambda needs: lambda self: needs(self) or self.step is Step.OPEN_CALL,
         CALLS,
     ),
-    Mutant("a refusal has no advice", "protocol.calls.call:Call.advise", returns(None), CALLS),
+    Mutant("a refusal has no advice", "protocol.calls.call:Call.explain", lambda old: lambda self, error: error, CALLS),
     Mutant(
         "an OverflowError escapes a call", "protocol.calls.call:Call.value", edited(uncaught("OverflowError")), CALLS
     ),
     Mutant("TLS is given up", _URL + "absolute", _gives_up_tls, (*TURN, *DISCOVERY)),
     Mutant("a port does not matter to an origin", _URL + "origin", lambda old: lambda url: (*old(url)[:2], None), TURN),
-    Mutant("a scheme does not matter to an origin", _URL + "origin", lambda old: lambda url: ("", *old(url)[1:]), TURN),
+    Mutant("a scheme does not matter to an origin", _URL + "origin", lambda old: lambda url: ("", *old(url)[1:]), WIRE),
 ]
 
 PAGES = [
     Mutant("attributes are escaped once only", _PAGE + "_attribute", edited(without_function("unescape")), PAGE),
     Mutant("an id is a number", _PAGE + "_id", _id_of_any_type, PAGE),
     Mutant("a broken widget counts", _PAGE + "_attribute", _broken_widget, PAGE),
-    Mutant(
-        "a class that contains the name is a widget",
-        _PAGE + "_Reader.handle_starttag",
-        edited(without_method("split")),
-        PAGE,
-    ),
+    Mutant("a class that contains the name is a widget", _PAGE + "find_bots", edited(without_method("split")), PAGE),
     Mutant("N/A is the session id of a page", _PAGE + "_bot", edited(literal("N/A", "?")), PAGE),
     Mutant("the limit of a page is one byte smaller", _PAGE + "PageParser.__init__", _smaller_page, PAGE),
     Mutant(
         "the Link header is not read", _PAGE + "find_root", lambda find: lambda page, link="": find(page), DISCOVERY
     ),
     Mutant("the HTML names no root", _PAGE + "find_root", lambda find: lambda page, link="": find("", link), PAGE),
-    Mutant("true is a count", _PAGE + "_count", edited(literal(0, -1)), PAGE),
+    Mutant("true is a number", _PAGE + "_number", _reads_true_as_one, PAGE),
 ]
 
 OTHERS = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import html
 import re
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +19,6 @@ from .change import (
     literal,
     operator,
     returns,
-    silenced,
     uncaught,
     without_method,
     without_statement,
@@ -115,6 +115,22 @@ def _shorter_join(node: ast.AST) -> ast.AST | None:
     return ast.Call(node.func, [ast.Subscript(node.args[0], most, ast.Load())], [])
 
 
+def _reads_a_ping(decode: Callable[[str], Any]) -> Any:
+    return lambda payload: decode(payload) or {"type": "ping"}
+
+
+def _same_text(function: Callable[[str], str]) -> Any:
+    return lambda text: text
+
+
+def _any_reported_status(reported: Callable[..., Any]) -> Any:
+    def replacement(answer: dict[str, Any], status: int) -> Any:
+        data = answer.get("data")
+        return data.get("status", status) if isinstance(data, dict) else status
+
+    return replacement
+
+
 def _skips_byte_after_run(read_run: Callable[..., tuple[int, bool]]) -> Any:
     def replacement(self: Any, text: str, position: int, events: list[Any]) -> tuple[int, bool]:
         known = len(events)
@@ -133,9 +149,9 @@ def _forgets_partial_text(fail: Callable[..., None]) -> Any:
 
 
 def _refusal_without_delay(refusal: Callable[..., Any]) -> Any:
-    def replacement(status: int, code: str, message: str, headers: dict[str, str], body: str = "") -> Any:
+    def replacement(status: int, code: str, message: str, headers: dict[str, str], *more: Any, **options: Any) -> Any:
         kept = {name: value for name, value in headers.items() if name != "retry-after"}
-        return refusal(status, code, message, kept, body)
+        return refusal(status, code, message, kept, *more, **options)
 
     return replacement
 
@@ -173,7 +189,7 @@ MUTANTS = [
         _changes_event(lambda event: event | {"data": "" if event.get("data") is None else event["data"]}),
         PARSER,
     ),
-    Mutant("unreadable events are dropped", _PARSER + "_read_line", edited(silenced("ValueError")), PARSER),
+    Mutant("events that are not JSON are pings", "protocol.parsing.parser:_decode", _reads_a_ping, PARSER),
     Mutant(
         "an empty error ends the answer",
         _PARSER + "_read_event",
@@ -207,20 +223,24 @@ MUTANTS = [
         PARSER,
     ),
     Mutant("a run of events skips a character", _PARSER + "_read_run", _skips_byte_after_run, PARSER),
-    Mutant("a run of events loses its last text", _PARSER + "_read_run", edited(_shorter_join), PARSER),
+    Mutant("a run of events loses its last text", _PARSER + "_add_texts", edited(_shorter_join), PARSER),
+    Mutant("an event behind other output is lost", "protocol.parsing.parser:_find_event", returns(None), PARSER),
+    Mutant("a text without end has no limit", _PARSER + "_fits", returns(True), PARSER),
+    Mutant("a last word has no limit", "protocol.parsing.parser:_utf8_size", returns(0), PARSER),
+    Mutant("a notice shows secrets", "protocol.parsing.parser:mask_keys", _same_text, PARSER),
     Mutant("an error does not have the text so far", _PARSER + "_fail", _forgets_partial_text, PARSER),
     Mutant("the last line is lost", _PARSER + "receive_eof", edited(without_statement("_read")), PARSER),
     *(
         Mutant(
             f"lines before an event stay: {name}", _PARSER + name, edited(without_statement("_forget_other")), PARSER
         )
-        for name in ("_read", "_add_text", "_read_line")
+        for name in ("_read", "_store_text", "_read_line")
     ),
     *(
         Mutant(
             f"an event does not make a stream: {name}", _PARSER + name, edited(without_statement("_streamed")), PARSER
         )
-        for name in ("_read", "_add_text", "_read_line")
+        for name in ("_read", "_store_text", "_read_line")
     ),
     *(
         Mutant(f"{error} escapes the parser", _PARSER + "_read", edited(uncaught(error)), PARSER)
@@ -247,14 +267,14 @@ MUTANTS = [
     Mutant("dates are not understood", _BODIES + "_http_date", returns(None), ANSWERS),
     Mutant("a refusal has no delay", _BODIES + "refusal", _refusal_without_delay, ANSWERS),
     Mutant("a delay is a date only", _BODIES + "retry_after", edited(call_gives("isdigit", False)), ANSWERS),
-    Mutant("no page is a challenge", _BODIES + "_is_challenge", returns(False), ANSWERS),
+    Mutant("no page is a block", _BODIES + "find_block", returns(""), ANSWERS),
+    Mutant("a message shows an API key", _BODIES + "mask_keys", _same_text, ANSWERS),
+    Mutant("a message holds half of a surrogate pair", _BODIES + "printable", _same_text, ANSWERS),
+    Mutant("a reference of many digits raises", _BODIES + "unescape", lambda old: html.unescape, ANSWERS),
+    Mutant("any status in a body counts", _BODIES + "_reported_status", _any_reported_status, ANSWERS),
+    Mutant("a reached limit is a failure", _BODIES + "_LIMIT_TEXTS", constant(set()), ANSWERS),
+    Mutant("an address shows secrets", _BODIES + "_SECRET_PARAMETER", constant(re.compile("(?!)")), ANSWERS),
     Mutant("a stream without an end is an empty body", _BODIES + "read_answer", _end_of_empty_stream, ANSWERS),
     Mutant("a message keeps its HTML", _BODIES + "words", lambda words: lambda text, limit=300: text[:limit], ANSWERS),
-    Mutant("a price may be infinite", _EVENTS + "_number", edited(operator(ast.Lt, ast.LtE)), EVENTS),
-    Mutant(
-        "a value that is not a list raises",
-        _EVENTS + "_list",
-        lambda read: lambda raw, key: raw.get(key) or [],
-        EVENTS,
-    ),
+    Mutant("a number may be infinite", _EVENTS + "to_number", edited(operator(ast.Lt, ast.LtE)), EVENTS),
 ]

@@ -12,12 +12,6 @@ Row = tuple[tuple[Step, ...], Refusal, tuple[Reaction, ...]]
 Table = tuple[Row, ...]
 
 _TESTS = ("test_characterisation", "test_discovery", "test_turn", "test_calls")
-# The answer to a page is HTML, which has no error code.
-_NEVER = {
-    (step, refusal)
-    for step in (Step.PAGE, Step.VISIT)
-    for refusal in (Refusal.NO_ROUTE, Refusal.STALE_NONCE, Refusal.FORBIDDEN, Refusal.FORBIDDEN_WITH_PASSWORD)
-}
 
 
 def reactions(table: Table) -> dict[tuple[Step, Refusal], tuple[Reaction, ...]]:
@@ -49,7 +43,7 @@ def _mutants() -> Iterator[Mutant]:
             yield _mutant(f"({steps}, {row[1].name}): {what}", table)
     for step in Step:
         for refusal in Refusal:
-            if (step, refusal) not in REACTIONS and (step, refusal) not in _NEVER:
+            if (step, refusal) not in REACTIONS:
                 yield _mutant(
                     f"({step.name}, {refusal.name}): RETRY added", (*TABLE, ((step,), refusal, (Reaction.RETRY,)))
                 )

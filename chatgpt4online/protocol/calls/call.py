@@ -6,26 +6,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from ..parsing.errors import ChatError, ProtocolError, StatusError
+from ..parsing.bodies import NO_NONCE, printable, refusal
+from ..parsing.errors import Blocked, ChatError, NonceRefused, ProtocolError, ServerError, StatusError
 from ..parsing.events import Done, Event
-from ..parsing.parser import DEFAULT_LIMIT, EventParser
+from ..parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT, EventParser
 from .policies import Step
 from .request import Content
 
 T = TypeVar("T")
 
+_NOT_LOGGED_IN = ("You need to be connected.", "You need to be logged in.")  # protocol section 1.6
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of an answer in bytes: of one event, and of a body that is not a stream."""
+    """The limits of an answer in bytes: of one event, of a body that is not a stream, and of the text."""
 
     max_event_size: int = DEFAULT_LIMIT
     max_body_size: int = DEFAULT_LIMIT
+    max_text_size: int = DEFAULT_TEXT_LIMIT
 
     def parser(self, status: int, headers: dict[str, str]) -> EventParser:
         """Return a parser with these limits."""
         return EventParser(
-            status=status, headers=headers, max_event_size=self.max_event_size, max_body_size=self.max_body_size
+            status=status,
+            headers=headers,
+            max_event_size=self.max_event_size,
+            max_body_size=self.max_body_size,
+            max_text_size=self.max_text_size,
         )
 
 
@@ -74,13 +82,30 @@ class Call(Generic[T]):
         try:
             return self.read(content)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            what = f"the answer has another shape than an AI Engine site's: {content!r:.200}"
+            names = ", ".join(sorted(map(repr, content))[:20]) if isinstance(content, dict) else "no names"
+            what = f"the answer has another shape than an AI Engine site's: an object with {printable(names)[:200]}"
             raise ProtocolError(what) from error
 
-    def advise(self, error: ChatError) -> None:
-        """Add advice to a refusal of the caller's rights."""
-        if self.advice and isinstance(error, StatusError) and error.status in (401, 403, 404):
-            error.advice = self.advice
+    def explain(self, error: ChatError) -> ChatError:
+        """Return the error to raise for a failed call.
+
+        A refusal of a call that needs no nonce is not a matter of the nonce, so it is not NonceRefused. A block keeps
+        its own advice.
+        """
+        if isinstance(error, ServerError) and error.message in _NOT_LOGGED_IN:
+            error.hint = "log in: Client(auth=(name, application password)) or Client(cookies=...)"
+        if not isinstance(error, StatusError) or isinstance(error, Blocked):
+            return error
+        if (
+            not self.needs_nonce
+            and isinstance(error, NonceRefused)
+            and (error.code == NO_NONCE or self.step is Step.OPEN_CALL)
+        ):
+            url, error = error.url, refusal(error.status, error.code, error.message, error.headers, needs_nonce=False)
+            error.url = url
+        if error.status in (401, 403, 404) or self.step is Step.LOGIN_NONCE:
+            error.advice = self.advice or error.advice
+        return error
 
 
 class JsonReader:

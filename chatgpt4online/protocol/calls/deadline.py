@@ -9,14 +9,17 @@ from ..parsing.errors import InvalidInput, TimedOut
 _LONGEST = 10_000_000.0  # seconds; more than some systems can wait
 
 
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _LONGEST
+
+
 @dataclass(frozen=True, slots=True)
 class Timeout:
     """Four limits in seconds; None is no limit.
 
-    ``connect``: until there is a connection. ``first_byte``: from the request until the answer begins, which is when
-    the model begins to speak (protocol section 7). ``idle``: between two reads of an answer. ``total``: a whole turn,
-    its nonce, retries and waits included. They are looked at whenever bytes come: a server that sends bytes which
-    complete nothing, a header letter by letter, stretches the wait for them.
+    ``connect``: until there is a connection. ``first_byte``: from the sent request to the end of the answer's head,
+    which comes when the model begins to speak (protocol section 7). ``idle``: until the next byte of the body; chunk
+    sizes and the like do not count. ``total``: a whole turn, with its nonce, retries and waits.
     """
 
     connect: float | None = 10.0
@@ -27,15 +30,26 @@ class Timeout:
     def __post_init__(self) -> None:
         for clock in self.__slots__:
             seconds = getattr(self, clock)
-            if seconds is not None and not (type(seconds) in (int, float) and 0 < seconds <= _LONGEST):
+            if seconds is not None and not _is_time(seconds):
                 raise InvalidInput(
-                    f"timeout.{clock} is a number of seconds above 0, or None for no limit, not {seconds!r}"
+                    f"timeout.{clock} is a number of seconds above 0 (up to {_LONGEST:g}), or None for no limit, "
+                    f"not {seconds!r}"
                 )
 
     @classmethod
-    def of(cls, value: Timeout | float) -> Timeout:
-        """Return ``value`` as a Timeout: a number sets all limits but ``total``. Raises InvalidInput."""
-        return value if isinstance(value, cls) else cls(value, value, value)  # type: ignore[arg-type]  # a number
+    def of(cls, value: Timeout | float | None) -> Timeout:
+        """Return ``value`` as a Timeout: a number sets all limits but ``total``, and None sets none.
+
+        Raises InvalidInput for anything else, such as the pair that requests takes.
+        """
+        if isinstance(value, cls):
+            return value
+        if value is not None and not _is_time(value):
+            raise InvalidInput(
+                f"timeout is seconds (a number above 0) or a Timeout, not {value!r}; "
+                "for two limits: Timeout(connect=3, first_byte=5)"
+            )
+        return cls(value, value, value)  # type: ignore[arg-type]  # a number
 
 
 class Deadline:

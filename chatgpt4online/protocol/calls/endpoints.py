@@ -7,18 +7,21 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ...net.url import absolute
-from ..parsing.bodies import decode_json
+from ...net.url import absolute, redacted
+from ..parsing.bodies import decode_json, printable
 from ..parsing.errors import InvalidInput, NotAiEngine
 from ..parsing.events import Json
 from .call import Call, JsonReader
 from .multipart import Multipart
 from .page import Bot, Page, page_call
 from .policies import Step
-from .request import Content
-from .roots import page_url
+from .request import Content, is_id
+from .roots import holds_credentials, page_url
 
 T = TypeVar("T")
+
+_ADVICE_WITH_A_KEY = "the site's public API must be on, and the bearer token right"
+_ADVICE_FOR_GUESTS = "the public API needs Client(token=...) or a login (auth= or cookies=), and must be on"
 
 UPLOAD = "/mwai-ui/v1/files/upload"
 DELETE_FILES = "/mwai-ui/v1/files/delete"
@@ -62,12 +65,14 @@ def _call(
     *,
     method: str = "POST",
     token: str | None = None,
+    needs_nonce: bool = True,
+    advice: str = "",
 ) -> Call[T]:
     """Return the call of a REST route with a JSON answer.
 
     ``content`` is a dict to send as JSON, a :class:`Multipart`, or None. ``read`` turns the JSON object of the answer
-    into the value. With a bearer ``token`` the call is sent without a nonce. Raises InvalidInput for content that
-    cannot be sent.
+    into the value. The call is sent without a nonce if it has a bearer ``token``, or if ``needs_nonce`` is false.
+    Raises InvalidInput for content that cannot be sent.
     """
     sent: Content = content if isinstance(content, Multipart) else _json(content)
     headers = {"Accept": "application/json"}
@@ -77,15 +82,14 @@ def _call(
         headers |= {"Content-Type": sent.content_type, "Content-Length": str(len(sent))}
     elif sent:
         headers["Content-Type"] = "application/json"
-    advice = "" if token is None else "the site's public API must be on, and the bearer token right"
     return Call(
-        Step.CALL if token is None else Step.OPEN_CALL,
+        Step.CALL if token is None and needs_nonce else Step.OPEN_CALL,
         method,
         route,
         body=lambda session_id: (headers, sent),
         reader=JsonReader,
         read=read,
-        advice=advice,
+        advice=advice if token is None else _ADVICE_WITH_A_KEY,
     )
 
 
@@ -94,9 +98,12 @@ def visit(site: str, page: str) -> Call[list[Bot]]:
 
     It fails with NotAiEngine for a page without any. Raises InvalidInput for an address that cannot be asked.
     """
-    address = absolute(page_url(site), page)
+    address = absolute(page_url(site), page) if isinstance(page, str) else None
     if address is None:
-        raise InvalidInput(f"a page is a path such as '/chat/', or a web address, not {page!r}")
+        what = repr(redacted(page))[:100] if isinstance(page, str) else repr(page)[:100]
+        raise InvalidInput(f"a page is a path such as '/chat/', or a web address, not {what}")
+    if holds_credentials(address):
+        raise InvalidInput("a page's address holds no name and password; give them as auth=(name, password)")
 
     def bots(page: Page) -> list[Bot]:
         if page.bots:
@@ -134,34 +141,59 @@ def delete_discussions(chat_ids: Iterable[str]) -> Call[None]:
     return _call(DISCUSSIONS + "delete", {"chatIds": list(chat_ids)}, lambda answer: None)
 
 
-def public(token: str | None, name: str, fields: Mapping[str, Any] | None) -> Call[Any]:
+def public(
+    token: str | None,
+    name: str,
+    fields: Mapping[str, Any] | None,
+    *,
+    needs_nonce: bool = True,
+    is_guest: bool = False,
+) -> Call[Any]:
     """Return the call of a function of the public API; its value is the answer's ``data``.
 
+    A password login needs no nonce for it. A guest is served by sites that allow guests, and otherwise gets advice.
     Source: protocol section 1.8.
     """
     method = "POST" if fields is not None else "GET"
     sent = fields and {key: value for key, value in fields.items() if value is not None}
-    return _call(PUBLIC_API + name, sent, lambda answer: answer["data"], method=method, token=token)
+    return _call(
+        PUBLIC_API + name,
+        sent,
+        lambda answer: answer["data"],
+        method=method,
+        token=token,
+        needs_nonce=needs_nonce,
+        advice=_ADVICE_FOR_GUESTS if is_guest else "",
+    )
 
 
-def public_upload(token: str | None, body: Multipart) -> Call[File]:
+def public_upload(
+    token: str | None, body: Multipart, *, needs_nonce: bool = True, is_guest: bool = False
+) -> Call[File]:
     """Return the call that uploads a file by the public API. Source: protocol section 1.8."""
-    return _call(PUBLIC_API + "simpleFileUpload", body, lambda answer: _file(answer["data"]), token=token)
+    return _call(
+        PUBLIC_API + "simpleFileUpload",
+        body,
+        lambda answer: _file(answer["data"]),
+        token=token,
+        needs_nonce=needs_nonce,
+        advice=_ADVICE_FOR_GUESTS if is_guest else "",
+    )
 
 
 def _json(content: Mapping[str, Any] | None) -> bytes:
     try:
-        return b"" if content is None else json.dumps(content, ensure_ascii=False).encode()
+        return b"" if content is None else json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInput(f"this cannot be sent as JSON: {error}") from None
 
 
 def _file(data: Json) -> File:
-    if not isinstance(data["id"], str | int) or not data["id"]:
-        raise ValueError("a file without an id")
-    name = str(data["id"])
-    name.encode()  # raises for what could not be sent back
-    return File(name, str(data.get("url") or ""))
+    name = str(data["id"]) if type(data["id"]) is int else data["id"]
+    if not is_id(name):
+        raise ValueError("a file without an id that could be sent back")
+    url = data.get("url")
+    return File(name, printable(url) if isinstance(url, str) else "")
 
 
 def _discussions(answer: Json) -> list[Discussion]:
@@ -176,11 +208,11 @@ def _discussion(row: Json) -> Discussion:
         title=str(row.get("title") or ""),
         bot_id=str(row.get("botId") or ""),
         messages=tuple(
-            {"role": item["role"], "content": item["content"]}
+            {"role": printable(item["role"]), "content": printable(item["content"])}
             for item in messages
             if isinstance(item, dict) and all(isinstance(item.get(key), str) for key in ("role", "content"))
         ),
-        previous_response_id=str(extra.get("previousResponseId") or ""),
+        previous_response_id=extra["previousResponseId"] if is_id(extra.get("previousResponseId")) else "",
         created=str(row.get("created") or ""),
         updated=str(row.get("updated") or ""),
         raw=row,

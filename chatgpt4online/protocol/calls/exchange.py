@@ -7,17 +7,40 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from ...net.url import absolute, origin
-from ..parsing.bodies import refusal
-from ..parsing.errors import ChatError, ConnectionFailed, InvalidState, ProtocolError, StatusError, TooLarge
+from ..parsing.blocks import find_block
+from ..parsing.bodies import refusal, shown_url
+from ..parsing.errors import (
+    ChatError,
+    ConnectionFailed,
+    InvalidInput,
+    InvalidState,
+    NotAiEngine,
+    ProtocolError,
+    StatusError,
+    TooLarge,
+)
 from ..parsing.events import Done, Event, Failed, Json
-from ..parsing.parser import DEFAULT_LIMIT
+from ..parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT
 from .call import Answered, Call, JsonReader, Limits, Reader
-from .page import Page, find_root, page_call
-from .policies import REACTIONS, REDIRECTS, Handshake, Reaction, Redirect, Redirects, Retries, Step, classify
+from .page import Page, find_root, login_call, page_call
+from .policies import (
+    REACTIONS,
+    REDIRECTS,
+    Handshake,
+    Reaction,
+    Redirect,
+    Redirects,
+    Retries,
+    Step,
+    classify,
+    leads_to_login,
+)
 from .request import CallerHeaders, Request, Session, fold_headers
-from .roots import START_SESSION, RootSearch, page_url, parent_root
+from .roots import START_SESSION, RootSearch, login_page, page_url, parent_root
 
 T = TypeVar("T")
+
+_LONGEST_ROOT = 2_000  # characters; browsers and servers take little more
 
 _START_SESSION: Call[Json] = Call(
     Step.START_SESSION,
@@ -50,6 +73,14 @@ class Answer:
         return self.headers.get("location", "") if self.status in REDIRECTS else ""
 
 
+def _stopped(answer: Answer) -> StatusError:
+    """Return the error for a redirect that is not followed."""
+    error = refusal(answer.status, "", "", answer.headers)
+    if leads_to_login(answer.location):
+        error.advice = "the site sends visitors to its login page, so it is for members: log in (auth= or cookies=)"
+    return error
+
+
 class Exchange(Generic[T]):
     """A call, from the nonce that it needs to the last byte of its answer, without any I/O.
 
@@ -80,16 +111,17 @@ class Exchange(Generic[T]):
         retries: int = 0,
         max_event_size: int = DEFAULT_LIMIT,
         max_body_size: int = DEFAULT_LIMIT,
+        max_text_size: int = DEFAULT_TEXT_LIMIT,
     ) -> None:
         self._call = call
-        self._session = Session() if session is None else session
+        self._session = _usable(session)
         self._search = RootSearch.of(site)
         self._page = page_call(page_url(site), Step.PAGE, lambda page: page)
         self._callers = CallerHeaders(dict(headers or {}), origin(self._search.usual))
         self._handshake = Handshake.of(by_cookie=self._callers.has_login_cookie)
         self._retries = Retries(retries)
         self._redirects = Redirects()
-        self._limits = Limits(max_event_size, max_body_size)
+        self._limits = Limits(max_event_size, max_body_size, max_text_size)
         self._limits.parser(200, {})  # raises InvalidInput for limits that cannot be used
         self._pending: tuple[Call[Any], Request] | None = None
         self._answer: Answer | None = None
@@ -101,7 +133,7 @@ class Exchange(Generic[T]):
 
     def __repr__(self) -> str:
         state = "over" if self.over else "reading" if self._answer and self._answer.is_open else "waiting"
-        return f"<{type(self).__name__} with {self._root}, {state}>"
+        return f"<{type(self).__name__} with {shown_url(self._root)}, {state}>"
 
     @property
     def text(self) -> str:
@@ -118,7 +150,7 @@ class Exchange(Generic[T]):
             raise self._failure
         if self.over:
             return cast(T, self._value)
-        error = InvalidState("the answer was left before its end, so there is no reply")
+        error = InvalidState("there is no reply before the answer's end: read the stream to its end first (or use ask)")
         error.partial_text = self.text
         raise error
 
@@ -130,20 +162,21 @@ class Exchange(Generic[T]):
     def next_request(self) -> Request | None:
         """Return the request to send now, or None when there is no more. A second call in a row changes nothing.
 
-        Raises InvalidState while an answer is being read.
+        Raises InvalidState while an answer is being read, and InvalidInput if the caller has set a value of the session
+        that cannot be sent.
         """
         if self.over:
             return None
+        self._session.check()
         if self._answer is not None and self._answer.is_open:
             raise InvalidState("the answer to the last request has not ended: call receive_eof() first")
         call = self._next_call()
+        url = self._redirects.address_for(call.step) or call.address or self._root + call.route
         headers, body = call.body(self._session.session_id)
-        if call.needs_nonce:
-            headers = {**headers, "X-WP-Nonce": self._session.nonce}
-        url = self._redirects.address or call.address or self._root + call.route
+        if call.needs_nonce and (nonce := self._session.nonce_for(url)):
+            headers = {**headers, "X-WP-Nonce": nonce}
         headers = self._callers.merge(headers, url, starts_session=call.step is Step.START_SESSION)
-        exclusive = call is not self._call
-        request = Request(call.method, url, headers, body, self._retries.delay, exclusive)
+        request = Request(call.method, url, headers, body, self._retries.delay, exclusive=call is not self._call)
         self._pending = call, request
         return request
 
@@ -153,7 +186,8 @@ class Exchange(Generic[T]):
             raise InvalidState("no request waits for a response: send what next_request() returns first")
         (call, request), self._pending = self._pending, None
         folded = fold_headers(headers)
-        self._session.adopt_nonce(folded.get("x-wp-nonce"))
+        if origin(request.url) == origin(self._root):
+            self._session.adopt_nonce(folded.get("x-wp-nonce"), request.url)
         self._answer = Answer(call, request, status, folded, call.reader(status, folded, self._limits))
         self._retries = self._retries.answered()
         self._redirects = self._redirects.answered()
@@ -174,8 +208,11 @@ class Exchange(Generic[T]):
             return [] if self.over else self._follow(answer)
         return self._handle(answer, answer.reader.receive_eof())
 
-    def receive_error(self, error: ConnectionFailed) -> list[Event]:
-        """Take a failure of the network. The request is sent again if the head had not come and that may help."""
+    def receive_error(self, error: ConnectionFailed | TooLarge) -> list[Event]:
+        """Take a failure of the network, or of decoding the body.
+
+        The request is sent again if the head had not come and that may help.
+        """
         answer, pending = self._answer, self._pending
         is_reading = answer is not None and answer.is_open
         if self.over or not (pending or is_reading):
@@ -183,8 +220,10 @@ class Exchange(Generic[T]):
         self._pending = None
         if answer is not None:
             answer.is_open = False
-        if pending is not None and self._react(error, *pending):
+        if pending is not None and not is_reading and self._react(error, *pending):
             return []
+        if pending is not None and isinstance(error, ConnectionFailed):
+            error.tries = self._retries.done + 1
         return self._fail(error)
 
     @property
@@ -198,9 +237,11 @@ class Exchange(Generic[T]):
 
     def _next_call(self) -> Call[Any]:
         """Return the call itself, or the one that fetches its nonce first."""
-        if self._call is not None and (self._session.nonce or not self._call.needs_nonce):
+        if self._call is not None and (not self._call.needs_nonce or self._session.nonce_for(self._root)):
             return self._call
-        return self._page if self._handshake.asks_page else _START_SESSION
+        if self._handshake.source is Step.LOGIN_NONCE:
+            return login_call(login_page(self._root))
+        return self._page if self._handshake.source is Step.PAGE else _START_SESSION
 
     def _skip(self, size: int) -> list[Event]:
         """Ignore bytes of a redirect's body, up to the limit of a body."""
@@ -219,10 +260,10 @@ class Exchange(Generic[T]):
             is_first = not answer.has_returned and (len(events) == 1 or not is_own)
             if is_first and self._react(last.error, answer.call, answer.request):
                 return []
-            answer.call.advise(last.error)
-            if is_own:
-                return self._end(last.error, events)
-            return self._fail(self._handshake.most_telling(last.error, answer.call.step))
+            searched = not is_own or isinstance(last.error, NotAiEngine)
+            error = self._explained(last.error, answer, searched)
+            error.partial_text = last.error.partial_text
+            return self._end(error, [*events[:-1], Failed(error)]) if is_own else self._fail(error)
         if is_own:
             answer.has_returned = True
             return self._complete(answer, last, events) if isinstance(last, Done | Answered) else events
@@ -233,8 +274,8 @@ class Exchange(Generic[T]):
         content = last.reply if isinstance(last, Done) else last.content
         raw = last.reply.raw if isinstance(last, Done) else last.content
         if isinstance(raw, dict):
-            self._session.adopt(raw)
-        if answer.call.step is Step.OPEN_CALL:
+            self._session.adopt(raw, answer.request.url)
+        if answer.call.route:
             self._settle(self._root)
         try:
             self._value = answer.call.value(content)
@@ -245,25 +286,38 @@ class Exchange(Generic[T]):
 
     def _prepare(self, answer: Answer, content: Any) -> list[Event]:
         """Take the session from a good answer of the handshake; the caller gets no event of it."""
-        if answer.call is self._page:
-            self._read_page(answer, content)
-            if not self._session.nonce and self._handshake.asks_page:
-                missing = ProtocolError("there is no chat on the page, or no nonce for this login")
-                return self._fail(self._handshake.refusal or missing)
-        else:
-            self._session.adopt(content)
-            if not self._session.nonce:
+        if answer.call.step is Step.START_SESSION:
+            self._session.adopt(content, self._root)
+            if not self._session.nonce_for(self._root):
                 return self._fail(ProtocolError("the site started a session but gave no nonce"))
             self._settle(self._root)
-        self.over = self._call is None and bool(self._session.nonce)
+        elif answer.call.step is Step.LOGIN_NONCE:
+            self._session.adopt_nonce(content, self._root)
+        else:
+            self._read_page(answer, content)
+        has_nonce = bool(self._session.nonce_for(self._root))
+        if not has_nonce and answer.call.step is self._handshake.source:
+            return self._ask_elsewhere()
+        self.over = self._call is None and has_nonce
+        return []
+
+    def _ask_elsewhere(self) -> list[Event]:
+        """Turn to the next place that may have the nonce, or fail."""
+        handshake = self._handshake.after_page()
+        if handshake is None:
+            missing = ProtocolError("there is no chat on the page, or no nonce for this login")
+            error = _START_SESSION.explain(self._handshake.most_telling(missing))
+            return self._fail(error if self._call is None else self._call.explain(error))
+        self._handshake = handshake
         return []
 
     def _read_page(self, answer: Answer, page: Page) -> None:
         """Take the nonce of a page's widget, or turn to another root where a session may be started."""
+        url = answer.request.url
         named = self._named(answer, page.root)
-        is_foreign = bool(named) and origin(named) not in (origin(answer.request.url), self._callers.home)
+        is_foreign = bool(named) and origin(named) not in (origin(url), self._callers.home)
         if page.nonce and not is_foreign:
-            self._session.adopt({"restNonce": page.nonce, "sessionId": page.session_id})
+            self._session.adopt({"restNonce": page.nonce, "sessionId": page.session_id}, named or url)
             self._settle(named or self._root)
             return
         # Before 3.0.3, sessions are started only without the language in the path (protocol section 1.1).
@@ -277,7 +331,7 @@ class Exchange(Generic[T]):
 
     def _named(self, answer: Answer, root: str) -> str:
         """Return a REST root that an answer names, or ``""`` where it names none, or one without the TLS it had."""
-        return (absolute(answer.request.url, root) or "").rstrip("/") if root else ""
+        return (absolute(answer.request.url, root) or "").rstrip("/") if 0 < len(root) <= _LONGEST_ROOT else ""
 
     def _settle(self, root: str) -> None:
         """Keep in the session where the REST API is, if it is not where it usually is."""
@@ -299,6 +353,8 @@ class Exchange(Generic[T]):
             return self._retry(error)
         if reaction is Reaction.RENEW:
             return self._renew(request)
+        if isinstance(error, StatusError) and not error.url:
+            error.url = shown_url(request.url)
         self._handshake = self._handshake.refused(error)
         if reaction is Reaction.NEXT_ROOT:
             return self._try_next_root()
@@ -319,19 +375,19 @@ class Exchange(Generic[T]):
         return True
 
     def _try_next_root(self) -> bool:
-        """Turn to the next root, unless the session knows the root of the site."""
-        if self._session.root or self._answer is None:
-            return False
-        named = self._named(self._answer, find_root("", self._answer.headers.get("link", "")))
-        self._search = self._search.next(named)
+        """Turn to the next root; return whether there is one."""
+        answer = cast(Answer, self._answer)  # no failure of the network leads to another root
+        named = self._named(answer, find_root("", answer.headers.get("link", "")))
+        self._search = self._search.next(self._root, named)
+        self._session.move_to("")
         return bool(self._search.candidates)
 
     def _follow(self, answer: Answer) -> list[Event]:
         """Turn to where an answer redirects, or fail."""
         redirect = Redirect.of(answer.request, answer.status, answer.location, answer.call.route)
-        redirects = self._redirects.follow(redirect) if redirect else None
-        if redirect is None or redirects is None:
-            return self._fail(refusal(answer.status, "", "", answer.headers))
+        redirects = self._redirects.follow(redirect, answer.call.step) if redirect else None
+        if redirect is None or redirects is None or find_block(answer.status, answer.headers, ""):
+            return self._fail(self._explained(_stopped(answer), answer, answer.call is not self._call))
         self._redirects = redirects
         if redirect.leaves_origin and answer.request.method == "POST":
             self._session.drop_nonce()  # it belongs to the old origin
@@ -339,6 +395,16 @@ class Exchange(Generic[T]):
             self._session.move_to(redirect.root)
         self._decisions.append(f"HTTP {answer.status}: redirected to {redirect.address.partition('?')[0]}")
         return []
+
+    def _explained(self, error: ChatError, answer: Answer, searched: bool) -> ChatError:
+        """Return an error with the address that was asked, and with the advice of the calls.
+
+        Of a search that ends in it, this is the most telling error.
+        """
+        if isinstance(error, StatusError) and not error.url:
+            error.url = shown_url(answer.request.url)
+        error = answer.call.explain(self._handshake.most_telling(error) if searched else error)
+        return error if self._call is None else self._call.explain(error)
 
     def _fail(self, error: ChatError) -> list[Event]:
         error.partial_text = self.text
@@ -348,3 +414,13 @@ class Exchange(Generic[T]):
         self._failure = error
         self.over = True
         return events
+
+
+def _usable(session: Session | None) -> Session:
+    """Return the session of the caller, or a new one. Raises InvalidInput for one that cannot be used."""
+    if session is None:
+        return Session()
+    if not isinstance(session, Session):
+        raise InvalidInput(f"session is a Session, not {type(session).__name__}; for a nonce use Session(nonce=...)")
+    session.check()
+    return session

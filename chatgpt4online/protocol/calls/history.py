@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from ..parsing.bodies import printable
 from ..parsing.errors import InvalidInput, InvalidState, ServerError
 from ..parsing.events import Done, Failed, Json, Shortcut
-from .prompt import Message, Submission
+from .prompt import Message, Submission, not_
+from .request import is_id
 
 _FORMAT = 1  # the version of the saved form
 _RESUMABLE = ("resp_", "v1_")  # a site keeps the history itself behind these response ids (protocol section 1.4)
@@ -46,7 +48,15 @@ class History:
         self.chat_id = chat_id
 
     def prompt(self, question: str | Message, keep: int | None = None) -> list[Message]:
-        """Return the first ``keep`` messages (all without it) followed by a question."""
+        """Return the first ``keep`` messages (all without it) followed by a question.
+
+        Raises InvalidInput for a question that is neither a string nor a message.
+        """
+        if not isinstance(question, str | Mapping):
+            raise InvalidInput(
+                f"a question is a string, or one {{'role', 'content'}} message, {not_(question)}; "
+                "the conversation itself adds what was said before"
+            )
         asked = {"role": "user", "content": question} if isinstance(question, str) else question
         return [*self._messages[:keep], asked]
 
@@ -62,6 +72,8 @@ class History:
 
         Raises InvalidInput for a shortcut that clears the conversation, and for one that has nothing to send.
         """
+        if not isinstance(shortcut, Shortcut):
+            raise InvalidInput(f"a shortcut is one of reply.shortcuts or bot.shortcuts, {not_(shortcut)}")
         if shortcut.action == "clear":
             raise InvalidInput("this shortcut clears the conversation: call clear()")
         if not (shortcut.message or shortcut.shortcut_id):
@@ -93,9 +105,10 @@ class History:
 
         def record(outcome: Done | Failed) -> None:
             if isinstance(outcome, Done):
-                answer = {"role": "assistant", "content": outcome.reply.text}
+                reply = outcome.reply
+                answer = {"role": "assistant", "content": printable(reply.text)}  # it has to be sent again
                 self._messages[start:] = [{"role": "user", "content": question}, answer]
-                self.previous_response_id = outcome.reply.response_id
+                self.previous_response_id = reply.response_id if is_id(reply.response_id) else ""
                 self.last_shortcut = shortcut
             elif isinstance(outcome.error, ServerError):
                 self.previous_response_id = ""  # the provider may not have found this response
@@ -115,11 +128,11 @@ class History:
     def from_json(cls, state: Json) -> History:
         """Return the history that :meth:`to_json` gave.
 
-        Raises KeyError, TypeError or ValueError (InvalidInput is one) for another shape.
+        Raises InvalidInput, KeyError or TypeError for another shape.
         """
         if state["format"] != _FORMAT:
-            raise ValueError(f"it has format {state['format']!r}, and this version reads {_FORMAT}")
+            raise InvalidInput(f"it has format {repr(state['format'])[:40]}, and this version reads {_FORMAT}")
         response_id, messages = state["previous_response_id"], state["messages"]
         if not isinstance(response_id, str) or not isinstance(messages, Sequence):
-            raise ValueError("its response id is a string, and its messages are a list")
+            raise InvalidInput("its response id is not a string, or its messages are not a list")
         return cls(state["chat_id"], messages, response_id)

@@ -7,12 +7,22 @@ answer, store and charge the question twice. No policy reads a clock: delays are
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from ...net.url import absolute, origin
 from ..parsing.bodies import STALE_NONCE
-from ..parsing.errors import Blocked, ChatError, ConnectionFailed, NonceRefused, NotAiEngine, StatusError
+from ..parsing.errors import (
+    Blocked,
+    ChatError,
+    ConnectionFailed,
+    NonceRefused,
+    NotAiEngine,
+    ProtocolError,
+    StatusError,
+    TooLarge,
+)
 from .request import Request
 from .roots import moved_root
 
@@ -23,6 +33,7 @@ _FIRST_DELAY = 0.5  # seconds before the first retry; each further one waits twi
 _MOST_REDIRECTS = 5  # a site needs two at most: to https and to www
 _BUSY = (429, 503)
 REDIRECTS = (301, 302, 303, 307, 308)
+_LOGIN = re.compile(r"wp-login\.php|[/?&=](?:log-?in|sign-?in|anmelden|connexion|acceder)\b", re.IGNORECASE)
 
 
 class Step(Enum):
@@ -30,6 +41,7 @@ class Step(Enum):
 
     START_SESSION = "start_session"
     PAGE = "page of the nonce"
+    LOGIN_NONCE = "nonce of a login"
     CALL = "call with a nonce"
     OPEN_CALL = "call without a nonce"
     VISIT = "visit of a page"
@@ -41,6 +53,7 @@ class Refusal(Enum):
     CONNECTION_FAILED = "connection failed before the head"
     BUSY = "429 or 503"
     NOT_FOUND = "not found, or a page in place of the API"
+    NOT_AN_API = "an answer that is not the API's"
     NO_ROUTE = "rest_no_route"
     STALE_NONCE = "rest_cookie_invalid_nonce"
     FORBIDDEN = "rest_forbidden"
@@ -67,12 +80,13 @@ TABLE: tuple[tuple[tuple[Step, ...], Refusal, tuple[Reaction, ...]], ...] = (
     (ANY_STEP, Refusal.CONNECTION_FAILED, (Reaction.RETRY,)),
     (ANY_STEP, Refusal.BUSY, (Reaction.RETRY,)),
     ((Step.START_SESSION,), Refusal.NOT_FOUND, (Reaction.NEXT_ROOT, Reaction.ASK_PAGE)),
+    ((Step.START_SESSION,), Refusal.NOT_AN_API, (Reaction.NEXT_ROOT, Reaction.ASK_PAGE)),
     ((Step.START_SESSION,), Refusal.NO_ROUTE, (Reaction.ASK_PAGE,)),
     ((Step.START_SESSION,), Refusal.FORBIDDEN, (Reaction.ASK_PAGE,)),
     ((Step.START_SESSION,), Refusal.FORBIDDEN_WITH_PASSWORD, (Reaction.ASK_PAGE,)),
     ((Step.CALL,), Refusal.STALE_NONCE, (Reaction.RENEW,)),
     ((Step.CALL,), Refusal.FORBIDDEN_WITH_PASSWORD, (Reaction.RENEW,)),
-    ((Step.OPEN_CALL,), Refusal.NOT_FOUND, (Reaction.NEXT_ROOT,)),
+    ((Step.CALL, Step.OPEN_CALL), Refusal.NOT_FOUND, (Reaction.NEXT_ROOT,)),
 )
 
 REACTIONS: dict[tuple[Step, Refusal], tuple[Reaction, ...]] = {
@@ -92,6 +106,9 @@ def classify(error: ChatError, request: Request) -> Refusal:
         return Refusal.BUSY
     if isinstance(error, NotAiEngine):
         return Refusal.NO_ROUTE if error.code else Refusal.NOT_FOUND
+    is_foreign = isinstance(error, StatusError) and not error.code
+    if is_foreign or (isinstance(error, ProtocolError) and not isinstance(error, TooLarge)):
+        return Refusal.NOT_AN_API
     return Refusal.OTHER
 
 
@@ -104,6 +121,11 @@ def _nonce_refusal(error: NonceRefused, request: Request) -> Refusal:
         return Refusal.STALE_NONCE
     has_password = any(name.lower() == "authorization" for name in request.headers)
     return Refusal.FORBIDDEN_WITH_PASSWORD if has_password else Refusal.FORBIDDEN
+
+
+def leads_to_login(location: str) -> bool:
+    """Return whether a redirect's target looks like a login page."""
+    return _LOGIN.search(location) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,49 +153,62 @@ class Retries:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """Where a redirect leads: to the same route under another REST root, or to an address of its own."""
+    """Where a redirect leads.
+
+    ``root`` is the REST root of the target where it has the same route, or ``""``. ``address`` is the target as it is.
+    ``is_plain`` is true where the target is ``root`` and the route, with nothing added.
+    """
 
     root: str
     address: str
+    is_plain: bool
     leaves_origin: bool
 
     @classmethod
     def of(cls, request: Request, status: int, location: str, route: str) -> Redirect | None:
         """Return where the answer to ``request`` for ``route`` redirects, or None where that is not followed.
 
-        A POST is followed to the same route anywhere. 307 and 308 are followed to any address of the same origin, and
-        a GET to any address. TLS is never given up.
+        A POST is followed to the same route anywhere. 307 and 308 are followed to any address of the same origin that
+        is not a login page, and a GET to any address. TLS is never given up.
         """
         target = absolute(request.url, location)
         if target is None:
             return None
         leaves = origin(target) != origin(request.url)
         if request.method != "POST":
-            return cls("", target, leaves)
+            return cls("", target, False, leaves)
         root = moved_root(target, route)
-        if root is None and (leaves or status not in (307, 308)):
+        if root is None and (leaves or status not in (307, 308) or leads_to_login(location)):
             return None
-        return cls(root or "", target, leaves)
+        return cls(root or "", target, root is not None and target == root + route, leaves)
 
 
 @dataclass(frozen=True, slots=True)
 class Redirects:
-    """The redirects of one call: how many were followed, the bytes of their bodies, and where the next request goes."""
+    """The redirects of one call: how many were followed, the bytes of their bodies, and where the last one leads."""
 
     followed: int = 0
     skipped: int = 0
     address: str = ""
+    step: Step | None = None
 
     def skip(self, size: int) -> Redirects:
         """Return the redirects after ``size`` more bytes of a body."""
         return replace(self, skipped=self.skipped + size)
 
-    def follow(self, redirect: Redirect) -> Redirects | None:
-        """Return the redirects after one more, or None after too many."""
+    def follow(self, redirect: Redirect, step: Step) -> Redirects | None:
+        """Return the redirects after one more, of the answer to ``step``, or None after too many."""
         if self.followed == _MOST_REDIRECTS:
             return None
-        address = "" if redirect.root else redirect.address
-        return replace(self, followed=self.followed + 1, address=address)
+        address = "" if redirect.is_plain else redirect.address
+        return replace(self, followed=self.followed + 1, address=address, step=step)
+
+    def address_for(self, step: Step) -> str:
+        """Return the address that the request for ``step`` was redirected to, or ``""``.
+
+        The target of a redirect belongs to the request that it answered. No other request goes there.
+        """
+        return self.address if step is self.step else ""
 
     def answered(self) -> Redirects:
         """Return the redirects after an answer: the next request goes to its usual address."""
@@ -182,44 +217,53 @@ class Redirects:
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """How the nonce is fetched: from ``start_session``, or from the page of the site.
+    """How the nonce is fetched: ``source`` is the step that is asked for it next.
 
-    ``start_session`` takes a visitor who is logged in by a cookie for a guest, so that login asks the page first.
-    ``refusal`` is the first answer that said that there is no REST API, or no nonce, where it was looked for.
+    ``start_session`` takes a visitor who is logged in by a cookie for a guest, so that login asks the page first, and
+    then WordPress itself (protocol section 1.3). ``refusal`` is the most telling of the errors so far.
     """
 
     by_cookie: bool
-    asks_page: bool
+    source: Step
     has_renewed: bool = False
-    refusal: StatusError | None = None
+    refusal: ChatError | None = None
 
     @classmethod
     def of(cls, by_cookie: bool) -> Handshake:
         """Return the handshake of a new call."""
-        return cls(by_cookie, asks_page=by_cookie)
+        return cls(by_cookie, Step.PAGE if by_cookie else Step.START_SESSION)
 
     def renewed(self) -> Handshake | None:
         """Return the handshake that fetches a new nonce, or None where that was done before."""
-        return None if self.has_renewed else replace(self, has_renewed=True, asks_page=self.by_cookie)
+        return None if self.has_renewed else replace(self.restarted(), has_renewed=True)
 
     def restarted(self) -> Handshake:
         """Return the handshake from its beginning, for another REST root."""
-        return replace(self, asks_page=self.by_cookie)
+        return replace(self, source=Step.PAGE if self.by_cookie else Step.START_SESSION)
 
     def at_page(self) -> Handshake:
         """Return the handshake that asks the page."""
-        return replace(self, asks_page=True)
+        return replace(self, source=Step.PAGE)
+
+    def after_page(self) -> Handshake | None:
+        """Return the handshake after a page without a nonce, or None where no other place has one."""
+        is_last = not self.by_cookie or self.source is Step.LOGIN_NONCE
+        return None if is_last else replace(self, source=Step.LOGIN_NONCE)
 
     def refused(self, error: ChatError) -> Handshake:
-        """Return the handshake that remembers the first refusal."""
-        if self.refusal is not None or not isinstance(error, StatusError):
-            return self
-        return replace(self, refusal=error)
+        """Return the handshake that remembers an error."""
+        return replace(self, refusal=self.most_telling(error))
 
-    def most_telling(self, error: ChatError, step: Step) -> ChatError:
-        """Return the error to raise for a handshake that ended in ``error``.
+    def most_telling(self, error: ChatError) -> ChatError:
+        """Return the error to raise for a search that ended in ``error``: of two that tell as much, the first."""
+        first = self.refusal
+        return error if first is None or _weight(error) > _weight(first) else first
 
-        What the first place said helps more than what the last one said, where that was only one more place.
-        """
-        missed = isinstance(error, NotAiEngine) or step is Step.PAGE
-        return (self.refusal if missed else None) or error
+
+def _weight(error: ChatError) -> int:
+    """Return how much an error tells about what stands in the way."""
+    if isinstance(error, ConnectionFailed | Blocked):
+        return 4
+    if isinstance(error, NotAiEngine):
+        return 1 if error.code else 0
+    return -1 if isinstance(error, ProtocolError) else 3

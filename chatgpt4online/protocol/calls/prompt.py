@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -15,7 +15,9 @@ from ..parsing.events import Json
 Message: TypeAlias = Mapping[str, Any]
 Prompt: TypeAlias = str | Sequence[Message]
 
+_TEXTS = (str, bytes, bytearray, memoryview)  # sequences that are no list
 _LONGEST_ID = 64  # characters of chatId and botId (protocol section 5, 18)
+_LARGEST_POST = 2**64  # WordPress numbers posts by an unsigned 64-bit integer
 _DATA_URL = re.compile(r"data:(image/[\w.+-]+);base64,(.*)", re.DOTALL)
 
 
@@ -46,18 +48,11 @@ class Submission:
     _said: bytes = field(init=False, repr=False, compare=False)  # the encoded messages
 
     def __post_init__(self) -> None:
-        if isinstance(self.file_ids, str) or not all(isinstance(item, str) for item in self.file_ids):
-            raise InvalidInput("file_ids is a list of strings, the ids of uploaded files")
-        if not isinstance(self.message, str):
-            raise InvalidInput(f"the message is a string, not {type(self.message).__name__}")
+        self._check_types()
         if not (self.message.strip() or self.file_ids or self.shortcut_id or self.awaits_files):
             raise InvalidInput("the message is empty; sites refuse one without text, file or shortcut")
         if not (self.bot_id or self.custom_id):
             raise InvalidInput("one of bot_id and custom_id must name the bot; 'default' always exists")
-        for name in ("bot_id", "custom_id", "chat_id"):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, str) and len(value) <= _LONGEST_ID):
-                raise InvalidInput(f"{name} is a string of at most {_LONGEST_ID} characters, not {value!r}")
         for number, item in enumerate(self.messages):
             if not isinstance(item, Mapping) or not all(isinstance(item.get(key), str) for key in ("role", "content")):
                 raise InvalidInput(f"messages[{number}] must be a dict with 'role' and 'content', both strings")
@@ -67,6 +62,29 @@ class Submission:
             self.body("")
         except UnicodeEncodeError as error:
             raise InvalidInput(f"what is sent holds half a character (a lone surrogate): {error}") from None
+
+    def _check_types(self) -> None:
+        """Raise InvalidInput for a field of another type, or for a name that is too long."""
+        if not isinstance(self.message, str):
+            raise InvalidInput(f"the message is a string, not {type(self.message).__name__}")
+        for name, what in (("file_ids", "strings, the ids of uploaded files"), ("messages", "earlier messages")):
+            value = getattr(self, name)
+            if not isinstance(value, Sequence) or isinstance(value, _TEXTS):
+                raise InvalidInput(f"{name} is a list of {what}, {not_(value)}")
+        if not all(isinstance(item, str) for item in self.file_ids):
+            raise InvalidInput("file_ids is a list of strings, the ids of uploaded files")
+        for name in ("bot_id", "custom_id", "chat_id"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, str) and len(value) <= _LONGEST_ID):
+                raise InvalidInput(f"{name} is a string of at most {_LONGEST_ID} characters, not {repr(value)[:100]}")
+        for name in ("previous_response_id", "shortcut_id", "shortcut_name"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise InvalidInput(f"{name} is a string or None, not {type(value).__name__}")
+        if self.context_id is not None and not (type(self.context_id) is int and 0 <= self.context_id < _LARGEST_POST):
+            raise InvalidInput("context_id is the number of a post, a whole number from 0, or None")
+        if not isinstance(self.stream, bool):
+            raise InvalidInput(f"stream is True or False, {not_(self.stream)}")
 
     def body(self, session_id: str, uploaded: Sequence[str] = ()) -> bytes:
         """Return the JSON body of the request, in UTF-8; ``uploaded`` are the ids of files that came to it since.
@@ -123,7 +141,7 @@ def submission(prompt: Prompt, *, flatten: bool = False, **options: Any) -> Subm
     ``prompt`` is a string, or a list of ``{"role", "content"}`` dicts in the OpenAI form: the last one is what is
     asked, the earlier ones are the history. ``content`` is a string or a list of ``{"type": "text", "text"}`` parts;
     pictures are left to :func:`image_parts`. With ``flatten`` all of them go into one text (see :func:`format_prompt`).
-    Raises InvalidInput for any other shape.
+    Raises InvalidInput for any other shape, and for a last message that is not the user's unless ``flatten`` is set.
     """
     if isinstance(prompt, str):
         return Submission(prompt, **options)
@@ -131,6 +149,10 @@ def submission(prompt: Prompt, *, flatten: bool = False, **options: Any) -> Subm
     if flatten:
         return Submission(format_prompt(messages), **options)
     *history, last = messages
+    if last["role"] != "user":
+        raise InvalidInput(
+            f"the last message is the question, so its role is 'user', not {last['role']!r}; the others are the history"
+        )
     return Submission(last["content"], history, **options)
 
 
@@ -167,18 +189,34 @@ def format_prompt(messages: Sequence[Message], add_special_tokens: bool = False)
 
 def _plain(messages: Any) -> list[dict[str, str]]:
     """Return the messages with string contents, whatever else they hold left out."""
-    if isinstance(messages, str | bytes) or not isinstance(messages, Sequence) or not messages:
-        raise InvalidInput("a prompt is a string, or a list with at least one {'role', 'content'} message")
+    if isinstance(messages, _TEXTS) or not isinstance(messages, Sequence) or not messages:
+        raise InvalidInput(
+            f"a prompt is a string, or a list with at least one {{'role', 'content'}} message, {not_(messages)}"
+        )
     return [
         {"role": _role(message, number), "content": _content(message, number)}
         for number, message in enumerate(messages)
     ]
 
 
+def not_(value: object) -> str:
+    """Return ``not`` and the kind of a value, and how to turn it into what is wanted where that is known."""
+    if isinstance(value, _TEXTS) and not isinstance(value, str):
+        return "not bytes: decode it"
+    if isinstance(value, Mapping):
+        return f"not a {type(value).__name__}: put it in a list"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return f"not a {type(value).__name__}" if value else f"not an empty {type(value).__name__}"
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return f"not a {type(value).__name__}: make a list of it"
+    return f"not {'None' if value is None else repr(value)[:80]}"
+
+
 def _role(message: Message, number: int) -> str:
     role = message.get("role") if isinstance(message, Mapping) else None
     if not isinstance(role, str) or not role:
-        raise InvalidInput(f"messages[{number}] must be a dict with a 'role', such as 'user' or 'assistant'")
+        what = "" if isinstance(message, Mapping) else f", {not_(message)}"
+        raise InvalidInput(f"messages[{number}] must be a dict with a 'role', such as 'user' or 'assistant'{what}")
     return "system" if role == "developer" else role
 
 
@@ -188,8 +226,8 @@ def _content(message: Message, number: int) -> str:
         return ""
     if isinstance(content, str):
         return content
-    if not isinstance(content, Sequence):
-        raise InvalidInput(f"messages[{number}]['content'] must be a string or a list of parts")
+    if not isinstance(content, Sequence) or isinstance(content, _TEXTS):
+        raise InvalidInput(f"messages[{number}]['content'] must be a string or a list of parts, {not_(content)}")
     texts = [part["text"] for part in content if _is_text(part)]
     if len(texts) + sum(map(_is_image, content)) < len(content):
         raise InvalidInput(f"messages[{number}]['content'] has a part that is neither text nor picture")
@@ -218,7 +256,12 @@ def image(part: Message) -> Image:
     url = source.get("url") if isinstance(source, Mapping) else source
     match = _DATA_URL.fullmatch(url) if isinstance(url, str) else None
     if match is None:
-        raise InvalidInput("a picture in a prompt is a 'data:image/...;base64,...' URL; upload any other yourself")
+        is_web = isinstance(url, str) and url.startswith(("http://", "https://"))
+        raise InvalidInput(
+            "a picture in a prompt is a 'data:image/...;base64,...' URL, "
+            + ("not the address of one: download it" if is_web else "and this is none; for any other")
+            + ", client.upload(bytes, name=...), and pass files=[...]"
+        )
     try:
         return Image(b64decode(match[2], validate=True), match[1])
     except ValueError as error:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ..parsing.errors import ChatError, ConnectionFailed, ServerError
+from ..parsing.errors import ChatError, ConnectionFailed, InvalidInput, ServerError, TooLarge
 from ..parsing.events import Done, Event, Failed, Reply
-from ..parsing.parser import DEFAULT_LIMIT
+from ..parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT
 from .call import Call
 from .endpoints import File
 from .exchange import Exchange
@@ -43,7 +43,10 @@ class Turn:
         retries: int = 0,
         max_event_size: int = DEFAULT_LIMIT,
         max_body_size: int = DEFAULT_LIMIT,
+        max_text_size: int = DEFAULT_TEXT_LIMIT,
     ) -> None:
+        if not isinstance(submission, Submission):
+            raise InvalidInput(f"submission is a Submission, not {type(submission).__name__}: Submission('Hello')")
         self._submission = submission
         self._uploads = list(uploads)
         self._uploaded: list[str] = []
@@ -64,6 +67,7 @@ class Turn:
             retries=retries,
             max_event_size=max_event_size,
             max_body_size=max_body_size,
+            max_text_size=max_text_size,
         )
 
     def __repr__(self) -> str:
@@ -110,8 +114,11 @@ class Turn:
         exchange = self._current
         return self._handle(exchange, exchange.receive_eof()) or self._next(exchange)
 
-    def receive_error(self, error: ConnectionFailed) -> list[Event]:
-        """Take a failure of the network. The request is sent again if the head had not come and that may help."""
+    def receive_error(self, error: ConnectionFailed | TooLarge) -> list[Event]:
+        """Take a failure of the network, or of decoding the body.
+
+        The request is sent again if the head had not come and that may help.
+        """
         exchange = self._current
         if exchange is not self._question and exchange.over:  # only the end of its answer is missing
             return self._next(exchange)
