@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import mimetypes
-import os
 import secrets
-import tempfile
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from functools import partial
-from io import BytesIO
-from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
+from .files import Progress, Source, file_ids, multipart, read_file_id
 from .net.cookies import cookie_header
 from .net.url import absolute, origin
+from .options import (
+    check_address,
+    check_auth,
+    check_bot,
+    check_bot_names,
+    check_caller_headers,
+    check_cookies,
+    check_count,
+    check_id,
+    check_retries,
+    check_text,
+    kind_of,
+    read_token,
+)
 from .protocol.calls import endpoints
-from .protocol.calls.call import Call
+from .protocol.calls.call import Call, Limits
 from .protocol.calls.deadline import Timeout
 from .protocol.calls.endpoints import Discussion, File
 from .protocol.calls.exchange import Exchange
 from .protocol.calls.history import History
-from .protocol.calls.multipart import Multipart
 from .protocol.calls.page import Bot
 from .protocol.calls.prompt import Image, Message, Prompt, Question, image, image_parts, submission
 from .protocol.calls.request import Session
@@ -33,14 +40,11 @@ from .protocol.calls.roots import rest_roots
 from .protocol.calls.turn import Turn
 from .protocol.parsing.errors import InvalidInput
 from .protocol.parsing.events import Done, Failed, Json, Shortcut
-from .protocol.parsing.parser import DEFAULT_LIMIT
+from .protocol.parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT
 
 T = TypeVar("T")
 
 DEFAULT_SITE = "https://chatgpt4online.org"
-
-Source: TypeAlias = "str | os.PathLike[str] | BinaryIO | bytes"
-Progress: TypeAlias = Callable[[int, int], object]
 
 
 def new_chat_id() -> str:
@@ -61,28 +65,27 @@ class Operations:
     context_id: int | None = None
     bot: Bot | None = None
     timeout: Timeout = field(default_factory=Timeout)
-    headers: Mapping[str, str] | None = None
-    cookies: Mapping[str, str] | None = None
-    auth: tuple[str, str] | None = None
-    token: str | None = None
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+    cookies: Mapping[str, str] | None = field(default=None, repr=False)
+    auth: tuple[str, str] | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
     retries: int = 2
     max_event_size: int = DEFAULT_LIMIT
     max_body_size: int = DEFAULT_LIMIT
+    max_text_size: int = DEFAULT_TEXT_LIMIT
     session: Session = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         # All of these raise for what cannot be used, before the first question.
         rest_roots(self.site)
-        if not all(isinstance(text, str) for item in (self.headers or {}).items() for text in item):
-            raise InvalidInput("headers is a dict of strings")
-        if self.auth is not None and (len(self.auth) != 2 or isinstance(self.auth, str)):
-            raise InvalidInput("auth is a pair of strings: (name, application password)")
-        if type(self.retries) is not int or self.retries < 0:
-            raise InvalidInput(f"retries is a whole number from 0, not {self.retries!r}")
-        try:
-            "".join(f"{name}{value}" for name, value in self.options()["headers"].items()).encode("latin-1")
-        except UnicodeError as error:
-            raise InvalidInput(f"a header, name or password cannot be sent: {error}") from None
+        check_bot(self.bot)
+        check_bot_names(**self.bot_fields())
+        check_caller_headers(self.headers)
+        check_cookies(self.cookies)
+        check_auth(self.auth)
+        self.token = read_token(self.token)
+        check_retries(self.retries)
+        Limits(self.max_event_size, self.max_body_size, self.max_text_size).parser(200, {})
         self.session = self._new_session()
 
     def _new_session(self) -> Session:
@@ -108,7 +111,7 @@ class Operations:
         previous_response_id: str | None = None,
     ) -> Question:
         """Return the question that asks ``prompt``. Raises InvalidInput, also for one over the limits of the bot."""
-        ids, pictures = _file_ids(files), image_parts(prompt)
+        ids, pictures = file_ids(files), image_parts(prompt)
         if self.bot is not None and len(ids) + len(pictures) > self.bot.max_uploads:
             raise InvalidInput(f"the bot takes no more than {self.bot.max_uploads} files with a question")
         asked = submission(
@@ -153,7 +156,7 @@ class Operations:
     def _upload(
         self, source: Source, name: str | None, kind: str | None, on_progress: Progress | None
     ) -> Exchange[File]:
-        body, name, kind = _multipart({"type": "N/A", "purpose": "N/A"}, source, name, kind, on_progress)
+        body, name, kind = multipart({"type": "N/A", "purpose": "N/A"}, source, name, kind, on_progress)
         if self.bot is not None and not self.bot.uploads:
             raise InvalidInput("this bot takes no uploads")
         types = self.bot.upload_types if self.bot is not None else ()
@@ -163,21 +166,30 @@ class Operations:
 
     def delete_files(self, files: Iterable[str | File]) -> Exchange[int]:
         """Return the call that deletes files."""
-        return self._exchange(endpoints.delete_files(_file_ids(files)))
+        return self._exchange(endpoints.delete_files(file_ids(files)))
 
     def discussions(self, offset: int, limit: int) -> Exchange[list[Discussion]]:
         """Return the call that lists discussions."""
+        check_count("offset", offset, 0)
+        check_count("limit", limit, 1)
         bot = self.bot_fields()
         names = {"botId": bot["bot_id"], "customId": bot["custom_id"]}
         return self._exchange(endpoints.discussions(names, offset, limit))
 
     def rename_discussion(self, chat_id: str, title: str) -> Exchange[None]:
         """Return the call that renames a discussion."""
+        check_id("chat_id", chat_id)
+        check_text("title", title)
         return self._exchange(endpoints.rename_discussion(chat_id, title))
 
     def delete_discussions(self, chat_ids: Iterable[str]) -> Exchange[None]:
         """Return the call that deletes discussions."""
-        return self._exchange(endpoints.delete_discussions(chat_ids))
+        if isinstance(chat_ids, str | bytes | Mapping) or not isinstance(chat_ids, Iterable):
+            raise InvalidInput(f"chat_ids is a list of chat ids, not {kind_of(chat_ids)}: put it in a list")
+        names = list(chat_ids)
+        for name in names:
+            check_id("a chat id", name)
+        return self._exchange(endpoints.delete_discussions(names))
 
     def history(
         self,
@@ -187,6 +199,12 @@ class Operations:
         discussion: Discussion | None,
     ) -> History:
         """Return the history of a new conversation, or of one that ``messages`` or ``discussion`` began."""
+        if discussion is not None and not isinstance(discussion, Discussion):
+            raise InvalidInput(f"discussion is one of client.discussions(), not {kind_of(discussion)}")
+        if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Iterable):
+            raise InvalidInput(f"messages is a list of {{'role', 'content'}} messages, not {kind_of(messages)}")
+        if start_sentence is not None:
+            check_text("start_sentence", start_sentence)
         stored: Sequence[Message] = discussion.messages if discussion else ()
         previous = discussion.previous_response_id if discussion else ""
         told = [*messages, *stored]
@@ -203,12 +221,16 @@ class Operations:
         question = self.question(messages, history.chat_id, files=files, previous_response_id=previous)
         return self.turn(question, history.recorder(question.submission.message, keep))
 
-    def repeated_turn(self, history: History, prompt: str | Message | None, files: Sequence[str | File]) -> Turn:
-        """Return the turn that asks the last question again, or ``prompt`` in its place."""
+    def edited_turn(self, history: History, prompt: str | Message, files: Sequence[str | File]) -> Turn:
+        """Return the turn that asks ``prompt`` in the place of the last question."""
+        return self.next_turn(history, prompt, files, history.last_question()[0])
+
+    def repeated_turn(self, history: History, files: Sequence[str | File]) -> Turn:
+        """Return the turn that asks the last question again."""
         keep, question = history.last_question()
-        if prompt is None and history.last_shortcut is not None:
+        if history.last_shortcut is not None:
             return self.shortcut_turn(history, history.last_shortcut, keep)
-        return self.next_turn(history, question if prompt is None else prompt, files, keep)
+        return self.next_turn(history, question, files, keep)
 
     def shortcut_turn(self, history: History, shortcut: Shortcut, keep: int | None = None) -> Turn:
         """Return the turn that asks what a shortcut offers."""
@@ -222,48 +244,79 @@ class Operations:
 
     def api_text(self, message: str, fast: bool, options: Mapping[str, Any] | None) -> Exchange[str]:
         """Return the call that asks a model."""
+        check_text("message", message)
         name = "simpleFastTextQuery" if fast else "simpleTextQuery"
         return self._public(name, {"message": message, "options": options})
 
-    def api_chatbot(self, message: str, bot_id: str, chat_id: str | None, file_id: str | None) -> Exchange[str]:
+    def api_chatbot(self, message: str, bot_id: str, chat_id: str | None, file_id: str | File | None) -> Exchange[str]:
         """Return the call that asks a bot."""
-        fields = {"botId": bot_id, "message": message, "chatId": chat_id, "fileId": file_id}
+        check_text("message", message)
+        check_text("bot_id", bot_id)
+        if chat_id is not None:
+            check_id("chat_id", chat_id)
+        file = None if file_id is None else read_file_id("file_id", file_id)
+        fields = {"botId": bot_id, "message": message, "chatId": chat_id, "fileId": file}
         return self._public("simpleChatbotQuery", fields)
 
     def api_json(self, message: str, options: Mapping[str, Any] | None) -> Exchange[Any]:
         """Return the call that asks a model for JSON."""
-        return self._public("simpleJsonQuery", {"message": message, "options": options})
+        check_text("message", message)
+        # Up to 2.8.9, the default scope is taken for an address (protocol section 1.8).
+        return self._public("simpleJsonQuery", {"message": message, "options": options, "scope": ""})
 
     def api_vision(self, message: str, url: str, options: Mapping[str, Any] | None) -> Exchange[str]:
         """Return the call that asks a model about a picture."""
+        check_text("message", message)
+        check_address("url", url)
         return self._public("simpleVisionQuery", {"message": message, "url": url, "options": options})
 
     def api_image(
         self, message: str, media_id: int | None, resolution: str | None, options: Mapping[str, Any] | None
     ) -> Exchange[str]:
         """Return the call that makes or edits a picture."""
+        check_text("message", message)
+        if media_id is not None:
+            check_count("media_id", media_id, 1)
+        if resolution is not None:
+            check_text("resolution", resolution)
         fields = {"message": message, "mediaId": media_id, "resolution": resolution, "options": options}
         return self._public("simpleImageQuery" if media_id is None else "simpleImageEditQuery", fields)
 
     def api_moderate(self, text: str) -> Exchange[bool | None]:
         """Return the call that moderates a text."""
+        check_text("text", text)
         return self._public("moderationCheck", {"text": text})
 
     def api_transcribe(self, url: str | None, media_id: int | None, options: Mapping[str, Any] | None) -> Exchange[str]:
         """Return the call that transcribes a recording."""
+        if url is None and media_id is None:
+            raise InvalidInput("one of url and media_id must name the recording")
+        if url is not None:
+            check_address("url", url)
+        if media_id is not None:
+            check_count("media_id", media_id, 1)
         return self._public("simpleTranscribeAudio", {"url": url, "mediaId": media_id, "options": options})
 
     def api_upload(self, source: Source, name: str | None) -> Exchange[File]:
         """Return the call that uploads a file by the public API."""
-        body, _, _ = _multipart({}, source, name, None, None)
-        return self._exchange(endpoints.public_upload(self.token, body))
+        body, _, _ = multipart({}, source, name, None, None)
+        return self._exchange(endpoints.public_upload(self.token, body, **self._rights()))
 
     def api_bots(self) -> Exchange[list[Json]]:
         """Return the call that lists the bots of the site."""
         return self._public("listChatbots", None)
 
     def _public(self, name: str, fields: Mapping[str, Any] | None) -> Exchange[Any]:
-        return self._exchange(endpoints.public(self.token, name, fields))
+        options = (fields or {}).get("options")
+        if options is not None and not isinstance(options, Mapping):
+            raise InvalidInput(f"options is a dict such as {{'temperature': 0.5}}, not {kind_of(options)}")
+        return self._exchange(endpoints.public(self.token, name, fields, **self._rights()))
+
+    def _rights(self) -> dict[str, Any]:
+        """Return how a call of the public API shows who the caller is, as far as the options say it."""
+        names = {name.lower() for name in self.headers or ()}
+        is_guest = self.auth is None and not self.cookies and not names & {"authorization", "cookie"}
+        return {"needs_nonce": self.auth is None, "is_guest": is_guest}
 
     def _exchange(self, call: Call[T] | None) -> Exchange[T]:
         return Exchange(call, self.site, self.session, **self.options())
@@ -280,84 +333,23 @@ class Operations:
             "retries": self.retries,
             "max_event_size": self.max_event_size,
             "max_body_size": self.max_body_size,
+            "max_text_size": self.max_text_size,
         }
 
 
-def _multipart(
-    fields: Mapping[str, str], source: Source, name: str | None, kind: str | None, on_progress: Progress | None
-) -> tuple[Multipart, str, str]:
-    """Return the body that uploads a file, the file's name and its MIME type. Raises InvalidInput."""
-    open_file: Callable[[], AbstractContextManager[BinaryIO]]
-    if isinstance(source, bytes):
-        if not name:
-            raise InvalidInput("bytes need a name, such as name='photo.png'")
-        open_file, size = partial(BytesIO, source), len(source)
-    elif isinstance(source, str | os.PathLike):
-        try:
-            path = Path(source)
-            size = path.stat().st_size
-            open_file, name = partial(_opened, path), name or path.name
-            open_file().__exit__(None, None, None)  # what cannot be read is said before anything is sent
-        except (OSError, ValueError) as error:
-            raise InvalidInput(f"the file cannot be read: {error}") from error
+def operations_of(client: object, entering: str, wanted: str) -> Operations:
+    """Return the operations of a client, whose class is called ``wanted`` and has the method ``entering``.
+
+    Raises InvalidInput for anything else, such as the client of the other kind of conversation.
+    """
+    operations = getattr(client, "_operations", None)
+    if isinstance(operations, Operations) and hasattr(client, entering):
+        return operations
+    other = {"Client": "AsyncConversation", "AsyncClient": "Conversation"}[wanted]
+    if isinstance(client, type):
+        what = f"the class {client.__name__} itself"
+    elif isinstance(operations, Operations) and hasattr(client, "_transport"):
+        what = f"{kind_of(client)}: use {other}.load or client.conversation()"
     else:
-        size = _size(source)
-        open_file, name = partial(_rewound, source), name or Path(str(getattr(source, "name", "file"))).name
-    kind = kind or mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return Multipart(fields, open_file, size, name, kind, secrets.token_hex(16), on_progress), name, kind
-
-
-def _file_ids(files: Iterable[str | File]) -> tuple[str, ...]:
-    if isinstance(files, str | File) or not isinstance(files, Iterable):
-        raise InvalidInput("files is a list of uploaded files, or of their ids")
-    ids = tuple(file.id if isinstance(file, File) else file for file in files)
-    if not all(isinstance(name, str) for name in ids):
-        raise InvalidInput("files is a list of uploaded files, or of their ids")
-    return ids
-
-
-def _opened(path: Path) -> BinaryIO:
-    return path.open("rb")
-
-
-def _size(file: BinaryIO) -> int:
-    try:
-        if isinstance(file.read(0), bytes):
-            return file.seek(0, os.SEEK_END)
-    except (AttributeError, OSError, ValueError):
-        pass
-    raise InvalidInput("a file is a path, bytes, or a file object that is open in binary mode and can seek")
-
-
-def _rewound(file: BinaryIO) -> AbstractContextManager[BinaryIO]:
-    file.seek(0)
-    return nullcontext(file)
-
-
-def save_history(path: str | os.PathLike[str], history: History, operations: Operations) -> None:
-    """Write a history to a file, with the site and the bot that it belongs to. Raises OSError."""
-    state = {"site": operations.site, **operations.bot_fields(), **history.to_json()}
-    target = Path(path)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, delete=False) as file:
-        try:
-            json.dump(state, file, ensure_ascii=False, indent=2)
-            file.close()
-            os.replace(file.name, target)
-        except BaseException:
-            os.unlink(file.name)
-            raise
-
-
-def load_history(path: str | os.PathLike[str], operations: Operations) -> History:
-    """Return the history in a file. Raises OSError, and InvalidInput for another file or another site's history."""
-    try:
-        state = json.loads(Path(path).read_text(encoding="utf-8"))
-        site = state["site"]
-        if not isinstance(site, str):
-            raise ValueError("its site is a string")
-        history = History.from_json(state)
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise InvalidInput(f"there is no conversation in {os.fspath(path)!r}: {error}") from error
-    if site.rstrip("/") != operations.site.rstrip("/"):
-        raise InvalidInput(f"the conversation is with {site}, and the client's site is {operations.site}")
-    return history
+        what = kind_of(client)
+    raise InvalidInput(f"client is {'an' if wanted[0] == 'A' else 'a'} {wanted} here, not {what}")

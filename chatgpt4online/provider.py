@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import random
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -105,7 +105,7 @@ class Chatgpt4Online:
         """
         async with AsyncClient(cls._site(), **_options(cls.bot_id, proxy, kwargs)) as client:
             with cls._visit(client, kwargs):
-                async with client.stream(messages, **_question(kwargs)) as pieces:
+                async with client.stream(_prompt(messages, kwargs), **_question(kwargs)) as pieces:
                     async for piece in pieces:
                         if stream and piece:
                             yield piece
@@ -121,7 +121,7 @@ class Chatgpt4Online:
         with (
             Client(cls._site(), **_options(cls.bot_id, proxy, kwargs)) as client,
             cls._visit(client, kwargs),
-            client.stream(messages, **_question(kwargs)) as pieces,
+            client.stream(_prompt(messages, kwargs), **_question(kwargs)) as pieces,
         ):
             for piece in pieces:
                 if stream and piece:
@@ -216,6 +216,16 @@ def _options(bot_id: str, proxy: str | None, kwargs: Mapping[str, Any]) -> dict[
 
 def _question(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return {"chat_id": kwargs.get("chat_id"), "flatten": bool(kwargs.get("flatten"))}
+
+
+def _prompt(messages: Prompt, kwargs: Mapping[str, Any]) -> Prompt:
+    """Return messages of which the last is asked, whatever its role is: g4f's providers ask each last message."""
+    if kwargs.get("flatten") or isinstance(messages, str) or not isinstance(messages, Sequence) or not messages:
+        return messages
+    last = messages[-1]
+    if not isinstance(last, Mapping) or not isinstance(last.get("role"), str) or not last["role"]:
+        return messages
+    return [*messages[:-1], {**last, "role": "user"}]
 
 
 def _spoken(text: str) -> str:

@@ -49,7 +49,9 @@ def next_turn(talk: Conversation, prompt: Any, files: Any) -> Turn:
 
 def repeated(talk: Conversation, prompt: Any, files: Any) -> Turn:
     """Return the turn that asks the last question again, or ``prompt`` in its place."""
-    return talk._operations.repeated_turn(talk._history, prompt, files)
+    if prompt is None:
+        return talk._operations.repeated_turn(talk._history, files)
+    return talk._operations.edited_turn(talk._history, prompt, files)
 
 
 def chosen(talk: Conversation, shortcut: Shortcut) -> Turn:
@@ -466,7 +468,7 @@ class TestFiles:
     def test_what_is_no_conversation(self, kind: Any, tmp_path: Path, content: bytes) -> None:
         """Any other file is refused, and nothing else is raised."""
         (tmp_path / "talk.json").write_bytes(content)
-        with pytest.raises(InvalidInput, match="no conversation in"):
+        with pytest.raises(InvalidInput, match="no conversation of this package"):
             kind.load(tmp_path / "talk.json", client(kind))
 
 

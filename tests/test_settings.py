@@ -76,6 +76,18 @@ class TestOptions:
             "Authorization": "Basic " + b64encode("Аня:ab cd:ef".encode()).decode(),
         }
 
+    def test_long_names_are_sent(self) -> None:
+        """WordPress's own cookie has a name of 52 characters."""
+        name = "wordpress_logged_in_" + 32 * "0"
+        options = Operations(SITE, cookies={name: "x"}, headers={f"X-{name}".replace("_", "-"): "y"}).options()
+        assert options["headers"]["Cookie"] == f"{name}=x"
+
+    def test_white_space_around_a_token_is_ignored(self) -> None:
+        """A token that is read from a file has a line end behind it."""
+        request = Operations(SITE, token="secret\n").api_check().next_request()
+        assert request is not None
+        assert request.headers["Authorization"] == "Bearer secret"
+
     def test_none_of_them(self) -> None:
         """Nothing is sent that was not given."""
         assert Operations(SITE).options()["headers"] == {}

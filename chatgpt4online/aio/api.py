@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping
 from typing import Any, Protocol, TypeVar
 
-from ..operations import Operations, Source
+from ..files import Source
+from ..operations import Operations
 from ..protocol.calls.endpoints import File
 from ..protocol.calls.exchange import Exchange
 from ..protocol.parsing.events import Json
@@ -35,7 +36,7 @@ class AsyncApi:
         return await self._perform(self._operations.api_text(message, fast, options))
 
     async def chatbot(
-        self, message: str, *, bot_id: str = "default", chat_id: str | None = None, file_id: str | None = None
+        self, message: str, *, bot_id: str = "default", chat_id: str | None = None, file_id: str | File | None = None
     ) -> str:
         """Return a bot's answer to a message; with ``chat_id`` it uses the stored history of that chat."""
         return await self._perform(self._operations.api_chatbot(message, bot_id, chat_id, file_id))

@@ -6,10 +6,12 @@ import ssl
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar, Unpack
 
 from .. import http1
-from ..operations import DEFAULT_SITE, Operations, Progress, Source
+from ..files import Progress, Source
+from ..operations import DEFAULT_SITE, Operations
+from ..options import NoOptions, check_proxy, check_session, refuse_client_options, refuse_question_options
 from ..protocol.calls.deadline import Timeout
 from ..protocol.calls.endpoints import Discussion, File
 from ..protocol.calls.exchange import Exchange
@@ -17,9 +19,10 @@ from ..protocol.calls.page import Bot
 from ..protocol.calls.prompt import Message, Prompt
 from ..protocol.calls.request import Session
 from ..protocol.calls.turn import Drivable
+from ..protocol.parsing.bodies import shown_url
 from ..protocol.parsing.errors import InvalidState
 from ..protocol.parsing.events import Event, Reply, texts, without_failure
-from ..protocol.parsing.parser import DEFAULT_LIMIT
+from ..protocol.parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT
 from .api import AsyncApi
 from .conversation import AsyncConversation
 from .stream import AsyncStream, View
@@ -55,8 +58,11 @@ class AsyncClient:
         verify: bool | str | ssl.SSLContext = True,
         max_event_size: int = DEFAULT_LIMIT,
         max_body_size: int = DEFAULT_LIMIT,
+        max_text_size: int = DEFAULT_TEXT_LIMIT,
         http: http1.Pool | None = None,
+        **unknown: Unpack[NoOptions],
     ) -> None:
+        refuse_client_options(unknown, type(self).__name__)
         self._operations = Operations(
             site=site,
             bot_id=bot_id,
@@ -71,13 +77,18 @@ class AsyncClient:
             retries=retries,
             max_event_size=max_event_size,
             max_body_size=max_body_size,
+            max_text_size=max_text_size,
         )
+        check_proxy(proxy)
         self._transport = Transport(http, proxy, verify)
         self._streams: weakref.WeakSet[AsyncStream[Any]] = weakref.WeakSet()
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"<AsyncClient of {self._operations.site}{', closed' if self._closed else ''}>"
+        return f"<AsyncClient of {shown_url(self._operations.site)}{', closed' if self._closed else ''}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("AsyncClient cannot be pickled or copied, since it holds connections: make a new one")
 
     @property
     def session(self) -> Session:
@@ -86,6 +97,7 @@ class AsyncClient:
 
     @session.setter
     def session(self, session: Session) -> None:
+        check_session(session)
         self._operations.session = session
 
     async def aclose(self) -> None:
@@ -113,9 +125,12 @@ class AsyncClient:
         flatten: bool = False,
         files: Sequence[str | File] = (),
         timeout: Timeout | float | None = None,
+        **unknown: Unpack[NoOptions],
     ) -> Reply:
         """Return the whole reply to a prompt; see :meth:`events` for the parameters and the errors."""
-        return await self._drain(self.stream(prompt, chat_id=chat_id, flatten=flatten, files=files, timeout=timeout))
+        return await self._drain(
+            self.stream(prompt, chat_id=chat_id, flatten=flatten, files=files, timeout=timeout, **unknown)
+        )
 
     def stream(
         self,
@@ -125,8 +140,10 @@ class AsyncClient:
         flatten: bool = False,
         files: Sequence[str | File] = (),
         timeout: Timeout | float | None = None,
+        **unknown: Unpack[NoOptions],
     ) -> AsyncStream[str]:
         """Return the pieces of the answer as they come; see :meth:`events` for the parameters and the errors."""
+        refuse_question_options(unknown)
         question = self._operations.question(prompt, chat_id, flatten, files)
         return self._stream(texts, self._operations.turn(question), timeout)
 
@@ -138,17 +155,19 @@ class AsyncClient:
         flatten: bool = False,
         files: Sequence[str | File] = (),
         timeout: Timeout | float | None = None,
+        **unknown: Unpack[NoOptions],
     ) -> AsyncStream[Event]:
         """Return the events of the answer as they come: ``Text`` and ``Notice``, and ``Done`` at the end.
 
-        ``prompt`` is a string, or a list of ``{"role", "content"}`` messages of which the last is asked and the others
-        are the history; pictures in the last one (``data:`` URLs) are uploaded first. ``flatten`` puts all messages
-        into one text. ``chat_id`` names the conversation (a new one without it), ``files`` are uploaded files or their
-        ids, and ``timeout`` replaces the client's for this answer.
+        ``prompt`` is a string, or a list of ``{"role", "content"}`` messages: the last, which is the user's, is asked,
+        and the others are the history; pictures in the last one (``data:`` URLs) are uploaded first. ``flatten`` puts
+        all messages into one text. ``chat_id`` names the conversation (a new one without it), ``files`` are uploaded
+        files or their ids, and ``timeout`` replaces the client's for this answer.
 
         Raises InvalidInput at once for what cannot be sent. While it is iterated over, it raises what ended the answer:
         ConnectionFailed, ProtocolError, StatusError or ServerError, with the text so far in ``partial_text``.
         """
+        refuse_question_options(unknown)
         question = self._operations.question(prompt, chat_id, flatten, files)
         return self._stream(without_failure, self._operations.turn(question), timeout)
 

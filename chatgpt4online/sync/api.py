@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
-from ..operations import Operations, Source
+from ..files import Source
+from ..operations import Operations
 from ..protocol.calls.endpoints import File
 from ..protocol.calls.exchange import Exchange
 from ..protocol.parsing.events import Json
@@ -41,7 +42,7 @@ class Api:
         return self._perform(self._operations.api_text(message, fast, options))
 
     def chatbot(
-        self, message: str, *, bot_id: str = "default", chat_id: str | None = None, file_id: str | None = None
+        self, message: str, *, bot_id: str = "default", chat_id: str | None = None, file_id: str | File | None = None
     ) -> str:
         """Return a bot's answer to a message; with ``chat_id`` it uses the stored history of that chat."""
         return self._perform(self._operations.api_chatbot(message, bot_id, chat_id, file_id))

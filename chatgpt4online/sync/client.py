@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ssl
-import threading
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar, Unpack
 
+from ..files import Progress, Source
 from ..net.url import origin
-from ..operations import DEFAULT_SITE, Operations, Progress, Source
+from ..operations import DEFAULT_SITE, Operations
+from ..options import NoOptions, check_proxy, check_session, refuse_client_options, refuse_question_options
 from ..protocol.calls.deadline import Timeout
 from ..protocol.calls.endpoints import Discussion, File
 from ..protocol.calls.exchange import Exchange
@@ -19,9 +20,10 @@ from ..protocol.calls.prompt import Message, Prompt
 from ..protocol.calls.request import Session
 from ..protocol.calls.roots import rest_roots
 from ..protocol.calls.turn import Drivable
+from ..protocol.parsing.bodies import shown_url
 from ..protocol.parsing.errors import InvalidState
 from ..protocol.parsing.events import Event, Reply, texts, without_failure
-from ..protocol.parsing.parser import DEFAULT_LIMIT
+from ..protocol.parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT
 from .api import Api
 from .conversation import Conversation
 from .stream import Stream, View
@@ -34,11 +36,13 @@ class Client:
     """A client for the chats of one site. It may be shared between threads; they then share nonce and connections.
 
     ``site`` is the site's address. ``bot_id`` (or ``custom_id``) and ``context_id`` name the bot and the page that it
-    answers for. ``timeout`` is a :class:`Timeout` or a number of seconds, ``retries`` how often a request is repeated
-    of whose answer nothing has come. ``proxy`` is an address such as ``http://user:password@proxy:3128``; without one,
-    the environment's counts. ``headers`` and ``cookies`` go with every request; ``verify`` is True, False, the path of
-    a CA bundle, or an ``ssl.SSLContext``. ``max_event_size`` and ``max_body_size`` are in bytes. ``http`` is a
-    ``requests.Session`` of your own to send with; it is not closed with the client.
+    answers for. Sites of version 3 answer by their default bot where they do not know ``bot_id``, and do not tell;
+    :meth:`bots` lists the bots of a page. ``timeout`` is a :class:`Timeout` or a number of seconds, ``retries`` how
+    often a request is repeated of whose answer nothing has come. ``proxy`` is an address such as
+    ``http://user:password@proxy:3128``; without one, the environment's counts. ``headers`` and ``cookies`` go with
+    every request; ``verify`` is True, False, the path of a CA bundle, or an ``ssl.SSLContext``. ``max_event_size``,
+    ``max_body_size`` and ``max_text_size`` (of the whole answer) are in bytes. ``http`` is a ``requests.Session`` of
+    your own to send with; it is not closed with the client.
 
     ``session`` is the nonce and session id that all turns share. Raises InvalidInput for what cannot be used.
     """
@@ -61,8 +65,11 @@ class Client:
         verify: bool | str | ssl.SSLContext = True,
         max_event_size: int = DEFAULT_LIMIT,
         max_body_size: int = DEFAULT_LIMIT,
+        max_text_size: int = DEFAULT_TEXT_LIMIT,
         http: RequestsSession | None = None,
+        **unknown: Unpack[NoOptions],
     ) -> None:
+        refuse_client_options(unknown, type(self).__name__)
         self._operations = Operations(
             site=site,
             bot_id=bot_id,
@@ -77,14 +84,18 @@ class Client:
             retries=retries,
             max_event_size=max_event_size,
             max_body_size=max_body_size,
+            max_text_size=max_text_size,
         )
+        check_proxy(proxy)
         self._transport = Transport(http, proxy, verify, origin(rest_roots(site)[0]))
         self._streams: weakref.WeakSet[Stream[Any]] = weakref.WeakSet()
-        self._guard = threading.Lock()
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"<Client of {self._operations.site}{', closed' if self._closed else ''}>"
+        return f"<Client of {shown_url(self._operations.site)}{', closed' if self._closed else ''}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("Client cannot be pickled or copied, since it holds connections: make a new one")
 
     @property
     def session(self) -> Session:
@@ -93,11 +104,12 @@ class Client:
 
     @session.setter
     def session(self, session: Session) -> None:
+        check_session(session)
         self._operations.session = session
 
     def close(self) -> None:
         """Close the streams that are open and the connections; it may be called again."""
-        with self._guard:
+        with self._transport.guard:
             self._closed = True
             streams = list(self._streams)
         for stream in streams:
@@ -120,9 +132,12 @@ class Client:
         flatten: bool = False,
         files: Sequence[str | File] = (),
         timeout: Timeout | float | None = None,
+        **unknown: Unpack[NoOptions],
     ) -> Reply:
         """Return the whole reply to a prompt; see :meth:`events` for the parameters and the errors."""
-        return self._drain(self.stream(prompt, chat_id=chat_id, flatten=flatten, files=files, timeout=timeout))
+        return self._drain(
+            self.stream(prompt, chat_id=chat_id, flatten=flatten, files=files, timeout=timeout, **unknown)
+        )
 
     def stream(
         self,
@@ -132,8 +147,10 @@ class Client:
         flatten: bool = False,
         files: Sequence[str | File] = (),
         timeout: Timeout | float | None = None,
+        **unknown: Unpack[NoOptions],
     ) -> Stream[str]:
         """Return the pieces of the answer as they come; see :meth:`events` for the parameters and the errors."""
+        refuse_question_options(unknown)
         question = self._operations.question(prompt, chat_id, flatten, files)
         return self._stream(texts, self._operations.turn(question), timeout)
 
@@ -145,17 +162,19 @@ class Client:
         flatten: bool = False,
         files: Sequence[str | File] = (),
         timeout: Timeout | float | None = None,
+        **unknown: Unpack[NoOptions],
     ) -> Stream[Event]:
         """Return the events of the answer as they come: ``Text`` and ``Notice``, and ``Done`` at the end.
 
-        ``prompt`` is a string, or a list of ``{"role", "content"}`` messages of which the last is asked and the others
-        are the history; pictures in the last one (``data:`` URLs) are uploaded first. ``flatten`` puts all messages
-        into one text. ``chat_id`` names the conversation (a new one without it), ``files`` are uploaded files or their
-        ids, and ``timeout`` replaces the client's for this answer.
+        ``prompt`` is a string, or a list of ``{"role", "content"}`` messages: the last, which is the user's, is asked,
+        and the others are the history; pictures in the last one (``data:`` URLs) are uploaded first. ``flatten`` puts
+        all messages into one text. ``chat_id`` names the conversation (a new one without it), ``files`` are uploaded
+        files or their ids, and ``timeout`` replaces the client's for this answer.
 
         Raises InvalidInput at once for what cannot be sent. While it is iterated over, it raises what ended the answer:
         ConnectionFailed, ProtocolError, StatusError or ServerError, with the text so far in ``partial_text``.
         """
+        refuse_question_options(unknown)
         question = self._operations.question(prompt, chat_id, flatten, files)
         return self._stream(without_failure, self._operations.turn(question), timeout)
 
@@ -226,7 +245,7 @@ class Client:
     def _stream(self, view: View[T], exchange: Drivable, timeout: Timeout | float | None) -> Stream[T]:
         limits = self._operations.timeout if timeout is None else Timeout.of(timeout)
         stream = Stream(self._transport, exchange, limits, view)
-        with self._guard:
+        with self._transport.guard:
             if self._closed:
                 raise InvalidState("this client is closed; make a new one")
             self._streams.add(stream)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar, Unpack
 
-from ..operations import Operations, load_history, new_chat_id, save_history
+from ..files import load_history, save_history
+from ..operations import Operations, new_chat_id, operations_of
+from ..options import NoOptions, refuse_question_options
 from ..protocol.calls.deadline import Timeout
 from ..protocol.calls.endpoints import Discussion, File
 from ..protocol.calls.prompt import Message
 from ..protocol.calls.turn import Drivable
+from ..protocol.parsing.bodies import shown_url
 from ..protocol.parsing.events import Event, Reply, Shortcut, texts, without_failure
 from .stream import Stream, View
 
@@ -45,11 +48,11 @@ class Conversation:
         discussion: Discussion | None = None,
     ) -> None:
         self._client = client
-        self._operations = client._operations
+        self._operations = operations_of(client, "__enter__", "Client")
         self._history = self._operations.history(chat_id, messages, start_sentence, discussion)
 
     def __repr__(self) -> str:
-        site, size = self._operations.site, len(self._history)
+        site, size = shown_url(self._operations.site), len(self._history)
         return f"<{type(self).__name__} {self.chat_id} with {site}, {size} messages>"
 
     @property
@@ -71,7 +74,7 @@ class Conversation:
 
         The file is replaced at once or not at all. Raises OSError.
         """
-        save_history(path, self._history, self._operations)
+        save_history(path, self._history, {"site": self._operations.site, **self._operations.bot_fields()})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], client: _Client) -> Self:
@@ -79,29 +82,45 @@ class Conversation:
 
         Raises OSError, and InvalidInput for a file without a conversation, or with one of another site.
         """
-        history = load_history(path, client._operations)
         conversation = cls(client)
-        conversation._history = history
+        conversation._history = load_history(path, conversation._operations.site)
         return conversation
 
     def ask(
-        self, prompt: str | Message, *, files: Sequence[str | File] = (), timeout: Timeout | float | None = None
+        self,
+        prompt: str | Message,
+        *,
+        files: Sequence[str | File] = (),
+        timeout: Timeout | float | None = None,
+        **unknown: Unpack[NoOptions],
     ) -> Reply:
         """Return the whole reply to a question."""
-        return self._client._drain(self.stream(prompt, files=files, timeout=timeout))
+        return self._client._drain(self.stream(prompt, files=files, timeout=timeout, **unknown))
 
     send = ask
 
     def stream(
-        self, prompt: str | Message, *, files: Sequence[str | File] = (), timeout: Timeout | float | None = None
+        self,
+        prompt: str | Message,
+        *,
+        files: Sequence[str | File] = (),
+        timeout: Timeout | float | None = None,
+        **unknown: Unpack[NoOptions],
     ) -> Stream[str]:
         """Return the pieces of the answer to a question as they come."""
+        refuse_question_options(unknown, ("files", "timeout"))
         return self._client._stream(texts, self._operations.next_turn(self._history, prompt, files), timeout)
 
     def events(
-        self, prompt: str | Message, *, files: Sequence[str | File] = (), timeout: Timeout | float | None = None
+        self,
+        prompt: str | Message,
+        *,
+        files: Sequence[str | File] = (),
+        timeout: Timeout | float | None = None,
+        **unknown: Unpack[NoOptions],
     ) -> Stream[Event]:
         """Return the events of the answer to a question as they come."""
+        refuse_question_options(unknown, ("files", "timeout"))
         return self._client._stream(without_failure, self._operations.next_turn(self._history, prompt, files), timeout)
 
     def choose(self, shortcut: Shortcut, *, timeout: Timeout | float | None = None) -> Stream[str]:
@@ -113,10 +132,10 @@ class Conversation:
 
     def regenerate(self, *, files: Sequence[str | File] = (), timeout: Timeout | float | None = None) -> Stream[str]:
         """Return the pieces of another answer to the last question; it replaces the last answer."""
-        return self._client._stream(texts, self._operations.repeated_turn(self._history, None, files), timeout)
+        return self._client._stream(texts, self._operations.repeated_turn(self._history, files), timeout)
 
     def edit(
         self, prompt: str | Message, *, files: Sequence[str | File] = (), timeout: Timeout | float | None = None
     ) -> Stream[str]:
         """Return the pieces of the answer to ``prompt``, which replaces the last question."""
-        return self._client._stream(texts, self._operations.repeated_turn(self._history, prompt, files), timeout)
+        return self._client._stream(texts, self._operations.edited_turn(self._history, prompt, files), timeout)

@@ -131,6 +131,8 @@ def _as_widgets(bots: object) -> tuple[Widget, ...]:
 def _as_script(answer: Script | None) -> Script:
     if answer is None:
         return lambda chat: f"You said: {chat.message}"
+    if isinstance(answer, list | tuple) and not answer:
+        raise InvalidInput(f"answer is what the site says, not an empty {type(answer).__name__}")
     return answer if callable(answer) or isinstance(answer, Answer) else Answer(answer)
 
 

@@ -1,0 +1,177 @@
+"""The caller's files: those that are uploaded, and those that keep a conversation."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import os
+import secrets
+import stat
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+from .options import kind_of, shown
+from .protocol.calls.endpoints import File
+from .protocol.calls.history import History
+from .protocol.calls.multipart import Multipart
+from .protocol.calls.request import is_id
+from .protocol.parsing.bodies import shown_url
+from .protocol.parsing.errors import InvalidInput
+
+_NO_CONVERSATION = "it is no conversation of this package"
+
+Source: TypeAlias = "str | os.PathLike[str] | BinaryIO | bytes"
+Progress: TypeAlias = Callable[[int, int], object]
+
+
+def multipart(
+    fields: Mapping[str, str], source: Source, name: str | None, kind: str | None, on_progress: Progress | None
+) -> tuple[Multipart, str, str]:
+    """Return the body that uploads a file, the file's name and its MIME type. Raises InvalidInput."""
+    open_file: Callable[[], AbstractContextManager[BinaryIO]]
+    if name is not None and not isinstance(name, str):
+        raise InvalidInput(f"name is a string such as 'photo.png', not {kind_of(name)}")
+    if on_progress is not None and not callable(on_progress):
+        raise InvalidInput(f"on_progress is a function of two numbers, not {kind_of(on_progress)}")
+    if isinstance(source, bytes):
+        if not name:
+            raise InvalidInput("bytes need a name, such as name='photo.png'")
+        open_file, size = partial(BytesIO, source), len(source)
+    elif isinstance(source, str | os.PathLike):
+        path = _path(source, "the file")
+        size = _readable_size(path)
+        open_file, name = partial(_opened, path), name or path.name
+    else:
+        size = _size(source)
+        open_file, name = partial(_rewound, source), name or Path(str(getattr(source, "name", "file"))).name
+    kind = kind or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return Multipart(fields, open_file, size, name, kind, secrets.token_hex(16), on_progress), name, kind
+
+
+def file_ids(files: Iterable[str | File]) -> tuple[str, ...]:
+    """Return the ids of uploaded files. Raises InvalidInput for anything else, such as the path of a file."""
+    if isinstance(files, str | bytes | File | Mapping) or not isinstance(files, Iterable):
+        raise InvalidInput(
+            f"files is a list of uploaded files, or of their ids, not {kind_of(files)}: put it in a list"
+        )
+    return tuple(read_file_id(f"files[{number}]", file) for number, file in enumerate(files))
+
+
+def read_file_id(name: str, file: str | File) -> str:
+    """Return the id of an uploaded file; ``name`` is what the caller calls it. Raises InvalidInput for a path."""
+    value = file.id if isinstance(file, File) else file
+    if not isinstance(value, str):
+        raise InvalidInput(
+            f"{name} is a File of client.upload() or its id, not {kind_of(value)}: upload the file first"
+        )
+    # Some sites crash on an id that they do not know (protocol section 1.4). Their ids are hexadecimal.
+    if not is_id(value) or (not isinstance(file, File) and any(character in value for character in "./\\~")):
+        raise InvalidInput(
+            f"{name} is the id of an uploaded file, not a path, and not {shown(value)}: "
+            "client.upload(path) first, and pass the File that it returns"
+        )
+    return value
+
+
+def _path(value: object, what: str) -> Path:
+    """Return a path. Raises InvalidInput for another type, and for an empty string."""
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(text, str):
+        raise InvalidInput(f"the path of {what} is a string or a Path, not {kind_of(value if text is None else text)}")
+    if not text:
+        raise InvalidInput(f"the path of {what} is empty")
+    if "\0" in text:
+        raise InvalidInput(f"the path of {what} cannot be opened: it holds a null byte")
+    return Path(text)
+
+
+def _readable_size(path: Path) -> int:
+    """Return the size of a file in bytes. Raises InvalidInput for one that cannot be read, and for a directory."""
+    try:
+        status = path.stat()
+        if stat.S_ISREG(status.st_mode):
+            _opened(path).close()  # a file that cannot be read raises before anything is sent
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"the file cannot be read: {error}") from error
+    if not stat.S_ISREG(status.st_mode):
+        what = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+        raise InvalidInput(f"the file cannot be read: {str(path)!r} is {what}")
+    return status.st_size
+
+
+def _opened(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+def _size(file: BinaryIO) -> int:
+    """Return the size of a file object in bytes. Raises InvalidInput unless it is binary and can seek."""
+    what = kind_of(file)
+    try:
+        start: object = file.read(0)
+        if isinstance(start, bytes):
+            return file.seek(0, os.SEEK_END)
+        what = "a file that is open in text mode: open(path, 'rb')" if isinstance(start, str) else what
+    except (AttributeError, OSError, TypeError, ValueError) as error:
+        what = f"{what} ({error})" if isinstance(error, OSError | ValueError) else what
+    raise InvalidInput(
+        f"a file is a path, bytes, or a file object that is open in binary mode and can seek, not {what}"
+    )
+
+
+def _rewound(file: BinaryIO) -> AbstractContextManager[BinaryIO]:
+    file.seek(0)
+    return nullcontext(file)
+
+
+def save_history(path: str | os.PathLike[str], history: History, owner: Mapping[str, Any]) -> None:
+    """Write a history to a file, together with the site and the bot (``owner``) that it belongs to.
+
+    Raises InvalidInput for a path that is none, and OSError, which names ``path``.
+    """
+    state = {**owner, **history.to_json()}
+    target = _path(path, "the conversation")
+    try:
+        _replace(target, json.dumps(state, ensure_ascii=False, indent=2))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error  # it named a temporary file
+
+
+def _replace(target: Path, text: str) -> None:
+    """Write a file at once, or not at all. Raises OSError."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, delete=False) as file:
+        try:
+            file.write(text)
+            file.close()
+            os.replace(file.name, target)
+        except BaseException:
+            os.unlink(file.name)
+            raise
+
+
+def load_history(path: str | os.PathLike[str], own_site: str) -> History:
+    """Return the history in a file. Raises OSError, and InvalidInput for another file or another site's history."""
+    source = _path(path, "the conversation")
+    try:
+        state = json.loads(source.read_text(encoding="utf-8"))
+        site = state["site"]
+        if not isinstance(site, str):
+            raise InvalidInput("its site is not a string")
+        history = History.from_json(state)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{str(source)!r} cannot be read: {_NO_CONVERSATION}, since it is not JSON") from error
+    except InvalidInput as error:  # its text says what is wrong
+        raise InvalidInput(f"{str(source)!r} cannot be read: {_NO_CONVERSATION}, since {error}") from error
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput(f"{str(source)!r} cannot be read: {_NO_CONVERSATION}") from error
+    if site.rstrip("/") != own_site.rstrip("/"):
+        raise InvalidInput(
+            f"the conversation is with {shown_url(site)!r}, and the client's site is {shown_url(own_site)!r}"
+        )
+    return history
