@@ -1,6 +1,7 @@
 """The synchronous client, against servers that a function plays."""
 
 import gzip
+import sys
 import threading
 import time
 
@@ -72,7 +73,11 @@ class TestStream:
                 client.stream("Hi").throw(ZeroDivisionError())
 
     def test_reply_before_the_end_is_an_error_that_keeps_the_text(self):
-        with Server(site(says(streamed(*HELLO)))) as server, Client(server.url) as client:
+        def chat(peer, _):
+            peer.send(stream_head() + chunk(live("Hel")))
+            peer.wait_for_close()
+
+        with Server(site(chat)) as server, Client(server.url) as client:
             with client.stream("Hi") as pieces:
                 assert next(pieces) == "Hel"
             with pytest.raises(InvalidState) as raised:
@@ -328,7 +333,7 @@ class TestRequests:
         ids=str,
     )
     def test_what_cannot_be_used_is_said_clearly(self, options, words, monkeypatch):
-        monkeypatch.setattr("requests.adapters.SOCKSProxyManager", _no_socks)
+        monkeypatch.setitem(sys.modules, "python_socks", None)
         with pytest.raises(InvalidInput) as raised:
             with Client(**{"site": "http://127.0.0.1:9", **options}) as client:
                 client.ask("Hi")
@@ -337,9 +342,11 @@ class TestRequests:
     def test_a_refused_connection_says_so_after_its_retries(self):
         with Server(lambda peer: None) as server:
             url = server.url
-        with Client(url, retries=1) as client, pytest.raises(ConnectionFailed, match="refused") as raised:
+        with Client(url, retries=1) as client, pytest.raises(ConnectionFailed) as raised:
             client.ask("Hi")
         assert raised.value.retryable
+        name = url.removeprefix("http://")
+        assert str(raised.value) == f"no connection to {name}: connection refused (after 2 tries)"
 
     def test_a_closed_client_says_so(self):
         client = Client("http://127.0.0.1:9")
@@ -348,10 +355,6 @@ class TestRequests:
         with pytest.raises(InvalidState, match="closed"):
             client.stream("Hi")
         assert repr(client) == "<Client of http://127.0.0.1:9, closed>"
-
-
-def _no_socks(*_, **__):
-    raise requests.exceptions.InvalidSchema("Missing dependencies for SOCKS support.")
 
 
 def test_module_level_ask_and_stream():

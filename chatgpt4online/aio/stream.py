@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast
 from ..protocol.calls.deadline import Deadline, Timeout
 from ..protocol.calls.request import Request
 from ..protocol.calls.turn import Drivable
-from ..protocol.parsing.errors import ChatError, ConnectionFailed, InvalidState
+from ..protocol.parsing.errors import ChatError, ConnectionFailed, InvalidState, TooLarge
 from ..protocol.parsing.events import Event, Reply
 
 T = TypeVar("T")
@@ -28,7 +28,10 @@ class AsyncResponse(Protocol):
     headers: Iterable[tuple[str, str]]
 
     async def read(self, deadline: Deadline) -> bytes:
-        """Return what there is of the body, or the next that comes; ``b""`` at its end. Raises ConnectionFailed."""
+        """Return what there is of the body, or the next that comes; ``b""`` at its end.
+
+        Raises ConnectionFailed, and TooLarge for a small body that decodes to an enormous one.
+        """
         ...
 
     async def finish(self) -> None:
@@ -76,6 +79,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         self._busy = False
         self._closed = False
         self._ended = False
+        self._cancelled = False
 
     def __repr__(self) -> str:
         return f"<AsyncStream of {self._exchange!r}{', closed' if self._closed else ''}>"
@@ -107,6 +111,13 @@ class AsyncStream(AsyncGenerator[T, None]):
             if self._failure is not None:
                 error, self._failure = self._failure, None
                 await self._complete()
+                raise error
+            if self._cancelled and not self._closed:
+                error = InvalidState(
+                    "this answer ended when the wait for its next piece was cancelled; to wait with a limit, keep the "
+                    "task of anext() and use asyncio.wait()"
+                )
+                error.partial_text = self.text
                 raise error
             if self._ended or self._closed:
                 raise StopAsyncIteration
@@ -161,8 +172,9 @@ class AsyncStream(AsyncGenerator[T, None]):
             if not self._closed:
                 items, self._failure = self._view(events)
                 self._ready = iter(items)
-        except BaseException:
+        except BaseException as error:
             self._ended = True
+            self._cancelled = isinstance(error, asyncio.CancelledError)
             self._hang_up()
             raise
         finally:
@@ -207,7 +219,7 @@ class AsyncStream(AsyncGenerator[T, None]):
             await asyncio.sleep(deadline.within(request.delay, self._loop.time()))
         try:
             self._response = response = await self._transport.send(request, deadline)
-        except ConnectionFailed as error:
+        except (ConnectionFailed, TooLarge) as error:
             return self._exchange.receive_error(error)
         return self._exchange.receive_response(response.status, response.headers)
 
@@ -220,7 +232,7 @@ class AsyncStream(AsyncGenerator[T, None]):
             return []
         try:
             data = await response.read(deadline)
-        except ConnectionFailed as error:
+        except (ConnectionFailed, TooLarge) as error:
             self._hang_up()
             return [] if self._closed else exchange.receive_error(error)
         if self._closed:

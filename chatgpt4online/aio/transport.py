@@ -11,7 +11,7 @@ from ..net.cookies import Cookies
 from ..protocol.calls.deadline import Deadline
 from ..protocol.calls.multipart import Multipart
 from ..protocol.calls.request import Request
-from ..protocol.parsing.errors import ConnectionFailed, InvalidInput, InvalidState
+from ..protocol.parsing.errors import ConnectionFailed, InvalidInput, InvalidState, TooLarge
 from .stream import AsyncResponse
 
 _FINISH_SECONDS = 0.2  # the end of a body that comes later behind the last event costs more than a new connection
@@ -24,7 +24,7 @@ class Transport:
         self.renewing = asyncio.Lock()
         self._owned = http is None
         try:
-            self._pool = http1.Pool(proxy=proxy, verify=verify) if http is None else http
+            self._pool = http1.Pool(proxy=proxy, verify=verify) if http is None else _checked(http, proxy, verify)
         except ValueError as error:
             raise InvalidInput(str(error)) from error
         self._cookies = Cookies()
@@ -37,9 +37,9 @@ class Transport:
         """Return the response once its head has come. Raises ConnectionFailed, InvalidInput and InvalidState."""
         now = asyncio.get_running_loop().time()
         headers = {name: value for name, value in request.headers.items() if name.lower() != "cookie"}
-        if cookie := self._cookies.header(request.url, request.headers):
-            headers["Cookie"] = cookie
         try:
+            if cookie := self._cookies.header(request.url, request.headers):
+                headers["Cookie"] = cookie
             response = await self._pool.send(
                 request.method,
                 request.url,
@@ -58,6 +58,16 @@ class Transport:
         return Response(response, request.url)
 
 
+def _checked(http: object, proxy: object, verify: object) -> http1.Pool:
+    """Return a pool of the caller's own, unless it comes with options that it has itself. Raises ValueError."""
+    if not isinstance(http, http1.Pool):
+        raise ValueError(f"http is a chatgpt4online.http1.Pool, not a {type(http).__module__}.{type(http).__name__}")
+    for option, value, usual in (("proxy", proxy, None), ("verify", verify, True)):
+        if value is not usual:
+            raise ValueError(f"{option}= does not go together with http=: set it on your Pool")
+    return http
+
+
 async def _in_pieces(body: Multipart) -> AsyncIterator[bytes]:
     """Yield a body that is read from a disk meanwhile, which would hold up the loop."""
     pieces = iter(body)
@@ -73,15 +83,20 @@ class Response:
         self.headers: Iterable[tuple[str, str]] = response.headers
         self._response = response
         self._url = url
+        self._has_body = False
 
     async def read(self, deadline: Deadline) -> bytes:
         try:
-            return await self._response.read(deadline.allow("idle", asyncio.get_running_loop().time()))
+            data = await self._response.read(deadline.allow("idle", asyncio.get_running_loop().time()))
         except http1.HttpError as error:
-            broken_off = isinstance(error, http1.IncompleteBody | http1.BadResponse)
-            if broken_off and not isinstance(error, http1.BadEncoding):
+            is_malformed = isinstance(error, http1.BadResponse) and not isinstance(error, http1.BadEncoding)
+            if isinstance(error, http1.IncompleteBody) or (is_malformed and self._has_body):
                 return b""  # the protocol knows whether the answer was complete
+            if isinstance(error, http1.BodyTooLarge):
+                raise TooLarge(str(error)) from error
             raise _failure(error, deadline, self._url) from error
+        self._has_body = True
+        return data
 
     async def finish(self) -> None:
         await self._response.finish(_FINISH_SECONDS)
@@ -94,7 +109,8 @@ def _failure(error: http1.HttpError, deadline: Deadline, url: str) -> Connection
     """Return the error of this package for one of http1's."""
     if isinstance(error, http1.WaitExpired):
         return deadline.expired(error.clock, asyncio.get_running_loop().time())
-    failure = ConnectionFailed(f"the connection to {url.partition('?')[0]} failed: {error}")
+    is_named = isinstance(error, http1.ConnectError)  # its message names the server
+    failure = ConnectionFailed(str(error) if is_named else f"the connection to {url.partition('?')[0]} failed: {error}")
     begun = isinstance(error, http1.BadResponse) or (isinstance(error, http1.Disconnected) and error.begun)
     failure.retryable = not begun and getattr(error, "retryable", True)
     return failure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from socket import SHUT_RDWR, socket
 from types import TracebackType
@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast
 from ..protocol.calls.deadline import Deadline, Timeout
 from ..protocol.calls.request import Request
 from ..protocol.calls.turn import Drivable
-from ..protocol.parsing.errors import ChatError, ConnectionFailed, InvalidState
+from ..protocol.parsing.errors import ChatError, ConnectionFailed, InvalidState, TooLarge
 from ..protocol.parsing.events import Event, Reply
 
 T = TypeVar("T")
@@ -28,12 +28,15 @@ class Response(Protocol):
     """What a transport has to offer of a response whose head has come."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Iterable[tuple[str, str]]
     socket: socket | None
     """The socket that it comes from, or None once it is not this response's any more."""
 
     def read(self, deadline: Deadline) -> bytes:
-        """Return what there is of the body, or the next that comes; ``b""`` at its end. Raises ConnectionFailed."""
+        """Return what there is of the body, or the next that comes; ``b""`` at its end.
+
+        Raises ConnectionFailed, and TooLarge for a small body that decodes to an enormous one.
+        """
         ...
 
     def finish(self) -> None:
@@ -199,7 +202,7 @@ class Stream(Generator[T, None, None]):
             return []
         try:
             self._response = response = self._transport.send(request, deadline, self._watch)
-        except ConnectionFailed as error:
+        except (ConnectionFailed, TooLarge) as error:
             return [] if self._closed.is_set() else self._exchange.receive_error(error)
         return self._exchange.receive_response(response.status, response.headers)
 
@@ -212,7 +215,7 @@ class Stream(Generator[T, None, None]):
             return []
         try:
             data = response.read(deadline)
-        except ConnectionFailed as error:
+        except (ConnectionFailed, TooLarge) as error:
             self._hang_up()
             return [] if self._closed.is_set() else exchange.receive_error(error)
         if self._closed.is_set():

@@ -1,0 +1,198 @@
+"""requests' adapter, with the connections of this package, whose responses have heads by the rules of ``net/``."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import threading
+import time
+from collections.abc import Callable
+from socket import socket
+from typing import Any, TypeAlias
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+from urllib3.util.ssltransport import SSLTransport
+
+from ..net.heads import NO_HEAD, read_final_head
+from ..net.url import URL, Origin
+from ..protocol.calls.deadline import Deadline
+from .chunks import ChunkReader
+from .connect import Clock, ResponseFile, SocketReader, Verify, open_connection, socket_below
+
+READ_SIZE = 65_536  # bytes
+_KEPT = 1_000  # connections to one server that are kept: more than a process has threads
+_STALLED_SECONDS = 0.1  # for a response that should be there already
+_WITHOUT_BODY = (204, 304)
+_FRAMING = {"connection", "content-length", "keep-alive", "proxy-connection", "transfer-encoding"}
+
+_Server: TypeAlias = tuple[Origin, str]  # the name for the resolver, too: the same address in two zones is two servers
+
+
+class _Sending(threading.local):
+    """What the connection that sends a request has to know of it. Each thread sends one request at a time."""
+
+    url: URL
+    proxy: URL | None = None
+    clock: Clock
+    deadline: Deadline
+    watch: Callable[[socket | None], None]  # is called with the socket that the thread is about to wait at
+    is_stalled: bool = False  # the server did not receive all of the request in time
+    reader: SocketReader | None = None  # of the response, if it comes from a connection of this module
+
+
+sending = _Sending()
+
+
+class ConnectTimedOut(Exception):
+    """The time for making a connection is over. It is no error that urllib3 or requests know."""
+
+
+class Adapter(HTTPAdapter):
+    """requests' adapter, whose connections are those of this module."""
+
+    def __init__(self, verify: Verify) -> None:
+        self._verify = verify
+        self._pools: dict[_Server, urllib3.HTTPConnectionPool] = {}
+        self._guard = threading.Lock()
+        super().__init__()
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        if urllib3.HTTPConnectionPool.ConnectionCls is not HTTPConnection:
+            # A test has replaced the connections of urllib3, as vcrpy does: it must not reach the network.
+            sending.proxy = None  # nor get the credentials for a proxy
+            return super().get_connection_with_tls_context(*args, **options)
+        url = sending.url
+        server = url.origin, url.resolved_host
+        with self._guard:
+            if server not in self._pools:
+                pool = urllib3.HTTPConnectionPool(url.origin.host, url.origin.port, maxsize=_KEPT)
+                pool.ConnectionCls = self._connection  # type: ignore[assignment]  # urllib3 only calls it
+                self._pools[server] = pool
+            return self._pools[server]
+
+    def _connection(self, **options: Any) -> _Connection:
+        connection = _Connection(**options)
+        connection.verify = self._verify
+        return connection
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Leave the connections of this module alone, which have their own trust."""
+        if not isinstance(conn, urllib3.HTTPConnectionPool) or conn not in self._pools.values():
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]  # requests has no types here
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        """Return what stands in the first line of a request: an HTTP proxy gets the whole address."""
+        return sending.url.address if _is_forwarding() else sending.url.target
+
+    def add_headers(self, request: requests.PreparedRequest, **options: Any) -> None:
+        """Add the credentials for an HTTP proxy that gets the request itself."""
+        if _is_forwarding() and sending.proxy is not None and sending.proxy.basic:
+            request.headers["Proxy-Authorization"] = sending.proxy.basic
+
+    def close(self) -> None:
+        super().close()
+        with self._guard:
+            pools = list(self._pools.values())
+            self._pools.clear()
+        for pool in pools:
+            pool.close()
+
+
+def _is_forwarding() -> bool:
+    """Return whether an HTTP proxy gets the request itself, and not only a tunnel to the server."""
+    proxy = sending.proxy
+    return proxy is not None and sending.url.origin.scheme == "http" and proxy.origin.scheme in ("http", "https")
+
+
+class _Response(http.client.HTTPResponse):
+    """A response whose head is read by the rules of ``net/heads.py``."""
+
+    def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp.close()
+        clock = sending.clock
+        self._is_stalled = sending.is_stalled
+        limit = sending.deadline.allow("first_byte", time.monotonic())
+        clock.start(_STALLED_SECONDS if self._is_stalled else limit)
+        sending.reader = SocketReader(sock, clock)
+        self.fp = ResponseFile(sending.reader, READ_SIZE)
+        self._chunks = ChunkReader(self.fp)
+
+    def begin(self) -> None:
+        file = self.fp
+        status, head = read_final_head(file.readline)
+        if not status:
+            raise http.client.RemoteDisconnected(NO_HEAD)
+        lines = head.split(b"\r\n")
+        headers = http.client.HTTPMessage()
+        for line in lines[1:-2]:
+            name, _, value = line.decode("latin-1").partition(": ")
+            headers[name] = value
+        # http.client reads no more than 100 headers: it gets those that say how long the body is.
+        framing = [line for line in lines[1:-2] if line.split(b":", 1)[0].decode("latin-1").lower() in _FRAMING]
+        if status in _WITHOUT_BODY:
+            framing = [line for line in framing if not line.startswith(b"Transfer-Encoding:")]
+        self.fp = io.BytesIO(b"\r\n".join([lines[0], *framing, b"", b""]))  # type: ignore[assignment]
+        super().begin()
+        self.fp = file
+        self.headers = self.msg = headers
+        self.will_close = self.will_close or self._is_stalled  # the server still waits for the rest of the request
+        if status in _WITHOUT_BODY:
+            del headers["Transfer-Encoding"]  # urllib3 looks at it, too
+
+    def read1(self, n: int = -1) -> bytes:
+        """Return what there is of the body. Raises BadHead for a body that is not chunked as its head says."""
+        if not self.chunked or self.fp is None:
+            return super().read1(n)
+        data = self._chunks.read1(n)
+        if not data:
+            self.close()
+        return data
+
+
+class _Connection(HTTPConnection):
+    """A connection of this module, which names its socket as soon as it has one."""
+
+    response_class = _Response
+    verify: Verify = True
+
+    def connect(self) -> None:
+        clock = sending.clock
+        clock.start(sending.deadline.allow("connect", time.monotonic()))
+        try:
+            self.sock = open_connection(sending.url, sending.proxy, self.verify, clock, SSLTransport)
+        except TimeoutError as error:
+            raise ConnectTimedOut from error
+        sending.watch(socket_below(self.sock))
+        self._limit()
+
+    def request(self, *args: Any, **options: Any) -> None:
+        if self.sock is not None:
+            sending.watch(socket_below(self.sock))
+        super().request(*args, **options)
+
+    def send(self, data: Any) -> None:
+        """Send bytes. If the server does not receive them in time, it may have answered already."""
+        if self.sock is not None:
+            self._limit()
+        try:
+            super().send(data)
+        except TimeoutError:
+            sending.is_stalled = True
+            raise BrokenPipeError from None  # after which urllib3 reads the response
+
+    def _limit(self) -> None:
+        """Limit the wait for a server that does not receive what is sent."""
+        self.sock.settimeout(sending.deadline.allow("first_byte", time.monotonic()))
+
+
+def new_session(verify: Verify) -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False
+    adapter = Adapter(verify)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session

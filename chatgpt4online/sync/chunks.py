@@ -1,0 +1,90 @@
+"""A chunked body, read from a buffered file."""
+
+from __future__ import annotations
+
+import re
+from http.client import IncompleteRead
+from io import BufferedReader
+
+from ..net.chunks import CHUNK_START, NOT_CHUNKED, chunk_size, whole_chunks
+from ..net.heads import HEAD_LIMIT, LINE_LIMIT, BadHead
+
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,20})[ \t]*(?:;.*)?\r\n")
+
+
+class ChunkReader:
+    """The body of a response that comes in chunks. http.client reads them, too, but ignores what is between them."""
+
+    def __init__(self, file: BufferedReader) -> None:
+        self._file = file
+        self._left = 0  # bytes of the chunk that is being read
+        self._is_inside = False  # the line end behind a chunk is still to come
+        self._is_first = True
+        self._is_plain = True  # no line before a chunk needed more than its size: a run of chunks can be read at once
+        self._is_over = False
+
+    def read1(self, size: int) -> bytes:
+        """Return what there is of the body, or the next bytes that come; ``b""`` at its end.
+
+        Raises BadHead for a body that does not begin as a chunked one, and IncompleteRead for one that stops early or
+        goes on as something else.
+        """
+        if self._is_over:
+            return b""
+        if not self._left:
+            self._end_chunk()
+            if self._is_plain and (data := self._whole_chunks(size)):
+                return data
+            if not self._begin_chunk():
+                return b""
+        data = self._file.read1(min(size, self._left))
+        if not data:
+            raise IncompleteRead(b"")
+        self._left -= len(data)
+        return data
+
+    def _whole_chunks(self, size: int) -> bytes:
+        """Return the payload of the whole chunks in the buffer, which is filled once if it is empty."""
+        start = self._file.peek(1)
+        if self._is_first and start and not CHUNK_START.match(start[:21]):
+            raise BadHead(NOT_CHUNKED)  # the end of such a line may never come
+        payloads, end = whole_chunks(start[:size])
+        if payloads:
+            self._is_first = False
+            self._file.read(end)
+        return payloads[0] if len(payloads) == 1 else b"".join(payloads)
+
+    def _end_chunk(self) -> None:
+        if self._is_inside and self._file.read(2) != b"\r\n":
+            raise IncompleteRead(b"")
+        self._is_inside = False
+
+    def _begin_chunk(self) -> bool:
+        """Read up to the next chunk, or to the end of the body. Return whether there is a chunk."""
+        received = self._file.readline(HEAD_LIMIT + 1)
+        line = _CHUNK_LINE.fullmatch(received)
+        if line is None:
+            is_whole = received.endswith(b"\n") or len(received) > HEAD_LIMIT
+            if self._is_first and (is_whole or not CHUNK_START.match(received[:21])):
+                raise BadHead(NOT_CHUNKED)
+            raise IncompleteRead(b"")
+        self._is_first = False
+        self._left = int(line[1], 16)
+        self._is_inside = self._left > 0
+        if self._is_inside:
+            self._is_plain = self._is_plain and chunk_size(line[0][:-2]) > 0
+        else:
+            self._skip_trailers()
+            self._is_over = True
+        return self._is_inside
+
+    def _skip_trailers(self) -> None:
+        size = 0
+        for _ in range(LINE_LIMIT):
+            line = self._file.readline(HEAD_LIMIT + 1)
+            size += len(line)
+            if not line.endswith(b"\n") or size > HEAD_LIMIT:
+                break
+            if line in (b"\r\n", b"\n"):
+                return
+        raise IncompleteRead(b"")
