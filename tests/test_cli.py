@@ -50,6 +50,41 @@ def test_events_as_lines_of_json(capsys):
     assert lines[-1]["reply"]["text"] == "Hello"
 
 
+NESTED = "[" * 600 + "]" * 600
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ('"a":NaN,"b":[Infinity,-Infinity,1.5]', {"a": None, "b": [None, None, 1.5]}),
+        ('"a":' + NESTED, {"a": json.loads(NESTED)}),
+        (
+            '"restNonce":"secret-1","new_token":"secret-2","sessionId":"secret-3","a":{"sessionId":"secret-4"}',
+            {"restNonce": "***", "new_token": "***", "sessionId": "***", "a": {"sessionId": "***"}},
+        ),
+        ('"sessionId":"","restNonce":null', {"sessionId": "", "restNonce": None}),
+        (r'"a":"\ud800","b":[[],{},true]', {"a": "\ud800", "b": [[], {}, True]}),
+    ],
+    ids=["numbers that JSON has not", "600 levels", "secrets", "no secrets", "half a surrogate pair"],
+)
+@pytest.mark.parametrize("where", ["final object", "metadata", "unknown event"])
+def test_whatever_a_site_sends_is_printed_as_json_without_secrets(sent, expected, where, capsys):
+    written = {
+        "final object": 'data: {"type":"end","data":{"success":true,"reply":"Hi",%s}}',
+        "metadata": 'data: {"type":"live","subtype":"debug","data":"Hi","metadata":{%s}}',
+        "unknown event": 'data: {"type":"ping",%s}',
+    }[where]
+    with Server(site(says(streamed((written % sent).encode() + b"\n\n", *HELLO)))) as server:
+        assert main(["Hi", "--json", "--site", server.url]) == 0
+    out = capsys.readouterr().out
+    line = [json.loads(line, parse_constant=pytest.fail) for line in out.splitlines()][
+        0 if where != "final object" else -1
+    ]
+    got = line["reply"]["raw"] if where == "final object" else line["metadata"]
+    assert got.items() >= expected.items()
+    assert "secret" not in out
+
+
 def test_a_failure_as_json(capsys):
     refusal = response(b"<h1>Slow down</h1>", "429 Too Many Requests", Retry_After="99")
     with Server(site(says(refusal))) as server:
@@ -147,3 +182,15 @@ def test_a_broken_pipe_is_quiet():
         go_on.set()
         assert process.wait(20) == 141
         assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("redirection", [">&-", "> /dev/full", ">&- 2>&-"])
+def test_output_that_cannot_be_written_is_told_in_one_line(redirection):
+    if "full" in redirection and not os.path.exists("/dev/full"):
+        pytest.skip("this system has no /dev/full")
+    command = f'"{sys.executable}" -m chatgpt4online --demo Hello {redirection}'
+    run = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 1
+    if "2>&-" not in redirection:
+        assert run.stderr.startswith("chatgpt4online: the answer cannot be written: ")
+        assert run.stderr.count("\n") == 1
