@@ -221,8 +221,8 @@ BEHAVIOURS = [
     chatting("a folded header", headed(b"X-Note: one", b" two")),
     chatting("60 headers of 1,000 bytes", headed(*(b"X-%d: " % n + b"x" * 1000 for n in range(60)))),
     chatting(
-        "a header of 70,000 bytes",
-        headed(b"X-Note: " + b"x" * 70_000),
+        "a header of 300,000 bytes",
+        headed(b"X-Note: " + b"x" * 300_000),
         text="",
         error=errors.ConnectionFailed,
         options=ONCE,
@@ -281,6 +281,76 @@ BEHAVIOURS = [
     chatting("plain JSON", json_response(PLAIN)),
     chatting("no text but in the end", streamed(end("Hello"))),
     chatting("unknown content type", response(WHOLE, Content_Type="text/plain")),
+    # What no standard-library call may choke on, and what must not be lost
+    chatting("a warning of PHP right before an event", streamed(b"<b>Warning</b>: x " + HELLO[0], *HELLO[1:])),
+    chatting("blanks right before each event", streamed(*(b"  " + event for event in HELLO))),
+    chatting("a list that PHP wrote as an object", streamed(*HELLO[:2], end("Hello", images={"0": "a", "2": "b"}))),
+    chatting("a field of another shape", streamed(*HELLO[:2], end("Hello", images=5, usage=[], actions="x"))),
+    chatting(
+        "a reference of 4,301 digits",
+        streamed(HELLO[0], b'data: {"type":"error","data":"a &#' + b"9" * 4_301 + b';"}\n\n'),
+        text="Hel",
+        error=errors.ServerError,
+        says="a \ufffd",
+    ),
+    chatting(
+        "a title of 4,301 digits",
+        response(b"<title>&#" + b"9" * 4_301 + b";</title>", "500 Internal Server Error", Content_Type="text/html"),
+        text="",
+        error=errors.StatusError,
+        says="HTTP 500",
+    ),
+    chatting(
+        "the plugin's text for a reached limit",
+        streamed(b'data: {"type":"error","data":"You have reached the limit."}\n\n'),
+        text="",
+        error=errors.LimitReached,
+        says="You have reached the limit.",
+    ),
+    chatting(
+        "an API key in an error",
+        streamed(b'data: {"type":"error","data":"Wrong key sk-abcdefgh12345678."}\n\n'),
+        text="",
+        error=errors.ServerError,
+        says="Wrong key sk-***.",
+    ),
+    chatting(
+        "SiteGround's captcha",
+        response(
+            b'<html><meta http-equiv="refresh" content="0;/.well-known/sgcaptcha/?r=x"></html>',
+            "202 Accepted",
+            SG_Captcha="challenge",
+        ),
+        text="",
+        error=errors.Blocked,
+        says="SiteGround",
+    ),
+    chatting(
+        "no rights, with a nonce that is good",
+        json_response(
+            {"code": "rest_forbidden", "message": "No.", "data": {"status": 403}}, "403 Forbidden", X_WP_Nonce="abc"
+        ),
+        text="",
+        error=errors.StatusError,
+        says="log in",
+    ),
+    chatting(
+        "more text than the limit",
+        streamed(*[live("x" * 100)] * 20),
+        text="x" * 1_000,
+        error=errors.TooLarge,
+        says="max_text_size",
+        options={"max_text_size": 1_050},
+    ),
+    Behaviour(
+        "301 with a slash, as it is",
+        in_turn(redirect("301 Moved Permanently", "/wp-json/mwai-ui/v1/chats/submit/"), streamed(*HELLO)),
+        routes=("start_session", "submit", "submit"),
+    ),
+    Behaviour(
+        "a session id that cannot be sent back",
+        counted_sessions(response(b'{"success":true,"restNonce":"abc","sessionId":"\\ud800"}')),
+    ),
     # Ends
     chatting(
         "an error event",
@@ -375,6 +445,7 @@ BEHAVIOURS = [
         text="",
         error=errors.NotAiEngine,
         says="Not here",
+        routes=("start_session", "submit", "submit", "submit"),
     ),
     chatting(
         "404 rest_no_route",
@@ -447,9 +518,7 @@ BEHAVIOURS = [
     Behaviour(
         "a session that is no JSON",
         counted_sessions(response(b"hello")),
-        text="",
-        error=errors.ProtocolError,
-        routes=("start_session",),
+        routes=("start_session", "start_session", "submit"),
     ),
     # Retries
     Behaviour(
@@ -527,7 +596,7 @@ BEHAVIOURS = [
         in_turn(redirect("302 Found", "/wp-login.php")),
         text="",
         error=errors.StatusError,
-        says="wp-login.php",
+        says="for members",
     ),
     Behaviour(
         "redirects without end",
