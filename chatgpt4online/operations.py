@@ -145,7 +145,7 @@ class Operations:
         return self._exchange(endpoints.visit(self.site, page))
 
     def upload(self, source: Source, name: str | None = None, on_progress: Progress | None = None) -> Exchange[File]:
-        """Return the call that uploads a file. Raises InvalidInput for what is no file, or none for this bot."""
+        """Return the call that uploads a file. Raises InvalidInput for a file that cannot be read or is refused."""
         return self._upload(source, name, None, on_progress)
 
     def upload_picture(self, picture: Image) -> Exchange[File]:
@@ -325,6 +325,7 @@ class Operations:
         """Return the options of every exchange."""
         headers = dict(self.headers or {})
         if self.cookies:
+            check_cookies(self.cookies)  # the caller may have changed the dict
             headers["Cookie"] = cookie_header(self.cookies)
         if self.auth is not None:
             headers["Authorization"] = "Basic " + b64encode(":".join(self.auth).encode()).decode()

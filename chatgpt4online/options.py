@@ -12,6 +12,7 @@ from typing import TypedDict
 from .net.heads import check_headers
 from .net.url import redacted
 from .protocol.calls.page import Bot
+from .protocol.calls.prompt import LARGEST_POST, LONGEST_ID
 from .protocol.calls.request import Session, is_id
 from .protocol.parsing.errors import InvalidInput
 
@@ -19,8 +20,6 @@ _TOKEN = re.compile(r"[!-~]+")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*")
 _COOKIE_NAME = re.compile(r"[!-:<>-~]*")
 _COOKIE_VALUE = re.compile(r"[!-:<-~]*")
-_LONGEST_ID = 64  # characters (protocol section 5, 18)
-_LARGEST_POST = 2**64  # WordPress numbers posts by an unsigned 64-bit integer
 
 _CLIENT_OPTIONS = (
     "bot_id",
@@ -103,9 +102,9 @@ def check_bot(bot: object) -> None:
 def check_bot_names(bot_id: object, custom_id: object, context_id: object) -> None:
     """Raise InvalidInput for names of a bot that no site has."""
     for name, value in (("bot_id", bot_id), ("custom_id", custom_id)):
-        if value is not None and not (isinstance(value, str) and len(value) <= _LONGEST_ID and _is_text(value)):
-            raise InvalidInput(f"{name} is a string of at most {_LONGEST_ID} characters, not {shown(value)}")
-    if context_id is not None and (type(context_id) is not int or not 0 <= context_id < _LARGEST_POST):
+        if value is not None and not (isinstance(value, str) and len(value) <= LONGEST_ID and _is_text(value)):
+            raise InvalidInput(f"{name} is a string of at most {LONGEST_ID} characters, not {shown(value)}")
+    if context_id is not None and (type(context_id) is not int or not 0 <= context_id < LARGEST_POST):
         raise InvalidInput(f"context_id is the number of a post, a whole number from 0, not {shown(context_id)}")
 
 
@@ -193,6 +192,18 @@ def check_proxy(proxy: object) -> None:
         raise InvalidInput("proxy is one address such as 'http://127.0.0.1:3128', not requests' dict")
     if proxy is not None and not isinstance(proxy, str):
         raise InvalidInput(f"proxy is an address such as 'http://127.0.0.1:3128', not {kind_of(proxy)}")
+
+
+def check_http(http: object, kind: type, name: str, proxy: object, verify: object) -> None:
+    """Raise InvalidInput unless ``http`` is a ``kind``, and comes without the options that it has itself.
+
+    ``name`` is the public name of ``kind``.
+    """
+    if not isinstance(http, kind):
+        raise InvalidInput(f"http is a {name}, not a {type(http).__module__}.{type(http).__name__}")
+    for option, value, usual in (("proxy", proxy, None), ("verify", verify, True)):
+        if value is not usual:
+            raise InvalidInput(f"{option}= does not go together with http=: set it on your {kind.__name__}")
 
 
 def check_text(name: str, text: object) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 
 from .. import http1
 from ..net.cookies import Cookies
+from ..options import check_http
 from ..protocol.calls.deadline import Deadline
 from ..protocol.calls.multipart import Multipart
 from ..protocol.calls.request import Request
@@ -23,8 +24,10 @@ class Transport:
     def __init__(self, http: http1.Pool | None, proxy: str | None, verify: bool | str | ssl.SSLContext) -> None:
         self.renewing = asyncio.Lock()
         self._owned = http is None
+        if http is not None:
+            check_http(http, http1.Pool, "chatgpt4online.http1.Pool", proxy, verify)
         try:
-            self._pool = http1.Pool(proxy=proxy, verify=verify) if http is None else _checked(http, proxy, verify)
+            self._pool = http1.Pool(proxy=proxy, verify=verify) if http is None else http
         except ValueError as error:
             raise InvalidInput(str(error)) from error
         self._cookies = Cookies()
@@ -56,16 +59,6 @@ class Transport:
             raise InvalidState(str(error)) from error
         self._cookies.keep(request.url, (value for name, value in response.headers if name == "set-cookie"))
         return Response(response, request.url)
-
-
-def _checked(http: object, proxy: object, verify: object) -> http1.Pool:
-    """Return a pool of the caller's own, unless it comes with options that it has itself. Raises ValueError."""
-    if not isinstance(http, http1.Pool):
-        raise ValueError(f"http is a chatgpt4online.http1.Pool, not a {type(http).__module__}.{type(http).__name__}")
-    for option, value, usual in (("proxy", proxy, None), ("verify", verify, True)):
-        if value is not usual:
-            raise ValueError(f"{option}= does not go together with http=: set it on your Pool")
-    return http
 
 
 async def _in_pieces(body: Multipart) -> AsyncIterator[bytes]:

@@ -91,6 +91,11 @@ class ResponseFile(io.BufferedReader):
         super().close()
 
 
+def has_expired(error: BaseException) -> bool:
+    """Return whether a limit of this package ran out. The system's own timeouts have a number."""
+    return isinstance(error, TimeoutError) and error.errno is None
+
+
 def socket_below(sock: Any) -> socket.socket:
     """Return the socket that can be shut down: that below TLS within TLS."""
     return sock if isinstance(sock, socket.socket) else sock.socket
@@ -113,7 +118,7 @@ def open_connection(
         else:
             sock = _open_tcp(proxy or url, clock)
     except OSError as error:
-        if isinstance(error, TimeoutError) and error.errno is None:
+        if has_expired(error):
             raise
         raise ConnectionFailed(no_connection(url, proxy, explain_os_error(error))) from error
     try:
@@ -144,7 +149,7 @@ def _open_tcp(url: URL, clock: Clock) -> socket.socket:
             return sock
         except OSError as error:
             sock.close()
-            if isinstance(error, TimeoutError) and error.errno is None and not others:
+            if has_expired(error) and not others:
                 raise
             failures[str(address[0])] = error
         except BaseException:

@@ -28,11 +28,12 @@ from ..net.heads import BadHead
 from ..net.proxies import environment_proxy, parse_proxy, require_socks
 from ..net.tls import check_verify
 from ..net.url import URL, Origin, parse_url
+from ..options import check_http
 from ..protocol.calls.deadline import Deadline
 from ..protocol.calls.request import CREDENTIALS, Request
 from ..protocol.parsing.errors import ChatError, ConnectionFailed, InvalidInput, InvalidState, TooLarge
 from .adapter import READ_SIZE, ConnectTimedOut, new_session, sending
-from .connect import Clock, Verify
+from .connect import Clock, Verify, has_expired
 
 RequestsSession: TypeAlias = requests.Session
 """The type of a client's ``http=``."""
@@ -57,13 +58,12 @@ class Transport:
         except ValueError as error:
             raise InvalidInput(str(error)) from error
         if http is not None:
-            _check_session(http, proxy, verify)
+            check_http(http, requests.Session, "requests.Session", proxy, verify)
         self._http = new_session(self._verify) if http is None else http
         self._cookies = Cookies(self._http.cookies)
         self._process = os.getpid()
         self._routes: dict[Origin, URL | None] = {}
         self._settings: dict[Origin, tuple[object, dict[str, Any]]] = {}
-
         renew_in_child(self)
 
     def renew(self) -> None:
@@ -283,15 +283,6 @@ def _reader(raw: Any) -> Callable[[int], bytes]:
     return read
 
 
-def _check_session(http: object, proxy: object, verify: object) -> None:
-    """Raise InvalidInput unless ``http`` is a session that can be used, with none of the options that it has itself."""
-    if not isinstance(http, requests.Session):
-        raise InvalidInput(f"http is a requests.Session, not a {type(http).__module__}.{type(http).__name__}")
-    for option, value, usual in (("proxy", proxy, None), ("verify", verify, True)):
-        if value is not usual:
-            raise InvalidInput(f"{option}= does not go together with http=: set it on your session")
-
-
 def _is_cut_short(error: Exception) -> bool:
     """Whether the connection ended cleanly in the middle of a body."""
     short = http.client.IncompleteRead, urllib3.exceptions.IncompleteRead
@@ -317,8 +308,7 @@ def _failure(error: Exception, deadline: Deadline, clock: str, url: str | None, 
         return InvalidInput(str(error))
     if isinstance(error, requests.ConnectTimeout):
         return deadline.expired("connect", time.monotonic())
-    is_over = isinstance(cause, TimeoutError) and cause.errno is None  # with a number it is the system's
-    if is_over or isinstance(error, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError):
+    if has_expired(cause) or isinstance(error, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError):
         return deadline.expired(clock, time.monotonic())
     reason = explain_os_error(cause) if isinstance(cause, OSError) else str(cause) or type(cause).__name__
     failure = ConnectionFailed(_failed(url, reason))

@@ -16,8 +16,8 @@ Message: TypeAlias = Mapping[str, Any]
 Prompt: TypeAlias = str | Sequence[Message]
 
 _TEXTS = (str, bytes, bytearray, memoryview)  # sequences that are no list
-_LONGEST_ID = 64  # characters of chatId and botId (protocol section 5, 18)
-_LARGEST_POST = 2**64  # WordPress numbers posts by an unsigned 64-bit integer
+LONGEST_ID = 64  # characters of chatId and botId (protocol section 5, 18)
+LARGEST_POST = 2**64  # WordPress numbers posts by an unsigned 64-bit integer
 _DATA_URL = re.compile(r"data:(image/[\w.+-]+);base64,(.*)", re.DOTALL)
 
 
@@ -75,13 +75,13 @@ class Submission:
             raise InvalidInput("file_ids is a list of strings, the ids of uploaded files")
         for name in ("bot_id", "custom_id", "chat_id"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, str) and len(value) <= _LONGEST_ID):
-                raise InvalidInput(f"{name} is a string of at most {_LONGEST_ID} characters, not {repr(value)[:100]}")
+            if value is not None and not (isinstance(value, str) and len(value) <= LONGEST_ID):
+                raise InvalidInput(f"{name} is a string of at most {LONGEST_ID} characters, not {repr(value)[:100]}")
         for name in ("previous_response_id", "shortcut_id", "shortcut_name"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
                 raise InvalidInput(f"{name} is a string or None, not {type(value).__name__}")
-        if self.context_id is not None and not (type(self.context_id) is int and 0 <= self.context_id < _LARGEST_POST):
+        if self.context_id is not None and not (type(self.context_id) is int and 0 <= self.context_id < LARGEST_POST):
             raise InvalidInput("context_id is the number of a post, a whole number from 0, or None")
         if not isinstance(self.stream, bool):
             raise InvalidInput(f"stream is True or False, {not_(self.stream)}")
@@ -188,7 +188,7 @@ def format_prompt(messages: Sequence[Message], add_special_tokens: bool = False)
 
 
 def _plain(messages: Any) -> list[dict[str, str]]:
-    """Return the messages with string contents, whatever else they hold left out."""
+    """Return the messages with only their roles and their contents as strings."""
     if isinstance(messages, _TEXTS) or not isinstance(messages, Sequence) or not messages:
         raise InvalidInput(
             f"a prompt is a string, or a list with at least one {{'role', 'content'}} message, {not_(messages)}"
