@@ -131,7 +131,7 @@ def _rewound(file: BinaryIO) -> AbstractContextManager[BinaryIO]:
 def save_history(path: str | os.PathLike[str], history: History, owner: Mapping[str, Any]) -> None:
     """Write a history to a file, together with the site and the bot (``owner``) that it belongs to.
 
-    Raises InvalidInput for a path that is none, and OSError, which names ``path``.
+    Raises InvalidInput for something that is not a path, and OSError, which names ``path``.
     """
     state = {**owner, **history.to_json()}
     target = _path(path, "the conversation")

@@ -34,8 +34,8 @@ T = TypeVar("T")
 class AsyncClient:
     """A client for the chats of one site, for one event loop; its tasks share nonce and connections.
 
-    The parameters are those of :class:`~chatgpt4online.Client`, but that ``http`` is an
-    ``chatgpt4online.http1.Pool`` of your own. Raises InvalidInput for what cannot be used.
+    The parameters are those of :class:`~chatgpt4online.Client`, except that ``http`` is a
+    ``chatgpt4online.http1.Pool`` of your own. Raises InvalidInput for an option that cannot be used.
 
     ``session`` is the nonce and session id that all turns share.
     """

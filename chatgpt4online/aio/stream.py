@@ -61,8 +61,8 @@ class AsyncStream(AsyncGenerator[T, None]):
     Iterate over it once, from one task. ``async with`` closes it at the end of the block. When the task is cancelled,
     the connection is closed at once. After the end, :attr:`reply` has the whole answer.
 
-    It is no async generator function's: those cannot be closed while another task waits in them, and are closed some
-    time later, or never, when they are let go of. This one warns of that, with a ResourceWarning.
+    An async generator function cannot be closed while another task waits in it, and Python closes it late or never when
+    nothing refers to it any more. A stream that is dropped in the middle gives a ResourceWarning.
     """
 
     def __init__(self, transport: AsyncTransport, exchange: Drivable, timeout: Timeout, view: View[T]) -> None:

@@ -1,4 +1,4 @@
-"""What begins anew in a forked process: locks, which may be held there for ever, and connections, which are shared."""
+"""Renew locks and connections in a forked process, where locks may stay locked and connections are shared."""
 
 from __future__ import annotations
 

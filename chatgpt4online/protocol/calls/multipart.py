@@ -59,7 +59,7 @@ class Multipart:
                     self._on_progress(sent, self._size)
 
     def _pieces(self, file: BinaryIO) -> Iterator[bytes]:
-        """Yield as much of the file as was announced, whatever it has grown to."""
+        """Yield the file up to the announced size, also when it has grown since."""
         left = self._size - len(self._head) - len(self._tail)
         while left:
             piece = file.read(min(left, _UPLOAD_PIECE))

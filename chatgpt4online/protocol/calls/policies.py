@@ -219,7 +219,7 @@ class Redirects:
 class Handshake:
     """How the nonce is fetched: ``source`` is the step that is asked for it next.
 
-    ``start_session`` takes a visitor who is logged in by a cookie for a guest, so that login asks the page first, and
+    ``start_session`` treats a visitor who is logged in by a cookie as a guest. Such a visitor asks the page first, and
     then WordPress itself (protocol section 1.3). ``refusal`` is the most telling of the errors so far.
     """
 
