@@ -215,9 +215,9 @@ class TestHandshake:
         assert visitor.at_page().after_page() is None
 
     def test_one_renewal(self) -> None:
-        renewed = Handshake.of(by_cookie=False).at_page().renewed()
-        assert renewed == Handshake(by_cookie=False, source=Step.START_SESSION, has_renewed=True)
-        assert renewed.renewed() is None
+        renewed = Handshake.of(by_cookie=False).at_page().renewed("n")
+        assert renewed == Handshake(by_cookie=False, source=Step.START_SESSION, has_renewed=True, refused_nonce="n")
+        assert renewed.renewed("n") is None
 
     @pytest.mark.parametrize("errors", list(permutations(WEIGHTS)), ids=str)
     def test_the_most_telling_error_is_raised_in_any_order(self, errors: tuple[ChatError, ...]) -> None:

@@ -32,15 +32,13 @@ LEFT_OUT = {"async", "await"}
 
 # Functions that differ on purpose, with the reason.
 DIFFERENT = {
-    "client.Client.__init__": "the transports take different values, and threads need a lock",
-    "client.Client.close": "threads need a lock",
-    "client.Client._stream": "threads need a lock",
+    "client.Client.__init__": "the transports take different values",
     "client.stream": "an async stream has to close its client itself, since nothing is awaited when it is dropped",
     "api._Perform.__call__": "it is declared to return an awaitable",
 }
 
 # The functions that drive an exchange, in their order in both files.
-DRIVERS = ("_complete", "_advance", "_step", "_fetch_nonce", "_ask", "_continue")
+DRIVERS = ("_complete", "_advance", "_step", "_find_nonce", "_lead", "_follow", "_ask", "_continue")
 MOST_DRIVER_LINES = 80
 
 

@@ -81,7 +81,7 @@ class AsyncClient:
         )
         check_proxy(proxy)
         self._transport = Transport(http, proxy, verify)
-        self._streams: weakref.WeakSet[AsyncStream[Any]] = weakref.WeakSet()
+        self._streams: weakref.WeakValueDictionary[int, AsyncStream[Any]] = weakref.WeakValueDictionary()
         self._closed = False
 
     def __repr__(self) -> str:
@@ -101,10 +101,11 @@ class AsyncClient:
         self._operations.session = session
 
     async def aclose(self) -> None:
-        """Close the streams that are open and the connections; it may be called again."""
+        """Close the streams that are open and the connections. It may be called again."""
         self._closed = True
-        for stream in list(self._streams):
-            await stream.aclose()
+        for stream in [reference() for reference in self._streams.valuerefs()]:
+            if stream is not None:
+                await stream.aclose()
         await self._transport.close()
 
     close = aclose
@@ -236,11 +237,11 @@ class AsyncClient:
         return AsyncApi(self._operations, self._perform)
 
     def _stream(self, view: View[T], exchange: Drivable, timeout: Timeout | float | None) -> AsyncStream[T]:
-        if self._closed:
-            raise InvalidState("this client is closed; make a new one")
         limits = self._operations.timeout if timeout is None else Timeout.of(timeout)
         stream = AsyncStream(self._transport, exchange, limits, view)
-        self._streams.add(stream)
+        self._streams[id(stream)] = stream
+        if self._closed:
+            raise InvalidState("this client is closed; make a new one")
         return stream
 
     async def _drain(self, stream: AsyncStream[Any]) -> Reply:

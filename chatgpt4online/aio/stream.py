@@ -12,8 +12,9 @@ from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast
 from ..protocol.calls.deadline import Deadline, Timeout
 from ..protocol.calls.request import Request
 from ..protocol.calls.turn import Drivable
-from ..protocol.parsing.errors import ChatError, ConnectionFailed, InvalidState, TooLarge
+from ..protocol.parsing.errors import ChatError, ConnectionFailed, InvalidState, TimedOut, TooLarge
 from ..protocol.parsing.events import Event, Reply
+from .flights import Flight, Flights
 
 T = TypeVar("T")
 
@@ -44,11 +45,14 @@ class AsyncResponse(Protocol):
 class AsyncTransport(Protocol):
     """What sends requests."""
 
-    renewing: asyncio.Lock
-    """The lock that exclusive requests hold."""
+    flights: Flights
+    """The searches for a nonce, which exclusive requests belong to."""
 
-    async def send(self, request: Request, deadline: Deadline) -> AsyncResponse:
-        """Return the response once its head has come. Raises ConnectionFailed."""
+    async def send(self, request: Request, deadline: Deadline, watch: Callable[[], None]) -> AsyncResponse:
+        """Return the response once its head has come.
+
+        Calls ``watch`` when there is a connection. Raises ConnectionFailed.
+        """
         ...
 
     async def close(self) -> None:
@@ -72,9 +76,11 @@ class AsyncStream(AsyncGenerator[T, None]):
         self._view = view
         self._ready: Iterator[T] = iter(())  # the items that can be delivered
         self._failure: ChatError | None = None  # to raise after them
+        self._loop: asyncio.AbstractEventLoop | None = None  # where the answer is read
         self._deadline: Deadline | None = None
         self._response: AsyncResponse | None = None
         self._opening: asyncio.Task[list[Event]] | None = None
+        self._flight: Flight | None = None  # which this stream leads
         self._owned = False  # whether the transport is closed with the stream
         self._busy = False
         self._closed = False
@@ -88,8 +94,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         response = self._response
         if response is not None:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
-            with suppress(RuntimeError):  # the loop is closed, and so is the socket
-                self._loop.call_soon_threadsafe(response.close)
+            self._call_in_loop(response.close)
 
     @property
     def reply(self) -> Reply:
@@ -140,12 +145,11 @@ class AsyncStream(AsyncGenerator[T, None]):
         self._closed = True
         self._ready = iter(())
         self._failure = None
-        self._hang_up()
-        if self._opening is not None:
-            self._opening.cancel()
+        self._call_in_loop(self._stop)
         if self._owned:
             await self._transport.close()
-        await asyncio.sleep(0)  # the loop closes the socket in its next turn
+        if self._loop is not None and self._loop is _running_loop():
+            await asyncio.sleep(0)  # the loop closes the socket in its next turn
 
     close = aclose
 
@@ -164,6 +168,7 @@ class AsyncStream(AsyncGenerator[T, None]):
 
     async def _advance(self) -> None:
         """Take the next step of the exchange, and make its events ready."""
+        self._check_loop()
         if self._busy:
             raise InvalidState("another task is reading this stream")
         self._busy = True
@@ -182,8 +187,7 @@ class AsyncStream(AsyncGenerator[T, None]):
 
     async def _step(self) -> list[Event]:
         if self._deadline is None:
-            self._loop = asyncio.get_running_loop()
-            self._deadline = Deadline(self._timeout, self._loop.time())
+            self._deadline = Deadline(self._timeout, asyncio.get_running_loop().time())
         if self._response is not None:
             return await self._continue(self._response, self._deadline)
         request = self._exchange.next_request()
@@ -192,33 +196,45 @@ class AsyncStream(AsyncGenerator[T, None]):
             if self._owned:
                 await self._transport.close()
             return []
-        begin = self._fetch_nonce if request.exclusive else self._ask
-        return await self._interruptible(begin(request, self._deadline))
+        return await self._interruptible(
+            self._find_nonce(self._deadline) if request.exclusive else self._ask(request, self._deadline)
+        )
 
-    async def _fetch_nonce(self, request: Request, deadline: Deadline) -> list[Event]:
-        """Fetch a nonce, to the end of the answer. Other streams wait for it meanwhile."""
-        renewing = self._transport.renewing
+    async def _find_nonce(self, deadline: Deadline) -> list[Event]:
+        """Search for a nonce, or wait for another stream that does."""
+        flight, is_leader = self._transport.flights.join()
+        return await (self._lead(flight, deadline) if is_leader else self._follow(flight, deadline))
+
+    async def _lead(self, flight: Flight, deadline: Deadline) -> list[Event]:
+        """Carry out the requests of a search, while others wait for its end."""
+        self._flight = flight
+        events: list[Event] = []
         try:
-            async with asyncio.timeout(deadline.left(self._loop.time())):
-                await renewing.acquire()
-        except TimeoutError:
-            return self._exchange.receive_error(deadline.expired("total", self._loop.time()))
-        try:
-            if self._exchange.next_request() != request:
-                return []  # another stream fetched the nonce while this one waited
-            events = await self._ask(request, deadline)
-            while self._response is not None:
-                events += await self._continue(self._response, deadline)
-            return events
+            while not self._closed and (request := self._exchange.next_request()) and request.exclusive:
+                flight.progress("connect", request.delay)
+                events += await self._ask(request, deadline)
+                while self._response is not None:
+                    flight.progress("idle")
+                    events += await self._continue(self._response, deadline)
         finally:
-            renewing.release()
+            self._flight = None
+            self._transport.flights.land(flight, self._exchange.shared_failure)
+        return events
+
+    async def _follow(self, flight: Flight, deadline: Deadline) -> list[Event]:
+        """Wait for the end of another stream's search."""
+        try:
+            failure = await flight.wait(deadline)
+        except TimedOut as error:
+            return self._exchange.receive_error(error)
+        return [] if failure is None else self._exchange.receive_failure(failure)
 
     async def _ask(self, request: Request, deadline: Deadline) -> list[Event]:
         """Send a request and take the head of its response."""
         if request.delay:
-            await asyncio.sleep(deadline.within(request.delay, self._loop.time()))
+            await asyncio.sleep(deadline.within(request.delay, asyncio.get_running_loop().time()))
         try:
-            self._response = response = await self._transport.send(request, deadline)
+            self._response = response = await self._transport.send(request, deadline, self._watch)
         except (ConnectionFailed, TooLarge) as error:
             return self._exchange.receive_error(error)
         return self._exchange.receive_response(response.status, response.headers)
@@ -242,10 +258,42 @@ class AsyncStream(AsyncGenerator[T, None]):
         self._hang_up()
         return exchange.receive_eof()
 
+    def _check_loop(self) -> None:
+        """Raise InvalidState where the answer cannot be read."""
+        loop = _running_loop()
+        if loop is None:
+            raise InvalidState(
+                "AsyncClient works on an asyncio event loop, and none is running here; elsewhere, as with trio, use "
+                "Client in a thread, or drive a Turn"
+            )
+        self._loop = self._loop or loop
+        if self._loop is not loop:
+            error = InvalidState("this answer is read on another event loop; make a client and a stream for each loop")
+            error.partial_text = self.text
+            raise error
+
+    def _call_in_loop(self, action: Callable[[], object]) -> None:
+        """Call ``action`` in the loop in which the answer is read: now, or soon if the caller is elsewhere."""
+        if self._loop is None or self._loop is _running_loop():
+            action()
+            return
+        with suppress(RuntimeError):  # the loop is closed, and has lost its sockets
+            self._loop.call_soon_threadsafe(action)
+
+    def _stop(self) -> None:
+        self._hang_up()
+        if self._opening is not None:
+            self._opening.cancel()
+
     def _hang_up(self) -> None:
         if self._response is not None:
             self._response.close()
             self._response = None
+
+    def _watch(self) -> None:
+        """Note that there is a connection."""
+        if self._flight is not None:
+            self._flight.progress("first_byte")
 
     async def _interruptible(self, opening: Coroutine[Any, Any, list[Event]]) -> list[Event]:
         """Run the opening of an answer as a task of its own.
@@ -262,6 +310,13 @@ class AsyncStream(AsyncGenerator[T, None]):
             raise
         finally:
             self._opening = None
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _cancellations() -> int:

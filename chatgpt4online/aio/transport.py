@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from .. import http1
 from ..net.cookies import Cookies
+from ..net.forks import renew_in_child
 from ..options import check_http
 from ..protocol.calls.deadline import Deadline
 from ..protocol.calls.multipart import Multipart
 from ..protocol.calls.request import Request
 from ..protocol.parsing.errors import ConnectionFailed, InvalidInput, InvalidState, TooLarge
+from .flights import Flights
 from .stream import AsyncResponse
 
 _FINISH_SECONDS = 0.2  # the end of a body that comes later behind the last event costs more than a new connection
@@ -22,7 +24,7 @@ class Transport:
     """http1, as streams need it."""
 
     def __init__(self, http: http1.Pool | None, proxy: str | None, verify: bool | str | ssl.SSLContext) -> None:
-        self.renewing = asyncio.Lock()
+        self.flights = Flights()
         self._owned = http is None
         if http is not None:
             check_http(http, http1.Pool, "chatgpt4online.http1.Pool", proxy, verify)
@@ -31,12 +33,17 @@ class Transport:
         except ValueError as error:
             raise InvalidInput(str(error)) from error
         self._cookies = Cookies()
+        renew_in_child(self)
+
+    def renew(self) -> None:
+        """Begin anew in a process that was forked, as the pool does; the cookies stay."""
+        self.flights = Flights()
 
     async def close(self) -> None:
         if self._owned:
             await self._pool.aclose()
 
-    async def send(self, request: Request, deadline: Deadline) -> AsyncResponse:
+    async def send(self, request: Request, deadline: Deadline, watch: Callable[[], None]) -> AsyncResponse:
         """Return the response once its head has come. Raises ConnectionFailed, InvalidInput and InvalidState."""
         now = asyncio.get_running_loop().time()
         headers = {name: value for name, value in request.headers.items() if name.lower() != "cookie"}
@@ -50,6 +57,7 @@ class Transport:
                 request.body if isinstance(request.body, bytes) else _in_pieces(request.body),
                 connect=deadline.allow("connect", now),
                 first_byte=deadline.allow("first_byte", now),
+                on_connected=watch,
             )
         except http1.HttpError as error:
             raise _failure(error, deadline, request.url) from error

@@ -6,6 +6,7 @@ import asyncio
 from typing import cast
 
 from ..net.failures import explain_os_error
+from ..net.forks import disown
 from .errors import WaitExpired
 
 _UNREAD_LIMIT = 262_144  # bytes that may wait to be read before reading pauses; asyncio reads up to as many at once
@@ -164,6 +165,11 @@ class Connection(asyncio.Protocol):
             self._pool.pop(self, None)
         if hasattr(self, "transport") and not self.closed.done():  # CPython's transports have no loop after their end
             self.transport.abort()
+
+    def disown(self) -> None:
+        """Leave the connection to the process that this one was forked from."""
+        if not self.closed.done() and (sock := self.transport.get_extra_info("socket")) is not None:
+            disown(sock.fileno())
 
     def _notify(self) -> None:
         if self._pool is not None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import warnings
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 
 import h11
 
+from ..net.forks import renew_in_child
 from ..net.heads import check_header
 from ..net.proxies import environment_proxy, parse_proxy, require_socks
 from ..net.tls import Verify, check_verify
@@ -41,10 +42,21 @@ class Pool:
         self._closed = False
         if self._proxy is not None and self._proxy.origin.scheme.startswith("socks"):
             require_socks()
+        renew_in_child(self)
 
     def __del__(self) -> None:
         if self._live:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+
+    def renew(self) -> None:
+        """Begin with new connections, on any loop, in a process that was forked.
+
+        The copies of the sockets are replaced by files without content. To close them by the loop would take them out
+        of the loop of the parent, with which its copy shares what it asked the system to watch.
+        """
+        for connection in self._live:
+            connection.disown()
+        self._live, self._idle, self._loop = set(), {}, None
 
     async def send(
         self,
@@ -55,11 +67,13 @@ class Pool:
         *,
         connect: float | None,
         first_byte: float | None,
+        on_connected: Callable[[], object] | None = None,
     ) -> Response:
         """Return the response to a request as soon as its head is there.
 
         ``connect`` limits the making of a connection, ``first_byte`` the time from the end of the request to the end
-        of the head, both in seconds. A request is sent again only if none of it can have left: on a kept connection
+        of the head, both in seconds. ``on_connected`` is called when there is a connection to send the request on, new
+        or kept. A request is sent again only if none of it can have left: on a kept connection
         that was closed before. If the peer closes it later, that is Disconnected, since the peer may have done what was
         asked.
 
@@ -75,6 +89,8 @@ class Pool:
             is_fresh = connection is None
             if connection is None:
                 connection = await self._connect(target, proxy, connect)
+            if on_connected is not None:
+                on_connected()
             response = Response(connection, functools.partial(self._keep, server))
             try:
                 if response.start(request, body) or is_fresh:
@@ -88,18 +104,29 @@ class Pool:
                 raise
 
     def close(self) -> None:
-        """Close all connections at once, those in use too; it may be called again."""
+        """Close all connections at once, those in use too; it may be called again, and from any thread."""
         self._closed = True
-        if self._loop is not None and not self._loop.is_closed():  # or the connections went with it
-            for connection in list(self._live):
-                connection.abort()
+        if self._loop is None or self._loop.is_closed():  # the connections went with it
+            return
+        if self._loop.is_running() and not self._is_here():
+            self._loop.call_soon_threadsafe(self.close)
+            return
+        for connection in list(self._live):
+            connection.abort()
 
     async def aclose(self) -> None:
         """Close all connections, and wait until the event loop has closed their sockets."""
         ends = [connection.closed for connection in self._live]
         self.close()
-        if ends:
+        if ends and self._is_here():
             await asyncio.wait(ends, timeout=_CLOSING_SECONDS)
+
+    def _is_here(self) -> bool:
+        """Return whether the caller runs on the loop of the connections."""
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False
 
     def _check(self) -> None:
         loop = asyncio.get_running_loop()

@@ -21,6 +21,17 @@ def renew_in_child(renewable: Renewable) -> None:
     _renewables.add(renewable)
 
 
+def disown(descriptor: int) -> None:
+    """Close this process's copy of a socket, without a shutdown and without the end of TLS.
+
+    A file without content takes its place, so that what still refers to the number closes nothing else later.
+    """
+    if descriptor >= 0:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nothing, descriptor, inheritable=False)
+        os.close(nothing)
+
+
 def _renew_all() -> None:
     for renewable in list(_renewables):
         renewable.renew()

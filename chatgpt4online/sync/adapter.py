@@ -6,6 +6,7 @@ import http.client
 import io
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from socket import socket
 from typing import Any, TypeAlias
@@ -16,6 +17,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.util.ssltransport import SSLTransport
 
+from ..net.forks import disown
 from ..net.heads import NO_HEAD, read_final_head
 from ..net.url import URL, Origin
 from ..protocol.calls.deadline import Deadline
@@ -57,6 +59,7 @@ class Adapter(HTTPAdapter):
         self._verify = verify
         self._pools: dict[_Server, urllib3.HTTPConnectionPool] = {}
         self._guard = threading.Lock()
+        self._sockets: weakref.WeakSet[socket] = weakref.WeakSet()  # of all connections
         super().__init__()
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
@@ -75,7 +78,7 @@ class Adapter(HTTPAdapter):
 
     def _connection(self, **options: Any) -> _Connection:
         connection = _Connection(**options)
-        connection.verify = self._verify
+        connection.verify, connection.sockets = self._verify, self._sockets
         return connection
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
@@ -91,6 +94,11 @@ class Adapter(HTTPAdapter):
         """Add the credentials for an HTTP proxy that gets the request itself."""
         if _is_forwarding() and sending.proxy is not None and sending.proxy.basic:
             request.headers["Proxy-Authorization"] = sending.proxy.basic
+
+    def disown(self) -> None:
+        """Leave the connections to the process that this one was forked from."""
+        for connected in self._sockets:
+            disown(connected.fileno())
 
     def close(self) -> None:
         super().close()
@@ -158,6 +166,7 @@ class _Connection(HTTPConnection):
 
     response_class = _Response
     verify: Verify = True
+    sockets: weakref.WeakSet[socket]  # in which the connection notes its own
 
     def connect(self) -> None:
         clock = sending.clock
@@ -166,7 +175,9 @@ class _Connection(HTTPConnection):
             self.sock = open_connection(sending.url, sending.proxy, self.verify, clock, SSLTransport)
         except TimeoutError as error:
             raise ConnectTimedOut from error
-        sending.watch(socket_below(self.sock))
+        below = socket_below(self.sock)
+        self.sockets.add(below)
+        sending.watch(below)
         self._limit()
 
     def request(self, *args: Any, **options: Any) -> None:

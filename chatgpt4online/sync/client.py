@@ -88,7 +88,7 @@ class Client:
         )
         check_proxy(proxy)
         self._transport = Transport(http, proxy, verify, origin(rest_roots(site)[0]))
-        self._streams: weakref.WeakSet[Stream[Any]] = weakref.WeakSet()
+        self._streams: weakref.WeakValueDictionary[int, Stream[Any]] = weakref.WeakValueDictionary()
         self._closed = False
 
     def __repr__(self) -> str:
@@ -108,12 +108,11 @@ class Client:
         self._operations.session = session
 
     def close(self) -> None:
-        """Close the streams that are open and the connections; it may be called again."""
-        with self._transport.guard:
-            self._closed = True
-            streams = list(self._streams)
-        for stream in streams:
-            stream.close()
+        """Close the streams that are open and the connections. It may be called again, and in a signal handler."""
+        self._closed = True
+        for stream in [reference() for reference in self._streams.valuerefs()]:  # a copy, made without a lock
+            if stream is not None:
+                stream.close()
         self._transport.close()
 
     def __enter__(self) -> Self:
@@ -245,10 +244,9 @@ class Client:
     def _stream(self, view: View[T], exchange: Drivable, timeout: Timeout | float | None) -> Stream[T]:
         limits = self._operations.timeout if timeout is None else Timeout.of(timeout)
         stream = Stream(self._transport, exchange, limits, view)
-        with self._transport.guard:
-            if self._closed:
-                raise InvalidState("this client is closed; make a new one")
-            self._streams.add(stream)
+        self._streams[id(stream)] = stream
+        if self._closed:  # asked last, since another thread may close the client meanwhile
+            raise InvalidState("this client is closed; make a new one")
         return stream
 
     def _drain(self, stream: Stream[Any]) -> Reply:

@@ -13,15 +13,15 @@ from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast
 from ..protocol.calls.deadline import Deadline, Timeout
 from ..protocol.calls.request import Request
 from ..protocol.calls.turn import Drivable
-from ..protocol.parsing.errors import ChatError, ConnectionFailed, InvalidState, TooLarge
+from ..protocol.parsing.errors import ChatError, ConnectionFailed, InvalidState, TimedOut, TooLarge
 from ..protocol.parsing.events import Event, Reply
+from .flights import Flight, Flights
+from .signals import Flag, Sections
 
 T = TypeVar("T")
 
 View: TypeAlias = Callable[[list[Event]], tuple[list[T], ChatError | None]]
 """What a stream gives of events: the items for its reader, and the error that ends the answer."""
-
-_LOOK_SECONDS = 0.1  # how often who waits for another thread's new session looks whether it is still wanted
 
 
 class Response(Protocol):
@@ -49,13 +49,17 @@ class Response(Protocol):
 class Transport(Protocol):
     """What sends requests."""
 
-    renewing: threading.Lock
-    """The lock that exclusive requests hold."""
+    flights: Flights
+    """The searches for a nonce, which exclusive requests belong to."""
+    sections: Sections
+    """Where the locks of the connections are held."""
+    forks: int
+    """How often the process was forked, up to this one."""
 
     def send(self, request: Request, deadline: Deadline, watch: Callable[[socket | None], None]) -> Response:
-        """Return the response once its head has come, after telling ``watch`` which socket it will be waited for at.
+        """Return the response once its head has come.
 
-        Raises ConnectionFailed.
+        Calls ``watch`` with the socket of the connection before it waits there. Raises ConnectionFailed.
         """
         ...
 
@@ -74,18 +78,21 @@ class Stream(Generator[T, None, None]):
         self._view = view
         self._ready: Iterator[T] = iter(())  # the items that can be delivered
         self._failure: ChatError | None = None  # to raise after them
+        self._forks = transport.forks  # in the process that reads the answer
         self._deadline: Deadline | None = None
         self._response: Response | None = None
         self._socket: socket | None = None
         self._busy = threading.Lock()  # held by the thread that reads
-        self._closed = threading.Event()
+        self._flight: Flight | None = None  # which this stream leads
+        self._closed = Flag()
         self._ended = False
 
     def __repr__(self) -> str:
-        return f"<Stream of {self._exchange!r}{', closed' if self._closed.is_set() else ''}>"
+        return f"<Stream of {self._exchange!r}{', closed' if self._closed.is_set else ''}>"
 
     def __del__(self) -> None:
-        self._hang_up()
+        if self._response is not None:
+            self._transport.sections.run(self._response.close)
 
     @property
     def reply(self) -> Reply:
@@ -105,7 +112,7 @@ class Stream(Generator[T, None, None]):
                 error, self._failure = self._failure, None
                 self._complete()
                 raise error
-            if self._ended or self._closed.is_set():
+            if self._ended or self._closed.is_set:
                 raise StopIteration
             self._advance()
 
@@ -119,20 +126,14 @@ class Stream(Generator[T, None, None]):
         raise error[0]
 
     def close(self) -> None:
-        """Stop the answer and free its connection. It may be called again, and from any thread.
+        """Stop the answer and free its connection. It may be called again, from any thread, and in a signal handler.
 
         A reader that waits for the site in another thread stops at once, as if the answer had ended there. Only the
         making of a connection is not interrupted.
         """
         self._closed.set()
         self._wake()
-        if self._busy.acquire(blocking=False):  # else the thread that reads frees the connection
-            try:
-                self._ready = iter(())
-                self._failure = None
-                self._hang_up()
-            finally:
-                self._busy.release()
+        self._transport.sections.run(self._free)
 
     def __enter__(self) -> Self:
         return self
@@ -142,31 +143,42 @@ class Stream(Generator[T, None, None]):
     ) -> None:
         self.close()
 
+    def _free(self) -> None:
+        if self._busy.acquire(blocking=False):  # else the thread that reads frees the connection
+            try:
+                self._ready = iter(())
+                self._failure = None
+                self._hang_up()
+            finally:
+                self._busy.release()
+
     def _complete(self) -> None:
         """Take the remaining steps of an exchange that is over, so that its connection can be used again."""
-        while not (self._ended or self._closed.is_set()):
+        while not (self._ended or self._closed.is_set):
             self._advance()
 
     def _advance(self) -> None:
         """Take the next step of the exchange, and make its events ready."""
         if not self._busy.acquire(blocking=False):
-            if self._closed.is_set():
+            if self._closed.is_set:
                 return
             raise InvalidState("another thread is reading this stream")
-        try:
-            events = self._step()
-            items, self._failure = self._view(events)
-            self._ready = iter(items)
-        except BaseException:
-            self._ended = True
-            self._hang_up()
-            raise
-        finally:
-            self._busy.release()
-            if self._closed.is_set():
-                self.close()
+        with self._transport.sections:
+            try:
+                events = self._step()
+                items, self._failure = self._view(events)
+                self._ready = iter(items)
+            except BaseException:
+                self._ended = True
+                self._hang_up()
+                raise
+            finally:
+                self._busy.release()
+                if self._closed.is_set:
+                    self.close()
 
     def _step(self) -> list[Event]:
+        self._check_process()
         if self._deadline is None:
             self._deadline = Deadline(self._timeout, time.monotonic())
         if self._response is not None:
@@ -175,26 +187,36 @@ class Stream(Generator[T, None, None]):
         if request is None:
             self._ended = True
             return []
-        begin = self._fetch_nonce if request.exclusive else self._ask
-        return begin(request, self._deadline)
+        return self._find_nonce(self._deadline) if request.exclusive else self._ask(request, self._deadline)
 
-    def _fetch_nonce(self, request: Request, deadline: Deadline) -> list[Event]:
-        """Fetch a nonce, to the end of the answer. Other streams wait for it meanwhile."""
-        renewing = self._transport.renewing
-        while not renewing.acquire(timeout=_LOOK_SECONDS):
-            if self._closed.is_set():
-                return []
-            if deadline.left(time.monotonic()) == 0:
-                return self._exchange.receive_error(deadline.expired("total", time.monotonic()))
+    def _find_nonce(self, deadline: Deadline) -> list[Event]:
+        """Search for a nonce, or wait for another stream that does."""
+        flight, is_leader = self._transport.flights.join(self._closed)
+        return self._lead(flight, deadline) if is_leader else self._follow(flight, deadline)
+
+    def _lead(self, flight: Flight, deadline: Deadline) -> list[Event]:
+        """Carry out the requests of a search, while others wait for its end."""
+        self._flight = flight
+        events: list[Event] = []
         try:
-            if self._exchange.next_request() != request:
-                return []  # another stream fetched the nonce while this one waited
-            events = self._ask(request, deadline)
-            while self._response is not None:
-                events += self._continue(self._response, deadline)
-            return events
+            while not self._closed.is_set and (request := self._exchange.next_request()) and request.exclusive:
+                flight.progress("connect", request.delay)
+                events += self._ask(request, deadline)
+                while self._response is not None:
+                    flight.progress("idle")
+                    events += self._continue(self._response, deadline)
         finally:
-            renewing.release()
+            self._flight = None
+            self._transport.flights.land(flight, self._exchange.shared_failure)
+        return events
+
+    def _follow(self, flight: Flight, deadline: Deadline) -> list[Event]:
+        """Wait for the end of another stream's search."""
+        try:
+            failure = flight.wait(deadline, self._closed)
+        except TimedOut as error:
+            return self._exchange.receive_error(error)
+        return [] if failure is None else self._exchange.receive_failure(failure)
 
     def _ask(self, request: Request, deadline: Deadline) -> list[Event]:
         """Send a request and take the head of its response."""
@@ -203,7 +225,7 @@ class Stream(Generator[T, None, None]):
         try:
             self._response = response = self._transport.send(request, deadline, self._watch)
         except (ConnectionFailed, TooLarge) as error:
-            return [] if self._closed.is_set() else self._exchange.receive_error(error)
+            return [] if self._closed.is_set else self._exchange.receive_error(error)
         return self._exchange.receive_response(response.status, response.headers)
 
     def _continue(self, response: Response, deadline: Deadline) -> list[Event]:
@@ -217,14 +239,23 @@ class Stream(Generator[T, None, None]):
             data = response.read(deadline)
         except (ConnectionFailed, TooLarge) as error:
             self._hang_up()
-            return [] if self._closed.is_set() else exchange.receive_error(error)
-        if self._closed.is_set():
+            return [] if self._closed.is_set else exchange.receive_error(error)
+        if self._closed.is_set:
             self._hang_up()
             return []
         if data:
             return exchange.receive_data(data)
         self._hang_up()
         return exchange.receive_eof()
+
+    def _check_process(self) -> None:
+        """Raise InvalidState where another process reads the answer."""
+        if self._deadline is None:
+            self._forks = self._transport.forks
+        elif self._forks != self._transport.forks:
+            error = InvalidState("this answer is read in another process, which forked this one: ask again here")
+            error.partial_text = self.text
+            raise error
 
     def _hang_up(self) -> None:
         self._socket = None
@@ -235,7 +266,9 @@ class Stream(Generator[T, None, None]):
     def _watch(self, waiting_at: socket | None) -> None:
         """Note the socket that is waited at for a response, for :meth:`close`."""
         self._socket = waiting_at
-        if self._closed.is_set():  # by a thread that did not find the socket yet
+        if self._flight is not None:
+            self._flight.progress("first_byte")
+        if self._closed.is_set:  # by a thread that did not find the socket yet
             raise ConnectionFailed("the stream was closed")
 
     def _wake(self) -> None:

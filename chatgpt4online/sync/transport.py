@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import http.client
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -32,8 +31,10 @@ from ..options import check_http
 from ..protocol.calls.deadline import Deadline
 from ..protocol.calls.request import CREDENTIALS, Request
 from ..protocol.parsing.errors import ChatError, ConnectionFailed, InvalidInput, InvalidState, TooLarge
-from .adapter import READ_SIZE, ConnectTimedOut, new_session, sending
+from .adapter import READ_SIZE, Adapter, ConnectTimedOut, new_session, sending
 from .connect import Clock, Verify, has_expired
+from .flights import Flights
+from .signals import Sections
 
 RequestsSession: TypeAlias = requests.Session
 """The type of a client's ``http=``."""
@@ -47,8 +48,7 @@ class Transport:
 
     def __init__(self, http: requests.Session | None, proxy: str | None, verify: Verify, home: Origin) -> None:
         self._home = home
-        self.renewing = threading.Lock()
-        self.guard = threading.Lock()  # of the streams that the client knows
+        self.flights, self.sections, self.forks = Flights(), Sections(), 0
         self._owned = http is None
         try:
             self._verify = check_verify(verify)
@@ -68,8 +68,12 @@ class Transport:
 
     def renew(self) -> None:
         """Begin with new connections and locks, in a process that was forked; the cookies stay."""
-        self.renewing, self.guard = threading.Lock(), threading.Lock()
+        self.forks += 1
+        self.flights, self.sections = Flights(), Sections()
         if self._owned:
+            for adapter in self._http.adapters.values():
+                if isinstance(adapter, Adapter):
+                    adapter.disown()
             known, self._http = self._http.cookies, new_session(self._verify)
             for cookie in iter(known):  # which takes no lock
                 self._http.cookies.set_cookie(cookie)
@@ -78,7 +82,7 @@ class Transport:
 
     def close(self) -> None:
         if self._owned:
-            self._http.close()
+            self.sections.run(self._http.close)
 
     def send(self, request: Request, deadline: Deadline, watch: Callable[[socket | None], None]) -> Response:
         if self._process != os.getpid():
@@ -94,6 +98,8 @@ class Transport:
         url = self._url(request)
         sending.url, sending.proxy, sending.deadline, sending.clock = url, None, deadline, Clock()
         sending.watch, sending.reader, sending.is_stalled = found, None, False
+        if not self._owned:
+            watch(None)  # such a session does not tell when it has a connection
         try:
             prepared = self._prepare(request, url)
             route = self._route(url)

@@ -82,6 +82,20 @@ class Deadline:
         left = self.left(now)
         return seconds if left is None else min(seconds, left)
 
+    def follow(self, clock: str, since: float, now: float) -> float | None:
+        """Return the seconds that this turn may wait, from ``now``, for another turn that fetches the nonce.
+
+        The other turn has waited under ``clock`` since the moment ``since``. Ask again after these seconds, since it
+        may wait under another clock by then. Raises TimedOut where this turn would have stopped waiting by itself.
+        """
+        limit: float | None = getattr(self._timeout, clock)
+        ends = [end for end in (None if limit is None else since + limit, self._end) if end is not None]
+        if any(now >= end for end in ends):
+            raise self.expired(clock, now)
+        limits = [self._timeout.connect, self._timeout.first_byte, self._timeout.idle]
+        waits = [seconds for seconds in limits if seconds is not None] + [end - now for end in ends]
+        return min(waits, default=None)
+
     def expired(self, clock: str, now: float) -> TimedOut:
         """Return the error for a wait under ``clock`` that ran out at ``now``."""
         if self._end is not None and now >= self._end - 0.001:  # a timer may ring a little early

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import copy
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -14,6 +15,7 @@ from ..parsing.errors import (
     ConnectionFailed,
     InvalidInput,
     InvalidState,
+    NonceRefused,
     NotAiEngine,
     ProtocolError,
     StatusError,
@@ -224,7 +226,27 @@ class Exchange(Generic[T]):
             return []
         if pending is not None and isinstance(error, ConnectionFailed):
             error.tries = self._retries.done + 1
-        return self._fail(error)
+        call = answer.call if answer is not None and is_reading else cast(Any, pending)[0]
+        return self._fail(error, call)
+
+    @property
+    def shared_failure(self) -> ChatError | None:
+        """The failure of the search for a nonce, for :meth:`receive_failure` of the calls that wait for it, or None.
+
+        It is None where another call may still succeed: before the end, and where this one ran out of its total time.
+        """
+        return self._handshake.failure
+
+    def receive_failure(self, error: ChatError) -> list[Event]:
+        """Take the failure of another call that fetched the nonce of the session; it ends this call as well.
+
+        It takes the place of sending an ``exclusive`` request. ``error`` is the other's :attr:`shared_failure`; this
+        call fails with a copy of it.
+        """
+        if self.over or self._pending is None or self._pending[0] is self._call:
+            raise InvalidState("no exclusive request is to be sent, so the failure of another turn is not this one's")
+        (call, _), self._pending = self._pending, None
+        return self._fail(_copy(error), call)
 
     @property
     def _root(self) -> str:
@@ -249,7 +271,7 @@ class Exchange(Generic[T]):
         limit = self._limits.max_body_size
         if self._redirects.skipped <= limit or self.over:
             return []
-        return self._fail(TooLarge(f"a redirect's body is larger than {limit} bytes"))
+        return self._fail(TooLarge(f"a redirect's body is larger than {limit} bytes"), self._opened().call)
 
     def _handle(self, answer: Answer, events: list[Any]) -> list[Event]:
         """React to what an answer said, and return the events for the caller."""
@@ -262,8 +284,7 @@ class Exchange(Generic[T]):
                 return []
             searched = not is_own or isinstance(last.error, NotAiEngine)
             error = self._explained(last.error, answer, searched)
-            error.partial_text = last.error.partial_text
-            return self._end(error, [*events[:-1], Failed(error)]) if is_own else self._fail(error)
+            return self._fail(error, answer.call, events[:-1] if is_own else ())
         if is_own:
             answer.has_returned = True
             return self._complete(answer, last, events) if isinstance(last, Done | Answered) else events
@@ -289,7 +310,7 @@ class Exchange(Generic[T]):
         if answer.call.step is Step.START_SESSION:
             self._session.adopt(content, self._root)
             if not self._session.nonce_for(self._root):
-                return self._fail(ProtocolError("the site started a session but gave no nonce"))
+                return self._fail(ProtocolError("the site started a session but gave no nonce"), answer.call)
             self._settle(self._root)
         elif answer.call.step is Step.LOGIN_NONCE:
             self._session.adopt_nonce(content, self._root)
@@ -297,17 +318,16 @@ class Exchange(Generic[T]):
             self._read_page(answer, content)
         has_nonce = bool(self._session.nonce_for(self._root))
         if not has_nonce and answer.call.step is self._handshake.source:
-            return self._ask_elsewhere()
+            return self._ask_elsewhere(answer)
         self.over = self._call is None and has_nonce
         return []
 
-    def _ask_elsewhere(self) -> list[Event]:
+    def _ask_elsewhere(self, answer: Answer) -> list[Event]:
         """Turn to the next place that may have the nonce, or fail."""
         handshake = self._handshake.after_page()
         if handshake is None:
             missing = ProtocolError("there is no chat on the page, or no nonce for this login")
-            error = _START_SESSION.explain(self._handshake.most_telling(missing))
-            return self._fail(error if self._call is None else self._call.explain(error))
+            return self._fail(_START_SESSION.explain(self._handshake.most_telling(missing)), answer.call)
         self._handshake = handshake
         return []
 
@@ -367,11 +387,12 @@ class Exchange(Generic[T]):
         return retries is not None
 
     def _renew(self, request: Request) -> bool:
-        handshake = self._handshake.renewed()
+        refused = request.headers.get("X-WP-Nonce", "")
+        handshake = self._handshake.renewed(refused)
         if handshake is None:
             return False
         self._handshake = handshake
-        self._session.drop_nonce(request.headers.get("X-WP-Nonce", ""))
+        self._session.drop_nonce(refused)
         return True
 
     def _try_next_root(self) -> bool:
@@ -387,7 +408,8 @@ class Exchange(Generic[T]):
         redirect = Redirect.of(answer.request, answer.status, answer.location, answer.call.route)
         redirects = self._redirects.follow(redirect, answer.call.step) if redirect else None
         if redirect is None or redirects is None or find_block(answer.status, answer.headers, ""):
-            return self._fail(self._explained(_stopped(answer), answer, answer.call is not self._call))
+            error = self._explained(_stopped(answer), answer, answer.call is not self._call)
+            return self._fail(error, answer.call)
         self._redirects = redirects
         if redirect.leaves_origin and answer.request.method == "POST":
             self._session.drop_nonce()  # it belongs to the old origin
@@ -397,23 +419,38 @@ class Exchange(Generic[T]):
         return []
 
     def _explained(self, error: ChatError, answer: Answer, searched: bool) -> ChatError:
-        """Return an error with the address that was asked, and with the advice of the calls.
+        """Return an error with the address that was asked, and with the advice of its call.
 
         Of a search that ends in it, this is the most telling error.
         """
         if isinstance(error, StatusError) and not error.url:
             error.url = shown_url(answer.request.url)
-        error = answer.call.explain(self._handshake.most_telling(error) if searched else error)
-        return error if self._call is None else self._call.explain(error)
+        return answer.call.explain(self._handshake.most_telling(error) if searched else error)
 
-    def _fail(self, error: ChatError) -> list[Event]:
+    def _fail(self, error: ChatError, call: Call[Any], events: Sequence[Event] = ()) -> list[Event]:
+        """End with the error of a call: this one, or one that fetches its nonce. ``events`` came before it."""
+        is_own = call is self._call
+        if not is_own:
+            self._handshake = self._handshake.failed(_copy(error))
+        if self._call is not None:
+            error = self._call.explain(error)
+        if is_own and isinstance(error, NonceRefused):
+            sent = cast(Answer, self._answer).request.headers
+            self._handshake.explain(error, sent.get("X-WP-Nonce", ""))
         error.partial_text = self.text
-        return self._end(error, [Failed(error)])
+        return self._end(error, [*events, Failed(error)])
 
     def _end(self, error: ChatError, events: list[Event]) -> list[Event]:
         self._failure = error
         self.over = True
         return events
+
+
+def _copy(error: ChatError) -> ChatError:
+    """Return a copy of an error that is raised by itself, without the traceback of the other."""
+    copied = copy.copy(error)
+    copied.__cause__ = error.__cause__
+    return copied
 
 
 def _usable(session: Session | None) -> Session:

@@ -8,7 +8,7 @@ answer, store and charge the question twice. No policy reads a clock: delays are
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from ...net.url import absolute, origin
@@ -21,6 +21,7 @@ from ..parsing.errors import (
     NotAiEngine,
     ProtocolError,
     StatusError,
+    TimedOut,
     TooLarge,
 )
 from .request import Request
@@ -221,11 +222,15 @@ class Handshake:
 
     ``start_session`` treats a visitor who is logged in by a cookie as a guest. Such a visitor asks the page first, and
     then WordPress itself (protocol section 1.3). ``refusal`` is the most telling of the errors so far.
+    ``refused_nonce`` is the nonce in place of which a new one was fetched; it is ``""`` where the call had none.
+    ``failure`` is the end of a search that failed, where every other call would fail in the same way.
     """
 
     by_cookie: bool
     source: Step
     has_renewed: bool = False
+    refused_nonce: str = field(default="", repr=False)
+    failure: ChatError | None = None
     refusal: ChatError | None = None
 
     @classmethod
@@ -233,9 +238,20 @@ class Handshake:
         """Return the handshake of a new call."""
         return cls(by_cookie, Step.PAGE if by_cookie else Step.START_SESSION)
 
-    def renewed(self) -> Handshake | None:
-        """Return the handshake that fetches a new nonce, or None where that was done before."""
-        return None if self.has_renewed else replace(self.restarted(), has_renewed=True)
+    def renewed(self, refused_nonce: str) -> Handshake | None:
+        """Return the handshake that fetches a nonce in place of a refused one, or None where that was done before."""
+        return None if self.has_renewed else replace(self.restarted(), has_renewed=True, refused_nonce=refused_nonce)
+
+    def failed(self, error: ChatError) -> Handshake:
+        """Return the handshake that ended in an error. That one call ran out of its total time is not shared."""
+        is_shared = not (isinstance(error, TimedOut) and error.clock == "total")
+        return replace(self, failure=error if is_shared else None)
+
+    def explain(self, error: NonceRefused, nonce: str) -> None:
+        """Add to the advice of an error, the answer to a call with ``nonce``, what came of the renewal."""
+        if self.has_renewed:
+            outcome = "gave the same nonce again" if nonce == self.refused_nonce else "refused a new nonce too"
+            error.advice = f"the site {outcome}; {error.advice}"
 
     def restarted(self) -> Handshake:
         """Return the handshake from its beginning, for another REST root."""

@@ -125,6 +125,22 @@ class Turn:
         return self._handle(exchange, exchange.receive_error(error))
 
     @property
+    def shared_failure(self) -> ChatError | None:
+        """The failure of the search for a nonce, for :meth:`receive_failure` of the turns that wait for it, or None.
+
+        It is None where another turn may still succeed: before the end, and where this one ran out of its total time.
+        """
+        return (self._uploads[0] if self._uploads else self._question).shared_failure
+
+    def receive_failure(self, error: ChatError) -> list[Event]:
+        """Take the failure of another turn that fetched the nonce of the session; it ends this turn as well.
+
+        It takes the place of sending an ``exclusive`` request. ``error`` is the other's :attr:`shared_failure`; this
+        turn fails with a copy of it.
+        """
+        return self._handle(self._current, self._current.receive_failure(error))
+
+    @property
     def _current(self) -> Exchange[Any]:
         """The upload that is under way, or else the question."""
         return self._uploads[0] if self._uploads and self._failure is None else self._question

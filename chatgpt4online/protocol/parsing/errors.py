@@ -12,7 +12,7 @@
     |   +-- Truncated         the answer stopped before its end
     |   +-- TooLarge          the answer is larger than a limit
     +-- StatusError           an HTTP refusal; .status, .code, .message, .headers, .retry_after, .url
-    |   +-- NonceRefused      the nonce is old, wrong or missing, and a new one did not help
+    |   +-- NonceRefused      the site does not accept the nonce, or this visitor
     |   +-- RateLimited       too many requests
     |   +-- NotAiEngine       the address is not the API of AI Engine
     |   +-- Blocked           a firewall or a bot check answered in place of the site
@@ -143,9 +143,12 @@ class StatusError(ChatError):
 
 
 class NonceRefused(StatusError):
-    """The site refused the nonce, and a new nonce did not help or is not available."""
+    """The site does not accept the nonce, or this visitor.
 
-    advice = "the site gives visitors no valid nonce; cookies of a login need the nonce of that login"
+    Where a new nonce was fetched and tried, ``advice`` says what came of it.
+    """
+
+    advice = "the site does not let this visitor in; cookies of a login need the nonce of that login"
 
 
 class RateLimited(StatusError):
