@@ -61,7 +61,10 @@ class Peer:
                 while field_line := stream.readline().strip():
                     name, _, value = field_line.decode("latin-1").partition(":")
                     headers[name.lower()] = value.strip()
-                body = stream.read(int(headers.get("content-length", 0)))
+                size = int(headers.get("content-length", 0))
+                body = stream.read(size)
+                if len(body) < size:
+                    return  # the client went away
                 request = Received(method, target, headers, body)
                 self.server.requests.append(request)
                 yield request

@@ -114,6 +114,7 @@ class Stream(Generator[T, None, None]):
                 raise error
             if self._ended or self._closed.is_set:
                 raise StopIteration
+            self._check_process()
             self._advance()
 
     def send(self, value: None) -> T:
@@ -178,7 +179,6 @@ class Stream(Generator[T, None, None]):
                     self.close()
 
     def _step(self) -> list[Event]:
-        self._check_process()
         if self._deadline is None:
             self._deadline = Deadline(self._timeout, time.monotonic())
         if self._response is not None:

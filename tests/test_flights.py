@@ -1,0 +1,453 @@
+"""Many questions at once: one search for a nonce, whose outcome all share that wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from chatgpt4online import AsyncClient, Client, InvalidState, TimedOut, Timeout
+from chatgpt4online.protocol import (
+    Blocked,
+    ChatError,
+    ConnectionFailed,
+    NonceRefused,
+    ProtocolError,
+    Session,
+    StatusError,
+    Submission,
+    Turn,
+)
+from chatgpt4online.testing import serve_site
+
+from .server import (
+    LAST_CHUNK,
+    Peer,
+    Server,
+    chunk,
+    end,
+    json_response,
+    response,
+    session_response,
+    stream_head,
+)
+
+CLIENTS = ["Client", "AsyncClient"]
+MANY = 10
+PATIENCE = 20.0  # seconds until a test that hangs fails
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until another thread has made a condition true."""
+    end_of_wait = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end_of_wait, "it did not happen"
+        time.sleep(0.002)
+
+
+@dataclass
+class Crowd:
+    """Questions that are asked at once, ``q0`` first, each by a thread or a task of its own.
+
+    ``outcomes`` has the text of each answer, or its error, or None for one that was closed.
+    """
+
+    url: str
+    count: int
+    options: dict[str, Any] = field(default_factory=dict)
+    timeouts: dict[int, Timeout] = field(default_factory=dict)
+    session: Session | None = None
+
+    def run(self, kind: str, meanwhile: Callable[[Crowd], None]) -> list[Any]:
+        """Ask ``q0``; when its search has begun, ask the others; when they wait for it, call ``meanwhile``."""
+        self.outcomes: list[Any] = [None] * self.count
+        if kind == "Client":
+            self._run_threads(meanwhile)
+        else:
+            asyncio.run(self._run_tasks(meanwhile))
+        return self.outcomes
+
+    def _run_threads(self, meanwhile: Callable[[Crowd], None]) -> None:
+        with Client(self.url, **self.options) as client:
+            client.session = self.session or client.session
+            flights = client._transport.flights
+            streams = [client.stream(f"q{number}", timeout=self.timeouts.get(number)) for number in range(self.count)]
+            threads = [threading.Thread(target=self._read, args=(*pair,)) for pair in enumerate(streams)]
+            self.stop = streams[0].close
+            threads[0].start()
+            until(lambda: flights._current)
+            for thread in threads[1:]:
+                thread.start()
+            flight = flights._current
+            until(lambda: len(flight.waiting) == self.count - 1)
+            meanwhile(self)
+            for thread in threads:
+                thread.join(PATIENCE)
+                assert not thread.is_alive(), "a question hangs"
+
+    def _read(self, number: int, stream: Any) -> None:
+        try:
+            self.outcomes[number] = "".join(stream) if not stream._closed.is_set else None
+        except ChatError as error:
+            self.outcomes[number] = error
+
+    async def _run_tasks(self, meanwhile: Callable[[Crowd], None]) -> None:
+        async with AsyncClient(self.url, **self.options) as client:
+            client.session = self.session or client.session
+            loop = asyncio.get_running_loop()
+
+            async def read(number: int) -> None:
+                try:
+                    stream = client.stream(f"q{number}", timeout=self.timeouts.get(number))
+                    self.outcomes[number] = "".join([piece async for piece in stream])
+                except ChatError as error:
+                    self.outcomes[number] = error
+
+            tasks = [asyncio.create_task(read(number)) for number in range(self.count)]
+            self.stop = lambda: loop.call_soon_threadsafe(tasks[0].cancel)
+            for _ in range(5):  # in which each task comes to its first wait
+                await asyncio.sleep(0)
+            await asyncio.to_thread(meanwhile, self)
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.wait(tasks)
+
+
+class Gated:
+    """A site whose first requests for a session wait until the test has said how they are answered."""
+
+    def __init__(self) -> None:
+        self.arrived = threading.Semaphore(0)
+        self.answers: list[Callable[[Peer], None]] = []
+        self.may_answer = threading.Semaphore(0)
+        self.sessions = 0
+
+    def __call__(self, peer: Peer) -> None:
+        for request in peer.requests():
+            if request.route == "submit":
+                peer.send(stream_head() + chunk(end(request.json["newMessage"])) + LAST_CHUNK)
+                continue
+            self.sessions += 1
+            self.arrived.release()
+            assert self.may_answer.acquire(timeout=PATIENCE)
+            self.answers.pop(0)(peer)
+
+    def answer(self, *answers: Callable[[Peer], None]) -> None:
+        self.answers += answers
+        for _ in answers:
+            self.may_answer.release()
+
+    def wait_for_request(self) -> None:
+        assert self.arrived.acquire(timeout=PATIENCE), "no session was asked for"
+
+
+def good(peer: Peer) -> None:
+    peer.send(session_response())
+
+
+def sends(data: bytes) -> Callable[[Peer], None]:
+    return lambda peer: peer.send(data)
+
+
+BLOCK = response(b"<html><title>Just a moment...</title></html>", "403 Forbidden", Content_Type="text/html")
+CLOSED = json_response({"code": "rest_disabled", "message": "No", "data": {"status": 401}}, "401 Unauthorized")
+
+# How the first request for a session ends, and what each of the ten questions gets to know.
+SHARED = {
+    "a session": (good, None),
+    "a connection that is closed": (Peer.close, ConnectionFailed),
+    "a reset": (Peer.reset, ConnectionFailed),
+    "a block": (sends(BLOCK), Blocked),
+    "a REST API that is closed": (sends(CLOSED), StatusError),
+    "a session without a nonce": (sends(json_response({"success": True, "restNonce": None})), ProtocolError),
+}
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+@pytest.mark.parametrize("name", SHARED)
+def test_outcome_of_one_search_is_shared(kind: str, name: str) -> None:
+    answer, expected = SHARED[name]
+    gated = Gated()
+
+    def meanwhile(_: Crowd) -> None:
+        gated.wait_for_request()
+        gated.answer(answer)
+
+    with Server(gated) as server:
+        outcomes = Crowd(server.url, MANY, {"retries": 0}).run(kind, meanwhile)
+    assert gated.sessions == 1
+    if expected is None:
+        assert outcomes == [f"q{number}" for number in range(MANY)]
+        return
+    assert all(isinstance(outcome, expected) for outcome in outcomes), outcomes
+    assert len({id(outcome) for outcome in outcomes}) == MANY
+    assert len({str(outcome) for outcome in outcomes}) == 1
+    assert {type(outcome) for outcome in outcomes} == {type(outcomes[0])}
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+def test_first_byte_of_the_leader_ends_the_wait_of_all(kind: str) -> None:
+    """Five waiters for a site that says nothing are told after one limit, and not after one to five of them."""
+    gated = Gated()
+    options = {"retries": 0, "timeout": Timeout(first_byte=1.0)}
+    with Server(gated) as server:
+        outcomes = Crowd(server.url, 5, options).run(kind, lambda crowd: None)
+        gated.answer(good)  # nobody waits for it any more
+    assert [(type(outcome), outcome.clock, outcome.seconds) for outcome in outcomes] == [
+        (TimedOut, "first_byte", 1.0)
+    ] * 5
+    assert gated.sessions == 1
+    assert len({id(outcome) for outcome in outcomes}) == 5
+
+
+# What ends the leader without an outcome: one of the others takes its place.
+@pytest.mark.parametrize("kind", CLIENTS)
+@pytest.mark.parametrize("how", ["closed", "out of its total time"])
+def test_a_waiter_takes_over_from_a_leader_that_stops(kind: str, how: str) -> None:
+    gated = Gated()
+    timeouts = {0: Timeout(total=0.5)} if how != "closed" else {}
+
+    def meanwhile(crowd: Crowd) -> None:
+        gated.wait_for_request()
+        if how == "closed":
+            crowd.stop()
+        gated.wait_for_request()
+        gated.answer(good, good)  # the first is for the leader, which has gone
+
+    with Server(gated) as server:
+        outcomes = Crowd(server.url, MANY, {"retries": 0}, timeouts).run(kind, meanwhile)
+    assert gated.sessions == 2
+    assert outcomes[1:] == [f"q{number}" for number in range(1, MANY)]
+    if how != "closed":
+        assert (type(outcomes[0]), outcomes[0].clock) == (TimedOut, "total")
+
+
+# A limit of one that waits, shorter than the leader's.
+SHORTER = {
+    "first_byte": Timeout(first_byte=0.2),
+    "total": Timeout(total=0.2),
+}
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+@pytest.mark.parametrize("clock", SHORTER)
+def test_a_waiter_with_a_shorter_limit_leaves_by_itself(kind: str, clock: str) -> None:
+    gated = Gated()
+
+    def meanwhile(crowd: Crowd) -> None:
+        gated.wait_for_request()
+        until(lambda: crowd.outcomes[1])
+        gated.answer(good)
+
+    with Server(gated) as server:
+        outcomes = Crowd(server.url, 3, {"retries": 0}, {1: SHORTER[clock]}).run(kind, meanwhile)
+    assert (type(outcomes[1]), outcomes[1].clock, outcomes[1].seconds) == (TimedOut, clock, 0.2)
+    assert [outcomes[0], outcomes[2]] == ["q0", "q2"]
+    assert gated.sessions == 1
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+def test_a_waiter_with_a_shorter_idle_limit_leaves_when_the_answer_stands_still(kind: str) -> None:
+    gated = Gated()
+
+    def stand_still(peer: Peer) -> None:
+        whole = session_response()
+        peer.send(whole[:-5])
+        until(lambda: crowd.outcomes[1])
+        peer.send(whole[-5:])
+
+    def meanwhile(_: Crowd) -> None:
+        gated.wait_for_request()
+        gated.answer(stand_still)
+
+    with Server(gated) as server:
+        crowd = Crowd(server.url, 3, {"retries": 0}, {1: Timeout(idle=0.2)})
+        outcomes = crowd.run(kind, meanwhile)
+    assert (type(outcomes[1]), outcomes[1].clock) == (TimedOut, "idle")
+    assert [outcomes[0], outcomes[2]] == ["q0", "q2"]
+
+
+# Kinds of sites, by the options of serve_site.
+SITES: dict[str, dict[str, Any]] = {
+    "pretty permalinks": {},
+    "plain permalinks": {"permalinks": "plain"},
+    "in a directory": {"path": "/blog"},
+    "in a directory, with plain permalinks": {"path": "/blog", "permalinks": "plain"},
+    "no sessions for visitors": {"session_closed": True},
+    "before sessions": {"version": "2.4.3"},
+    "before sessions, with plain permalinks": {"version": "2.4.3", "permalinks": "plain"},
+    "2.8.9": {"version": "2.8.9"},
+}
+
+
+def at_once(kind: str, url: str, questions: list[str], session: Session | None = None) -> list[str]:
+    """Return the answers to questions that are asked at the same time."""
+
+    async def tasks() -> list[str]:
+        async with AsyncClient(url) as client:
+            client.session = session or client.session
+            return [str(reply) for reply in await asyncio.gather(*map(client.ask, questions))]
+
+    def threads() -> list[str]:
+        answers = [""] * len(questions)
+        barrier = threading.Barrier(len(questions))
+
+        def ask(number: int) -> None:
+            barrier.wait(PATIENCE)
+            answers[number] = str(client.ask(questions[number]))
+
+        with Client(url) as client:
+            client.session = session or client.session
+            running = [threading.Thread(target=ask, args=(number,)) for number in range(len(questions))]
+            for thread in running:
+                thread.start()
+            for thread in running:
+                thread.join(PATIENCE)
+        return answers
+
+    return threads() if kind == "Client" else asyncio.run(tasks())
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+@pytest.mark.parametrize("name", SITES)
+def test_ten_questions_at_once_make_one_search(kind: str, name: str) -> None:
+    searches = []
+    for count in (1, MANY):
+        questions = [f"question {number}" for number in range(count)]
+        with serve_site(lambda chat: chat.message, **SITES[name]) as site:
+            assert at_once(kind, site.url, questions) == questions
+            asked = [(request.method, request.path) for request in site.requests]
+        searches.append([request for request in asked if "chats/submit" not in request[1]])
+    alone, together = searches
+    assert alone == together
+    assert alone
+
+
+@dataclass
+class Renewing:
+    """A site that knows the nonce ``new`` only, and answers nothing until ``count`` questions came with another."""
+
+    count: int
+    stale: int = 0
+    sessions: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    all_are_there: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, peer: Peer) -> None:
+        for request in peer.requests():
+            if request.route == "start_session":
+                self.sessions += 1
+                peer.send(session_response("new"))
+            elif request.headers["x-wp-nonce"] == "new":
+                peer.send(stream_head() + chunk(end(request.json["newMessage"])) + LAST_CHUNK)
+            else:
+                with self.lock:
+                    self.stale += 1
+                    if self.stale == self.count:
+                        self.all_are_there.set()
+                assert self.all_are_there.wait(PATIENCE)
+                refused = {"code": "rest_cookie_invalid_nonce", "message": "Cookie check failed", "data": {}}
+                peer.send(json_response(refused, "403 Forbidden"))
+
+
+@pytest.mark.parametrize(("kind", "count"), [("Client", 16), ("AsyncClient", 100)])
+def test_nonce_that_expired_under_load_is_renewed_once(kind: str, count: int) -> None:
+    """All questions are refused for the same nonce at the same time."""
+    questions = [f"question {number}" for number in range(count)]
+    renewing = Renewing(count)
+    with Server(renewing) as server:
+        assert at_once(kind, server.url, questions, Session(nonce="old")) == questions
+    assert (renewing.stale, renewing.sessions) == (count, 1)
+
+
+class TestCore:
+    """What an embedder can do with the outcome of another turn."""
+
+    def waiting(self) -> Turn:
+        turn = Turn("https://example.org", Submission("Hi"), Session())
+        request = turn.next_request()
+        assert request is not None and request.exclusive
+        return turn
+
+    def test_failure_of_another_turn_ends_this_one(self) -> None:
+        leader, waiter = self.waiting(), self.waiting()
+        error = ConnectionFailed("down")
+        error.retryable = False
+        leader.receive_error(error)
+        shared = leader.shared_failure
+        assert isinstance(shared, ConnectionFailed)
+        (failed,) = waiter.receive_failure(shared)
+        assert waiter.over and waiter.next_request() is None
+        assert failed.error is not shared and str(failed.error) == str(shared)
+        assert failed.error.partial_text == ""
+        with pytest.raises(ConnectionFailed, match="down"):
+            waiter.result()
+
+    @pytest.mark.parametrize("clock", ["connect", "first_byte", "idle", "total"])
+    def test_only_the_total_time_of_a_turn_is_its_own(self, clock: str) -> None:
+        leader = self.waiting()
+        leader.receive_error(TimedOut(clock, 1.0))
+        assert leader.over
+        assert (leader.shared_failure is None) == (clock == "total")
+
+    def test_failure_of_the_question_is_not_shared(self) -> None:
+        turn = Turn("https://example.org", Submission("Hi"), Session(nonce="n"))
+        turn.next_request()
+        turn.receive_error(TimedOut("first_byte", 1.0))
+        assert turn.over and turn.shared_failure is None
+
+    def test_failure_is_refused_where_none_is_waited_for(self) -> None:
+        before = Turn("https://example.org", Submission("Hi"), Session())
+        asking = Turn("https://example.org", Submission("Hi"), Session(nonce="n"))
+        asking.next_request()
+        over = self.waiting()
+        over.receive_failure(ConnectionFailed("down"))
+        for turn in (before, asking, over):
+            with pytest.raises(InvalidState, match="no exclusive request"):
+                turn.receive_failure(ConnectionFailed("down"))
+
+    def test_failure_keeps_its_cause_and_not_its_traceback(self) -> None:
+        waiter, cause = self.waiting(), OSError("refused")
+        try:
+            raise ConnectionFailed("down") from cause
+        except ConnectionFailed as error:
+            (failed,) = waiter.receive_failure(error)
+        assert failed.error.__cause__ is cause
+        assert failed.error.__traceback__ is None
+
+    # What came of a renewal, as the advice of the error.
+    @pytest.mark.parametrize(
+        ("nonces", "advice"),
+        [
+            (["first", "second"], "the site refused a new nonce too; "),
+            (["first", "first"], "the site gave the same nonce again; "),
+        ],
+    )
+    def test_refused_nonce_says_what_came_of_a_renewal(self, nonces: list[str], advice: str) -> None:
+        turn = Turn("https://example.org", Submission("Hi"), Session())
+        for nonce in nonces:
+            turn.next_request()
+            turn.receive_response(200, {"content-type": "application/json"})
+            turn.receive_data(b'{"success": true, "restNonce": "%s"}' % nonce.encode())
+            turn.receive_eof()
+            turn.next_request()
+            turn.receive_response(403, {"content-type": "application/json"})
+            turn.receive_data(b'{"code": "rest_cookie_invalid_nonce", "message": "No", "data": {"status": 403}}')
+            turn.receive_eof()
+        with pytest.raises(NonceRefused) as caught:
+            turn.result()
+        assert caught.value.advice.startswith(advice)
+
+    def test_refusal_without_a_renewal_says_nothing_of_one(self) -> None:
+        turn = Turn("https://example.org", Submission("Hi"), Session(nonce="n"))
+        turn.next_request()
+        turn.receive_response(401, {"content-type": "application/json"})
+        turn.receive_data(b'{"code": "rest_forbidden", "message": "No", "data": {"status": 401}}')
+        turn.receive_eof()
+        with pytest.raises(NonceRefused) as caught:
+            turn.result()
+        assert caught.value.advice == NonceRefused.advice
