@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import os
 import threading
 from collections.abc import Callable
@@ -9,9 +11,11 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from chatgpt4online import Client
+from chatgpt4online import AsyncClient, Client
 from chatgpt4online.net import tls
 from chatgpt4online.testing import Chat, serve_site
+
+from .server import LAST_CHUNK, Peer, Server, chunk, end, live, site, stream_head
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork"),
@@ -39,6 +43,18 @@ def in_child(action: Callable[[], str]) -> Callable[[], str]:
         return said
 
     return result
+
+
+class Halves:
+    """A script that answers in two halves, the second when the test says so."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+
+    def __call__(self, peer: Peer, _: object) -> None:
+        peer.send(stream_head() + chunk(live("Hel")))
+        assert self.go_on.wait(20)
+        peer.send(chunk(live("lo"), end("Hello")) + LAST_CHUNK)
 
 
 def ask_all(client: Client, who: str) -> str:
@@ -88,3 +104,88 @@ def test_session_of_the_callers_own_does_not_go_to_another_process() -> None:
         said = in_child(lambda: str(client.ask("child")))()
         assert said.startswith("InvalidState: http= is a requests.Session of another process")
         assert str(client.ask("parent")) == "Hi"
+
+
+def test_stream_is_read_only_in_the_process_that_began_it() -> None:
+    halves = Halves()
+    with Server(site(halves)) as server, Client(server.url) as client, client.stream("Hi") as stream:
+        assert next(stream) == "Hel"
+        said = in_child(lambda: next(stream))()
+        assert said == "InvalidState: this answer is read in another process, which forked this one: ask again here"
+        halves.go_on.set()
+        assert list(stream) == ["lo"]
+
+
+def read_in_a_loop(client: AsyncClient, question: str) -> str:
+    async def read() -> str:
+        async with client:
+            return str(await client.ask(question))
+
+    return asyncio.run(read())
+
+
+def test_async_client_begins_anew_in_the_child() -> None:
+    with serve_site(lambda chat: chat.message) as served:
+        client, loop = AsyncClient(served.url), asyncio.new_event_loop()
+        assert str(loop.run_until_complete(client.ask("warm"))) == "warm"
+        said = in_child(lambda: read_in_a_loop(client, "child"))
+        assert said() == "child"
+        assert str(loop.run_until_complete(client.ask("parent"))) == "parent"
+        loop.run_until_complete(client.aclose())
+        loop.close()
+
+
+def test_async_stream_of_the_parent_goes_on_while_the_child_closes_all() -> None:
+    halves = Halves()
+    with Server(site(halves)) as server:
+        client, loop = AsyncClient(server.url), asyncio.new_event_loop()
+        stream = client.stream("Hi")
+        assert loop.run_until_complete(anext(stream)) == "Hel"
+
+        def close_all() -> str:
+            asyncio.run(stream.aclose())
+            asyncio.run(client.aclose())
+            return "closed"
+
+        assert in_child(close_all)() == "closed"
+        halves.go_on.set()
+        assert loop.run_until_complete(anext(stream)) == "lo"
+        loop.run_until_complete(client.aclose())
+        loop.close()
+
+
+def run_to_end(loop: asyncio.AbstractEventLoop, client: AsyncClient) -> None:
+    loop.run_until_complete(client.aclose())
+
+
+@pytest.mark.parametrize("kind", ["Client", "AsyncClient"])
+def test_child_keeps_no_copy_of_a_connection(kind: str) -> None:
+    """The site sees the end of a connection as soon as the parent closes it, though the child lives on."""
+    closed = threading.Event()
+
+    def answer(peer: Peer, request: object) -> None:
+        peer.send(stream_head() + chunk(live("Hel")))
+        peer.wait_for_close()
+        closed.set()
+
+    with Server(site(answer)) as server:
+        loop = asyncio.new_event_loop()
+        if kind == "Client":
+            client = Client(server.url)
+            stream = client.stream("Hi")
+            assert next(stream) == "Hel"
+            close: Callable[[], object] = client.close
+        else:
+            client = AsyncClient(server.url)
+            stream = client.stream("Hi")
+            assert loop.run_until_complete(anext(stream)) == "Hel"
+            close = functools.partial(run_to_end, loop, client)
+        hold, let_go = os.pipe()
+        child = in_child(lambda: os.read(hold, 1).decode())
+        close()
+        assert closed.wait(20)
+        os.write(let_go, b"x")
+        assert child() == "x"
+        loop.close()
+        os.close(hold)
+        os.close(let_go)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
-from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast
 
@@ -277,8 +276,10 @@ class AsyncStream(AsyncGenerator[T, None]):
         if self._loop is None or self._loop is _running_loop():
             action()
             return
-        with suppress(RuntimeError):  # the loop is closed, and has lost its sockets
+        try:
             self._loop.call_soon_threadsafe(action)
+        except RuntimeError:  # the loop is closed, and has lost its sockets
+            self._response = None
 
     def _stop(self) -> None:
         self._hang_up()
