@@ -176,9 +176,7 @@ class TestForAnyBody:
         assert "max_text_size" in message
         assert partial == "".join(entry[1] for entry in expected if entry[0] == "text")
         assert found[:-1] == expected[: len(found) - 1]
-        assert all(
-            entry[1] == "malformed" for entry in expected[len(found) - 1 :]
-        )  # each names a field
+        assert all(entry[1] == "malformed" for entry in expected[len(found) - 1 :])  # each names a field
 
     @settings(max_examples=200)
     @given(st.one_of(cut_bodies(), st.lists(st.binary(max_size=30), max_size=8)), statuses, header_sets, limits, limits)

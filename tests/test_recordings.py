@@ -149,7 +149,8 @@ EXPECTED: dict[str, Good | Bad] = {
         _cut,
         message="the answer stopped before its end; the last text from the site was: Fatal error: Uncaught Error: "
         "Call to undefined function aie_no_such_function() in "
-        "/var/www/vhosts/example.org/wp/wp-content/mu-plugins/aie.php:111 Stack trace: #0 /var/www/vhosts/example.org/wp/wp-includes/class-wp-hook.php(310): {closure}() #1 "
+        "/var/www/vhosts/example.org/wp/wp-content/mu-plugins/aie.php:111 Stack trace: #0 "
+        "/var/www/vhosts/example.org/wp/wp-includes/class-wp-hook.php(310): {closure}() #1 "
         "/var/www/vhosts/example.org/wp/wp-includes/plugin.php(2",
     ),
     "3.6.2/fatal_stream": _refused(
