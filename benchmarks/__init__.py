@@ -1,6 +1,6 @@
-"""What the package costs, as ratios to something plain that is measured in the same run.
+"""Benchmarks: the cost of the package, as ratios to simple code that is measured in the same run.
 
-``python -m benchmarks`` prints them beside the marks to reach. A ratio of 0.5 means half the cost of what it is
-compared with, and so less is better everywhere; seconds would tell more of the machine than of the code. The two sides
-of a ratio are measured in turns, so that what else the machine does falls on both. Each module says what its sides are.
+``python -m benchmarks`` prints the ratios beside their marks. A ratio of 0.5 means half the cost, so less is better
+everywhere. Seconds would measure the machine more than the code. The two sides of a ratio are measured in turns, so
+that other load of the machine affects both. The docstring of each module names its two sides.
 """

@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: runs the benchmarks that are asked for, and prints their figures beside their marks."""
+"""Run the named benchmarks, and print their figures beside their marks: ``python -m benchmarks``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from importlib import import_module
 
 from .measure import Result
 
-# name of the module, which has a run(rounds) -> list[Result]; what it measures
+# The name of each module, which has a function run(rounds) -> list[Result], and a description.
 BENCHMARKS = {
     "parser": "CPU per event, over json.loads alone on the same payloads",
     "imports": "time to import EventParser, over import requests",
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return the results as lines of aligned columns; a peer that no result has takes no column."""
+    """Return the results as lines of aligned columns, with a column for each peer of any result."""
     peers = list(dict.fromkeys(peer for one in results for peer in one.peers))
     rows = [["workload", "ours", "mark", "ok?", *peers, ""]]
     for one in results:
@@ -51,8 +51,8 @@ def table(results: Sequence[Result]) -> str:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure what the package costs. Most figures are ratios, whose two sides are measured in turns\n"
-        "within one run; less is better in all of them.",
+        description="Measure the cost of the package. Most figures are ratios, whose two sides are measured in turns\n"
+        "within one run. Less is better in all of them.",
         epilog="benchmarks:\n" + "\n".join(f"  {name:<10}{what}" for name, what in BENCHMARKS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,11 +1,15 @@
-"""The clients over loopback, beside other ways to ask the same of the same server, which has its own process.
+"""The clients over loopback, beside other ways to ask the same question. The server has its own process.
 
-``Client`` and ``AsyncClient`` stand beside a bare blocking socket with HTTP by hand, which is what the ratios of CPU
-are taken to, and beside what is installed of requests, httpx and aiohttp. Each of them turns the answer into the text
-of its pieces, the others with ``json.loads``. ``burst`` is an answer that comes as fast as it is read, ``paced`` one
-event a read, and ``chat`` a short answer on a connection that is there already. ``first event`` is wall-clock time from
-a client that does not exist yet, over the same with a bare ``requests.post`` or bare asyncio and h11; the nonce is
-known. ``streams`` are many at once, on one event loop in a process of their own.
+CPU ratios compare ``Client`` and ``AsyncClient`` with ``bare``, a blocking socket and HTTP by hand. The peers are
+requests, httpx and aiohttp, if they are installed. Each way turns the answer into the text of its pieces. The peers use
+``json.loads`` for that.
+
+- ``burst`` is an answer that arrives as fast as it is read.
+- ``paced`` is an answer of one event for each read.
+- ``chat`` is a short answer on an open connection.
+- ``first event`` is the wall-clock time from making a client to the first event, with a known nonce. It is compared
+  with a bare ``requests.post``, and with bare asyncio and h11.
+- ``streams`` are many answers at once, on one event loop in a new process.
 """
 
 from __future__ import annotations
@@ -36,12 +40,13 @@ from .measure import Result, cpu, interleaved, ratio
 
 _ROOT = Path(__file__).parents[1]
 _PATH = "/wp-json/mwai-ui/v1/chats/submit"
-_BURST, _PACED, _SHORT, _CHATS = 2_000, 150, 3, 20  # events, but the last: chats in a row
-_PAUSE = 0.0008  # seconds between two events of a paced answer: the reader has read one when the next comes
-_STREAMS = {200: 3.0, 1000: 5.0}  # how many at once; for how many seconds each
+_BURST, _PACED, _SHORT = 2_000, 150, 3  # events of an answer
+_CHATS = 20  # chats in a row
+_PAUSE = 0.0008  # seconds between two events of a paced answer: enough to read one before the next arrives
+_STREAMS = {200: 3.0, 1000: 5.0}  # the number of streams at once, and the seconds of each
 _STREAM_EVENTS = 25
-_RAMP = 0.0015  # seconds between the starts of two streams: 1,000 that start as one measure only how long that takes
-_FILES = 8_192
+_RAMP = 0.0015  # seconds between the starts of two streams, because 1,000 starts at once would hide the rest
+_FILES = 8_192  # open files: two sockets for each of 1,000 streams, and room for more
 _NONCE = "0a1b2c3d4e"
 
 
@@ -49,7 +54,7 @@ _NONCE = "0a1b2c3d4e"
 
 
 class _Site(asyncio.Protocol):
-    """A site whose answers are told by the question: a workload, its events, and the seconds between them."""
+    """A site that answers with as many events, and with such pauses in seconds, as the question demands."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: Any = transport
@@ -74,11 +79,11 @@ class _Site(asyncio.Protocol):
         assert question, body
         count, pause = int(question[1]), float(question[2])
         if pause:
-            self.task = asyncio.ensure_future(self.speak(count, pause))
+            self.task = asyncio.ensure_future(self.send_slowly(count, pause))
         else:
             self.transport.write(_whole(count))
 
-    async def speak(self, count: int, pause: float) -> None:
+    async def send_slowly(self, count: int, pause: float) -> None:
         self.transport.write(_HEAD)
         for _ in range(count):
             await asyncio.sleep(pause)
@@ -113,13 +118,13 @@ async def _serve() -> None:
     _raise_limit()
     server = await asyncio.get_running_loop().create_server(_Site, "127.0.0.1", 0, backlog=2_048)
     print(server.sockets[0].getsockname()[1], flush=True)
-    await asyncio.to_thread(sys.stdin.read)  # until whoever started it lets go
+    await asyncio.to_thread(sys.stdin.read)  # returns when the parent process closes the pipe
     server.close()
 
 
 @contextmanager
 def serving() -> Iterator[str]:
-    """Run the server in a process of its own, and give its address."""
+    """Run the server in a new process, and yield its address."""
     command = [sys.executable, "-m", __name__, "serve"]
     with subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin and process.stdout
@@ -134,12 +139,12 @@ def _raise_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-# The ways to ask
+# The ways to ask a question
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How to make a client for an address, to ask it for the pieces of an answer, and to close it."""
+    """The functions that make a client for an address, ask it for the pieces of an answer, and close it."""
 
     open: Callable[[str], Any]
     ask: Callable[[Any, str], Any]
@@ -155,7 +160,7 @@ _HEADERS = {"Content-Type": "application/json", "Accept": "text/event-stream", "
 
 
 class _Lines:
-    """Bytes of a body to the texts in it, as everybody does it."""
+    """Turns the bytes of a body into texts, with the usual hand-written loop."""
 
     def __init__(self) -> None:
         self.held = b""
@@ -181,7 +186,7 @@ def _open_bare(url: str) -> socket.socket:
 
 
 class _Chunks:
-    """Bytes of an answer to the bytes of its chunked body."""
+    """Turns the bytes of an answer into the bytes of its chunked body."""
 
     def __init__(self) -> None:
         self.held, self.in_body, self.over = b"", False, False
@@ -224,7 +229,7 @@ def _open_requests(url: str) -> Any:
     import requests
 
     session = requests.Session()
-    session.url = url + _PATH  # type: ignore[attr-defined]  # it has to be somewhere
+    session.url = url + _PATH  # type: ignore[attr-defined]  # the session is the only value that _ask_requests gets
     return session
 
 
@@ -293,7 +298,7 @@ async def _open_httpx_async(url: str) -> Any:
 
 
 class _Asyncio:
-    """Connections of ``asyncio.open_connection``, kept for the next question."""
+    """Connections of ``asyncio.open_connection``, which are kept for the next question."""
 
     def __init__(self, url: str) -> None:
         self.host, _, port = url.removeprefix("http://").partition(":")
@@ -351,7 +356,7 @@ async def _ask_h11(pool: _Asyncio, prompt: str) -> AsyncIterator[str]:
 
 
 def ways() -> dict[str, Way]:
-    """Return the ways to ask that this machine has."""
+    """Return the ways whose libraries are installed."""
     found = {
         "bare": Way(_open_bare, _ask_bare, socket.socket.close),
         "Client": Way(_open_client, Client.stream, Client.close),
@@ -369,11 +374,11 @@ def ways() -> dict[str, Way]:
     return found
 
 
-# What is measured
+# The measurements
 
 
 class Asker:
-    """One client that lives as long as the benchmark, whatever its way."""
+    """One client of any way, which is used for the whole benchmark."""
 
     def __init__(self, way: Way, url: str, runner: asyncio.Runner) -> None:
         self.way = way
@@ -399,7 +404,7 @@ class Asker:
 
 
 def first_event(way: Way, url: str, runner: asyncio.Runner) -> float:
-    """Return the seconds from nothing to the first piece of an answer."""
+    """Return the seconds from before the client is made to the first piece of an answer."""
     prompt = f"{_SHORT} 0"
 
     async def first() -> float:
@@ -423,7 +428,7 @@ def first_event(way: Way, url: str, runner: asyncio.Runner) -> float:
 
 
 def run(rounds: int) -> list[Result]:
-    """Return the ratios of both clients, the peers' beside them."""
+    """Return the ratios of both clients and of the peers."""
     found = ways()
     with ExitStack() as stack:
         url = stack.enter_context(serving())
@@ -481,7 +486,7 @@ def _result(title: str, ours: str, figures: dict[str, float], mark: float, note:
 def _compare_first(found: dict[str, Way], url: str, runner: asyncio.Runner, rounds: int) -> list[Result]:
     tasks = {name: partial(first_event, way, url, runner) for name, way in found.items()}
     if httpx := {name for name in tasks if name.startswith("httpx")}:
-        few = interleaved({name: tasks.pop(name) for name in httpx}, 3)  # they build a TLS context each time
+        few = interleaved({name: tasks.pop(name) for name in httpx}, 3)  # httpx builds a slow TLS context each time
     seconds = interleaved(tasks, rounds)
     middle = {name: median(figures) for name, figures in (seconds | (few if httpx else {})).items()}
     results = []
@@ -503,8 +508,8 @@ def _compare_streams(found: dict[str, Way], url: str, count: int, rounds: int) -
     for number in range(rounds):
         for name in names[:: -1 if number % 2 else 1]:
             command = [sys.executable, "-m", __name__, "streams", name, str(count), url]
-            said = subprocess.run(command, cwd=_ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
-            runs[name].append(json.loads(said))
+            output = subprocess.run(command, cwd=_ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+            runs[name].append(json.loads(output))
     middle = {
         figure: {name: median(one[figure] for one in runs[name]) for name in names} for figure in ("cpu", "kb", "p99")
     }
@@ -522,19 +527,19 @@ def _compare_streams(found: dict[str, Way], url: str, count: int, rounds: int) -
 
 
 async def _stream_many(name: str, count: int, url: str) -> dict[str, float]:
-    """Return what ``count`` streams at once cost: CPU seconds, KB a stream, and the 99th percentile of the lag."""
+    """Return the cost of ``count`` streams at once: CPU seconds, KB for each, and the 99th percentile of the lag."""
     way, lags, pause = ways()[name], [], _STREAMS[count] / _STREAM_EVENTS
     client = await way.open(url)
 
     async def read(number: int) -> None:
-        await asyncio.sleep(_RAMP * number)  # as in life, they do not speak at the same time
+        await asyncio.sleep(_RAMP * number)  # real streams do not start at the same moment either
         lags.extend([time.monotonic() - float(text) async for text in way.ask(client, f"{_STREAM_EVENTS} {pause:.4f}")])
 
-    async for _ in way.ask(client, f"{_SHORT} 0"):  # all is imported, and a first connection is there
+    async for _ in way.ask(client, f"{_SHORT} 0"):  # imports all modules and makes a first connection
         pass
     before, start = _resident(), time.process_time()
     tasks = [asyncio.create_task(read(number)) for number in range(count)]
-    await asyncio.sleep((_RAMP * count + _STREAMS[count]) / 2)  # all of them run
+    await asyncio.sleep((_RAMP * count + _STREAMS[count]) / 2)  # at this moment, all streams run
     between = _resident()
     await asyncio.gather(*tasks)
     seconds = time.process_time() - start

@@ -1,7 +1,7 @@
 """The import: the time of ``from chatgpt4online import EventParser`` over that of ``import requests``.
 
-Each is the median wall-clock time of a fresh interpreter that does only this, less that of one that does nothing; so
-0.4 means that who needs only the parser waits 0.4 times as long for it as for requests.
+Each time is the median wall-clock time of a new interpreter that only does this import, minus that of one that does
+nothing. So 0.4 means that the import of the parser takes 0.4 times as long as that of requests.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _STATEMENTS = {
 
 
 def run(rounds: int) -> list[Result]:
-    """Return the one ratio."""
+    """Return a list with one ratio."""
     tasks = {name: partial(_start, statement) for name, statement in _STATEMENTS.items()}
     times = {name: median(seconds) for name, seconds in interleaved(tasks, rounds).items()}
     ours, requests = times["ours"] - times["bare"], times["requests"] - times["bare"]

@@ -1,4 +1,4 @@
-"""Functions to the seconds that they take in turns, and results to compare with their marks."""
+"""Measure functions in turns, and compare the results with their marks."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-_TOLERANCE = 1.1  # --check lets a mark be missed by a tenth: that much, two runs can differ
+_TOLERANCE = 1.1  # --check accepts a figure that is 10 % over its mark, because two runs can differ by so much
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """One figure, where less is better.
 
-    ``unit`` is ``"x"`` for a ratio; ``peers`` has the same figure for other ways to do the same work.
+    ``unit`` is ``"x"`` for a ratio. ``peers`` has the same figure for other ways to do the same work.
     """
 
     workload: str
@@ -32,14 +32,14 @@ class Result:
 
     @property
     def missed(self) -> bool:
-        """Whether the mark is missed by more than chance explains."""
+        """Whether the mark is missed by more than the tolerance."""
         return self.value > self.mark * _TOLERANCE
 
 
 def cpu(work: Callable[[], object]) -> float:
     """Return the CPU seconds of one call.
 
-    Garbage is collected as in any program, but what lived before the call is kept out of it.
+    The garbage collector runs as in any program, but it does not visit objects from before the call.
     """
     gc.collect()
     gc.freeze()
@@ -52,9 +52,9 @@ def cpu(work: Callable[[], object]) -> float:
 
 
 def interleaved(tasks: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Return what each task says in each round; a first round, to warm up, is not counted.
+    """Return the figures of each task, one for each round, without a first round to warm up.
 
-    Every second round goes backwards, so that no task always runs behind the same one.
+    Every second round has the reverse order, so that no task always runs behind the same one.
     """
     figures: dict[str, list[float]] = {name: [] for name in tasks}
     names = list(tasks)
@@ -67,5 +67,5 @@ def interleaved(tasks: Mapping[str, Callable[[], float]], rounds: int) -> dict[s
 
 
 def ratio(figures: Sequence[float], base: Sequence[float]) -> float:
-    """Return the median of the rounds' own ratios: one round has one state of the machine."""
+    """Return the median of the ratios of all rounds. Within one round, the state of the machine hardly changes."""
     return median(figure / other for figure, other in zip(figures, base, strict=True))

@@ -1,9 +1,9 @@
-"""The memory: the peak, in MB, that 200 MB of streamed answer leave beyond the answer's text, by tracemalloc.
+"""The memory: the peak in MB, without the answer's text, of a parser that reads 200 MB, measured by tracemalloc.
 
-The text itself has to be held, since ``Done`` carries it; a parser that keeps nothing else stays flat however long the
-answer is. ``tokens`` would show events or lines that are kept, as it has millions of them; ``long`` would show copies
-of the text, of which it nearly consists. The pieces are of 64 KiB, and one of them counts as the parser's. The figure
-for ``end`` is taken when the text is handed over, in multiples of the text: 1.0 is one copy of it besides.
+The parser must store the text, since ``Done`` carries it. If it stores nothing else, the figure does not grow with the
+answer. ``tokens`` has millions of events, so it shows events or lines that are stored. ``long`` is nearly all text, so
+it shows copies of the text. The pieces have 64 KiB, and the figure includes one of them. The figure for ``end`` is
+measured when the reply is returned, in multiples of the text: 1.0 means one more copy of it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TEXTS = {"tokens": " weather", "long": "All the words of a long reply. " * 33}
 
 
 def run(rounds: int) -> list[Result]:
-    """Return two figures for each length of event; ``rounds`` is not used, as allocations are the same in each."""
+    """Return two figures for each length of event. ``rounds`` has no effect, as all rounds allocate the same."""
     return [result for name, text in _TEXTS.items() for result in _measure(name, text)]
 
 
@@ -43,11 +43,11 @@ def _measure(name: str, text: str) -> list[Result]:
     finally:
         tracemalloc.stop()
     if not (isinstance(last, Done) and len(last.reply.text) == size):
-        raise AssertionError("the answer did not come through")
+        raise AssertionError("the reply is not complete")
     note = f"{count:,} events, {size / 1e6:.0f} MB of text"
     return [
         Result(name, (streaming - size) / 1e6, _MARK, "MB", f"{note}; mark ours"),
         Result(
-            f"{name}, end", (whole - size) / size, _END_MARK, note="more than the text, at its handing over; mark ours"
+            f"{name}, end", (whole - size) / size, _END_MARK, note="beyond the text, when it is returned; mark ours"
         ),
     ]

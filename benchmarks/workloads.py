@@ -1,7 +1,7 @@
-"""The answers that are measured: the events that went in, their payloads, and the bytes as they are cut.
+"""The answers for the benchmarks: their events, their payloads, and their bytes in pieces.
 
-Everything here is a pure function: the same call always returns the same bytes. The shapes are those of protocol
-sections 2.1 to 2.3 and of ``tests/captures``; ``tests/test_benchmarks.py`` proves that each workload is what it says.
+All functions are pure: the same call always returns the same bytes. The shapes are those of protocol sections 2.1 to
+2.3 and of ``tests/captures``. ``tests/test_benchmarks.py`` checks each workload.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 
 from chatgpt4online import Event, Notice, Text
 
-COUNT = 10_000  # events in a workload of many
-PIECE = 65_536  # bytes that a busy socket gives at once
-DRIP = 17  # bytes: less than an event, and never in step with one
-HUGE = 5_000_000  # bytes of the one event
-HUGE_PIECE = 1_024
+COUNT = 10_000  # events of a workload: enough for some milliseconds
+PIECE = 65_536  # bytes of one read from a busy socket
+DRIP = 17  # bytes of a slow piece: smaller than any event, and a prime, so that events are cut everywhere
+HUGE = 5_000_000  # bytes of the single event
+HUGE_PIECE = 1_024  # bytes: small enough to show quadratic time
 
 _ENGLISH = """\
 Sure! Here is a short plan for a weekend in Lisbon. On Saturday, take the tram up to the castle, walk down through the
@@ -44,7 +44,7 @@ _CODE = (
     "import csv\n\nwith open('sales.csv') as file:\n    print(sum(float(row['total']) for row in csv.DictReader(file)))"
 )
 
-# subtype, visibility, text and metadata, as protocol section 2.3 has them
+# subtype, visibility, text and metadata, as in protocol section 2.3
 _NOTICES: list[tuple[str, str, str, dict[str, Any] | None]] = [
     ("embeddings", "visible", "Found 3 relevant context(s) from embeddings.", {"count": 3}),
     ("status", "collapsed", "Generating response...", {"model": "gpt-5-mini", "id": "resp_68b1f0c2a9d4819f8e37"}),
@@ -74,7 +74,7 @@ _NOTICES: list[tuple[str, str, str, dict[str, Any] | None]] = [
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One answer without its end: ``events`` went in, one of ``payloads`` for each, and ``pieces`` are what to feed."""
+    """One answer without its end: ``events``, their ``payloads`` (one for each), and the bytes in ``pieces``."""
 
     events: list[Event]
     payloads: list[str]
@@ -82,22 +82,22 @@ class Workload:
 
 
 def tokens(count: int = COUNT) -> Workload:
-    """Return short events of English text, one a piece: an answer as its model writes it."""
+    """Return short events of English text, one in each piece, as a model writes them."""
     return _one_a_piece(_texts(_ENGLISH, count))
 
 
 def burst(count: int = COUNT) -> Workload:
-    """Return the events of :func:`tokens` in pieces of 64 KiB: an answer that a proxy kept back."""
+    """Return the events of :func:`tokens` in pieces of 64 KiB, as a proxy with a buffer sends them."""
     return _cut(_texts(_ENGLISH, count), PIECE)
 
 
 def drip(count: int = COUNT) -> Workload:
-    """Return the events of :func:`tokens` in pieces of 17 bytes: each event is cut, and at every place in turn."""
+    """Return the events of :func:`tokens` in pieces of 17 bytes, which cut the events at every place."""
     return _cut(_texts(_ENGLISH, count), DRIP)
 
 
 def escapes(count: int = COUNT) -> Workload:
-    r"""Return short events of Russian text, all ``\uXXXX``, one a piece."""
+    r"""Return short events of Russian text, all ``\uXXXX``, one in each piece."""
     return _one_a_piece(_texts(_RUSSIAN, count))
 
 
@@ -107,18 +107,18 @@ def escapes_burst(count: int = COUNT) -> Workload:
 
 
 def notices(count: int = COUNT) -> Workload:
-    """Return what a site with its event logs on sends before and between the text, one a piece."""
+    """Return the notices of a site whose event logs are on, one in each piece."""
     return _one_a_piece(_notices(count))
 
 
 def huge(size: int = HUGE) -> Workload:
-    """Return one event of ``size`` bytes, its line ends included, in pieces of 1 KiB."""
+    """Return one event of ``size`` bytes, including its line ends, in pieces of 1 KiB."""
     frame = len(_frame(encode_text("")))
     return _cut([_text("x" * (size - frame))], HUGE_PIECE)
 
 
 def repeated(payload: str, count: int) -> Iterator[bytes]:
-    """Yield ``count`` events of one payload in pieces of 64 KiB, of which only one is in memory at a time."""
+    """Yield ``count`` events of one payload in pieces of 64 KiB. Only one piece is in memory at a time."""
     frame = _frame(payload)
     tape, size = frame * (PIECE // len(frame) + 2), len(frame) * count
     for start in range(0, size, PIECE):
@@ -127,7 +127,7 @@ def repeated(payload: str, count: int) -> Iterator[bytes]:
 
 
 def encode(fields: dict[str, Any]) -> str:
-    r"""Return the payload that PHP's ``json_encode`` would write: no spaces, pure ASCII, and ``/`` as ``\/``."""
+    r"""Return the payload as PHP's ``json_encode`` writes it: no spaces, only ASCII, and ``/`` as ``\/``."""
     return json.dumps(fields, separators=(",", ":")).replace("/", "\\/")
 
 

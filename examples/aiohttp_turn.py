@@ -30,7 +30,7 @@ async def main(site, question):
                 else:
                     show(turn.receive_eof())
     print()
-    turn.result()  # raises what ended the answer, if it did not end well
+    turn.result()  # raises the error of an answer that failed
 
 
 try:

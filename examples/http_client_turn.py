@@ -24,7 +24,7 @@ def events(turn):
         if not turn.over:
             yield from turn.receive_eof()
         connection.close()
-    turn.result()  # raises what ended the answer, if it did not end well
+    turn.result()  # raises the error of an answer that failed
 
 
 try:

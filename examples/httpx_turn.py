@@ -20,7 +20,7 @@ def events(turn, http):
                     break
             else:
                 yield from turn.receive_eof()
-    turn.result()  # raises what ended the answer, if it did not end well
+    turn.result()  # raises the error of an answer that failed
 
 
 def main(site, question):

@@ -1,8 +1,8 @@
 """Read the answer of a site from a pipe: ``curl -N ... | python examples/pipe.py``.
 
-What curl has to send: ``-X POST -H "Content-Type: application/json" -H "X-WP-Nonce: $NONCE" -d "$QUESTION"`` to
-``https://example.org/wp-json/mwai-ui/v1/chats/submit``, with a ``"stream": true`` in the question. The nonce comes from
-``https://example.org/wp-json/mwai/v1/start_session``. A file with a saved answer does as well.
+curl needs ``-X POST -H "Content-Type: application/json" -H "X-WP-Nonce: $NONCE" -d "$QUESTION"`` and the address
+``https://example.org/wp-json/mwai-ui/v1/chats/submit``. The question must contain ``"stream": true``. The nonce comes
+from ``https://example.org/wp-json/mwai/v1/start_session``. A file with a saved answer works too.
 """
 
 import sys
@@ -22,7 +22,7 @@ def show(events):
 
 
 parser = EventParser()
-while data := sys.stdin.buffer.read1():  # what has come, without waiting for more
+while data := sys.stdin.buffer.read1():  # read1 returns the bytes that have arrived, without waiting for more
     show(parser.receive_data(data))
 show(parser.receive_eof())
 print()

@@ -36,4 +36,4 @@ while (request := turn.next_request()) is not None:
     trio.run(perform, turn, request)
     show([] if turn.over else turn.receive_eof())
 print()
-turn.result()  # raises what ended the answer, if it did not end well
+turn.result()  # raises the error of an answer that failed

@@ -1,4 +1,4 @@
-"""The benchmarks measure what they say: every fixture is right, and the command reports as it should."""
+"""The benchmarks measure what they claim: the workloads are right, and the command reports correctly."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from chatgpt4online import Event, EventParser, Notice, Text
 COUNT = 500
 MAKERS: dict[str, Callable[[], Workload]] = {
     "tokens": lambda: workloads.tokens(COUNT),
-    "burst": lambda: workloads.burst(COUNT * 8),  # two pieces and a half
+    "burst": lambda: workloads.burst(COUNT * 8),  # two pieces of 64 KiB, and a half
     "drip": lambda: workloads.drip(COUNT),
     "escapes": lambda: workloads.escapes(COUNT),
     "escapes burst": lambda: workloads.escapes_burst(COUNT * 8),
@@ -47,7 +47,7 @@ def frames(workload: Workload) -> bytes:
     return b"".join(b"data: " + payload.encode() + b"\n\n" for payload in workload.payloads)
 
 
-def test_parsed_events_are_those_that_went_in(workload: Workload) -> None:
+def test_parsed_events_equal_the_events_of_the_workload(workload: Workload) -> None:
     assert parse(workload.pieces) == workload.events
 
 
@@ -105,7 +105,7 @@ def test_same_events_however_cut() -> None:
     assert workloads.escapes(COUNT).payloads == workloads.escapes_burst(COUNT).payloads
 
 
-def test_drip_never_holds_a_whole_event_and_cuts_every_kind_of_place() -> None:
+def test_drip_pieces_are_smaller_than_an_event_and_cut_everywhere() -> None:
     workload = workloads.drip(COUNT)
     assert all(len(payload) > workloads.DRIP for payload in workload.payloads)
     ends = {piece[-1:] for piece in workload.pieces}
@@ -170,7 +170,7 @@ def site() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("way", client.ways())
-def test_each_way_gives_all_the_pieces_of_every_answer(way: str, site: str) -> None:
+def test_each_way_returns_all_pieces_of_every_answer(way: str, site: str) -> None:
     with asyncio.Runner() as runner:
         runner.run(asyncio.sleep(0))
         with closing(client.Asker(client.ways()[way], site, runner)) as asker:
@@ -178,7 +178,7 @@ def test_each_way_gives_all_the_pieces_of_every_answer(way: str, site: str) -> N
         assert 0 < client.first_event(client.ways()[way], site, runner) < 10
 
 
-def test_the_parser_of_chunks_does_not_mind_how_they_are_cut() -> None:
+def test_chunk_parser_of_the_benchmark_works_at_any_cut() -> None:
     answer = client._whole(20)
     texts = [event.text for event in workloads.tokens(20).events if isinstance(event, Text)]
     for size in (1, 7, 100, 10_000):
@@ -188,14 +188,14 @@ def test_the_parser_of_chunks_does_not_mind_how_they_are_cut() -> None:
         assert chunks.over
 
 
-def test_streams_are_counted_and_cost_something(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_streams_have_positive_figures(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "_STREAMS", {10: 0.3})
     figures = asyncio.run(client._stream_many("AsyncClient", 10, site))
     assert figures.keys() == {"cpu", "kb", "p99"}
     assert figures["cpu"] > 0 < figures["p99"]
 
 
-def test_interleaved_takes_turns_and_drops_the_first_round() -> None:
+def test_interleaved_alternates_and_drops_the_first_round() -> None:
     calls: list[str] = []
 
     def call(name: str) -> float:
@@ -217,7 +217,7 @@ def test_result_is_missed_only_beyond_a_tenth() -> None:
     assert (reached.missed, near.missed, far.missed) == (False, False, True)
 
 
-def test_table_leaves_out_what_no_result_has() -> None:
+def test_table_has_no_column_for_an_absent_peer() -> None:
     one, two = Result("a", 0.5, 1.0, peers={"p": 2.0}), Result("b", 1.5, 1.0, "MB", "why")
     assert [line.split() for line in command.table([one]).splitlines()] == [
         ["workload", "ours", "mark", "ok?", "p"],

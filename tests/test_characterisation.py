@@ -1,4 +1,4 @@
-"""The machines do what they did when the table was made, but for the differences that are approved."""
+"""The machines behave as in the table, except for the approved differences."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ SHOWN = 5
 def differences(
     row: Row, before: Mapping[str, Any], now: Mapping[str, Any], approved: Iterable[Approved], used: set[int]
 ) -> Iterator[str]:
-    """Yield the fields of an outcome that differ without approval; ``used`` takes the numbers of approvals needed."""
+    """Yield the fields of an outcome that differ without approval.
+
+    Add the numbers of the needed approvals to ``used``.
+    """
     for name in sorted(before.keys() | now.keys()):
         old, new = before.get(name, ABSENT), now.get(name, ABSENT)
         if old == new:
@@ -48,12 +51,12 @@ def compare(rows: Iterable[Row]) -> tuple[list[str], set[int]]:
 
 @pytest.fixture(scope="module")
 def used() -> dict[tuple[str, str], set[int]]:
-    """Keep which approved differences each group needed."""
+    """Return the numbers of the approved differences that each group needed."""
     return {}
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=" ".join)
-def test_every_row_ends_as_it_did(group: tuple[str, str], used: dict[tuple[str, str], set[int]]) -> None:
+def test_outcomes_equal_the_table(group: tuple[str, str], used: dict[tuple[str, str], set[int]]) -> None:
     rows = [row for row in TABLE if (row.subject, row.step.partition(" ")[0]) == group]
     described, used[group] = compare(rows)
     shown = "\n  ".join(described[:SHOWN])
@@ -62,28 +65,28 @@ def test_every_row_ends_as_it_did(group: tuple[str, str], used: dict[tuple[str, 
 
 def test_every_approved_difference_is_needed(used: dict[tuple[str, str], set[int]]) -> None:
     for group in GROUPS:
-        if group not in used:  # this test runs by itself
+        if group not in used:  # the test was selected alone
             used[group] = compare(row for row in TABLE if (row.subject, row.step.partition(" ")[0]) == group)[1]
     needed = set().union(*used.values())
     stale = [one.reason for number, one in enumerate(APPROVED) if number not in needed and not one.standing]
     assert not stale, "no row needs these approved differences any more: delete them"
 
 
-def test_every_changed_row_is_another_than_it_was() -> None:
-    """A line of ``changed.jsonl`` that says what the table says is stale. Each line has a known reason."""
+def test_changed_rows_differ_from_the_table() -> None:
+    """A line of ``changed.jsonl`` that equals the table is out of date. Each line has a known reason."""
     assert CHANGED.keys() <= TABLE.keys()
     assert {reason for reason, _ in CHANGED.values()} == REASONS.keys()
     stale = [row for row, (_, outcome) in CHANGED.items() if not list(differences(row, TABLE[row], outcome, [], set()))]
     assert not stale
 
 
-def test_the_table_has_every_row_and_no_other() -> None:
+def test_table_has_exactly_the_rows_of_the_paths() -> None:
     rows = set(all_rows())
     assert rows == TABLE.keys()
     assert len(rows) > 5000
 
 
-def test_an_approved_difference_covers_its_rows_and_fields_and_no_other() -> None:
+def test_approved_difference_covers_only_its_rows_and_fields() -> None:
     row = Row("turn", "main", "guest", "-", "-", "0", "html_503")
     before = {"end": "StatusError", "status": 503, "message": "one"}
     now = {"end": "Blocked", "message": "two"}

@@ -34,14 +34,13 @@ def run(script: str, *arguments: str, data: bytes | None = None) -> subprocess.C
     return subprocess.run(command, input=data, capture_output=True, env=environment, timeout=60, check=False)
 
 
-def test_there_are_no_others() -> None:
-    """Each example is run here."""
+def test_every_example_is_tested() -> None:
     assert {script.name for script in SCRIPTS} == {*NEEDS, "pipe.py"}
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
-def test_it_is_short_and_brings_its_own_io(script: Path) -> None:
-    """No example is 40 lines long, and none uses the clients of the package."""
+def test_example_is_short_and_uses_no_client(script: Path) -> None:
+    """Each example is under 40 lines long and has its own I/O."""
     source = script.read_text("utf-8")
     assert len(source.splitlines()) < 40
     for node in ast.walk(ast.parse(source)):
@@ -56,8 +55,8 @@ def test_it_is_short_and_brings_its_own_io(script: Path) -> None:
 class TestTurns:
     """The examples that drive a turn."""
 
-    def test_the_answer(self, script: str) -> None:
-        """What the site says is printed, with an honest handshake before it."""
+    def test_example_prints_the_answer(self, script: str) -> None:
+        """The server sees start_session before the question."""
         with serve_site(["Grüße ", "an ", "alle: ", "日本 🎉"]) as site:
             done = run(script, site.url, "Hello there")
             routes = [request.path.rpartition("/")[2] for request in site.requests]
@@ -65,14 +64,13 @@ class TestTurns:
         assert (done.stdout.decode(), done.returncode) == (f"Grüße an alle: 日本 🎉{os.linesep}", 0), done.stderr
         assert routes == ["start_session", "submit"]
 
-    def test_an_old_site(self, script: str) -> None:
-        """The loop makes every request that the turn asks for: the nonce of this version is in its page only."""
+    def test_example_sends_every_request_of_the_turn(self, script: str) -> None:
+        """The nonce of this release is only in its page."""
         with serve_site(version="2.4.3") as site:
             done = run(script, site.url, "Hi")
         assert done.stdout.decode().strip() == "You said: Hi", done.stderr
 
-    def test_a_failure(self, script: str) -> None:
-        """An answer that ends badly is no success, and what had come is shown."""
+    def test_example_fails_and_shows_the_partial_answer(self, script: str) -> None:
         with serve_site(Answer(["Half ", "of"], ending="fatal")) as site:
             done = run(script, site.url, "Hi")
         assert done.stdout.decode().strip() == "Half of"
@@ -80,7 +78,7 @@ class TestTurns:
 
 
 def answer_of(question: dict[str, Any], answer: Any) -> bytes:
-    """Return the bytes of the site's answer to a question, as curl would write them."""
+    """Return the bytes of the site's answer to a question, as curl writes them."""
     with serve_site(answer) as site:
 
         def post(path: str, body: bytes, **headers: str) -> bytes:
@@ -96,14 +94,13 @@ def answer_of(question: dict[str, Any], answer: Any) -> bytes:
 QUESTION = {"botId": "default", "chatId": "k3v9x0q2pfa", "messages": [], "newMessage": "Hi", "stream": True}
 
 
-def test_the_pipe() -> None:
-    """The answer of a site on stdin is printed."""
+def test_pipe_prints_the_answer_on_stdin() -> None:
     done = run("pipe.py", data=answer_of(QUESTION, ["Through ", "the ", "pipe"]))
     assert (done.stdout.decode(), done.returncode) == (f"Through the pipe{os.linesep}", 0), done.stderr
 
 
-def test_the_pipe_of_a_failure() -> None:
-    """An answer without its end is a failure, and so is none at all."""
+def test_pipe_fails_for_an_answer_without_end() -> None:
+    """An empty answer fails too."""
     whole = answer_of(QUESTION, ["Through ", "the ", "pipe"])
     done = run("pipe.py", data=whole[: whole.index(b'{"type":"end"')])
     assert done.stdout.decode() == "Through the pipe"
@@ -111,8 +108,7 @@ def test_the_pipe_of_a_failure() -> None:
     assert run("pipe.py", data=b"").returncode == 1
 
 
-def test_the_pipe_shows_what_has_come() -> None:
-    """A piece is printed before the next one is sent."""
+def test_pipe_prints_a_piece_before_the_next_is_sent() -> None:
     command = [sys.executable, "-u", str(EXAMPLES / "pipe.py")]
     environment = os.environ | {"PYTHONPATH": str(EXAMPLES.parent)}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:

@@ -955,9 +955,8 @@ def test_pool_can_be_closed_after_its_loop():
         pool._check()
         await asyncio.get_running_loop().create_connection(lambda: Connection(pool._live), sock=near)
 
-    with pytest.warns(
-        ResourceWarning, match="unclosed transport"
-    ):  # a warning of asyncio, because the pool was not closed in time
+    # asyncio warns, because the pool was not closed before its loop.
+    with pytest.warns(ResourceWarning, match="unclosed transport"):
         asyncio.run(main())
         pool.close()
         pool._live.clear()

@@ -1,4 +1,4 @@
-"""The tool that tests the tests: every mutant fits the package, and a mutant that does not fit is an error."""
+"""The mutants: each fits the package, and the tool reports one that does not fit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RETRY_AFTER = "protocol.parsing.bodies:retry_after"
 
 
 def example(number: int, texts: tuple[str, ...] = ()) -> Any:
-    """An example for the rules, with one of each part that they change."""
+    """Return a value by one example of each part that the rules change."""
     total = 0
     total += number
     try:
@@ -30,16 +30,16 @@ def example(number: int, texts: tuple[str, ...] = ()) -> Any:
     return (total > 7, "x" not in texts, abs(-1), [text for text in texts if text])
 
 
-def test_every_mutant_fits() -> None:
+def test_every_mutant_fits_the_package() -> None:
     assert tool.check(tool.MUTANTS) == []
 
 
-def test_every_mutant_has_a_name_of_its_own() -> None:
+def test_names_of_mutants_are_unique() -> None:
     names = Counter((mutant.target, mutant.name) for mutant in tool.MUTANTS)
     assert [name for name, number in names.items() if number > 1] == []
 
 
-def test_the_table_gives_the_reactions_of_the_package() -> None:
+def test_reactions_of_the_table_equal_those_of_the_package() -> None:
     assert table.reactions(TABLE) == REACTIONS
 
 
@@ -48,7 +48,7 @@ def test_every_row_of_the_table_is_deleted_by_a_mutant() -> None:
     assert len(deleted) == len(TABLE)
 
 
-def test_no_mutant_of_the_table_leaves_the_reactions_as_they_are() -> None:
+def test_every_mutant_of_the_table_changes_a_reaction() -> None:
     changed = [mutant.replacement() for mutant in table.MUTANTS]
     assert REACTIONS not in changed
 
@@ -66,14 +66,14 @@ def test_no_mutant_of_the_table_leaves_the_reactions_as_they_are() -> None:
     ],
     ids=["module", "function", "class", "method", "signature", "pattern", "no change"],
 )
-def test_a_mutant_that_does_not_fit_is_an_error_with_its_name(target: str, changed: Callable[[Any], Any]) -> None:
+def test_error_for_a_misfit_names_the_mutant(target: str, changed: Callable[[Any], Any]) -> None:
     mutant = Mutant("the fault", target, changed, ("test_turn",))
     with pytest.raises(Misfit, match="the fault"):
         mutant.replacement()
     assert len(tool.check([mutant])) == 1
 
 
-def test_a_mutant_without_its_test_file_is_an_error() -> None:
+def test_mutant_without_its_test_file_is_reported() -> None:
     (message,) = tool.check([Mutant("the fault", _RETRY_AFTER, returns(None), ("test_of_nothing",))])
     assert "test_of_nothing" in message
     assert "the fault" in message
@@ -96,7 +96,7 @@ def test_a_mutant_without_its_test_file_is_an_error() -> None:
         (change.silenced("ValueError"), (False, True, 1, ["a"])),
     ],
 )
-def test_a_rule_changes_one_function(rule: change.Rule, expected: Any) -> None:
+def test_rule_changes_one_function(rule: change.Rule, expected: Any) -> None:
     changed = edited(rule)(example)
     if isinstance(expected, type):
         with pytest.raises(expected):
@@ -122,12 +122,12 @@ def test_a_rule_changes_one_function(rule: change.Rule, expected: Any) -> None:
         literal(8.0, 9.0),
     ],
 )
-def test_a_rule_without_a_match_is_an_error(rule: change.Rule) -> None:
+def test_rule_without_a_match_is_an_error(rule: change.Rule) -> None:
     with pytest.raises(Misfit):
         edited(rule)(example)
 
 
-def test_a_replaced_function_reaches_all_modules_that_imported_it() -> None:
+def test_replaced_function_reaches_all_modules_that_imported_it() -> None:
     def original() -> None: ...
     def replacement() -> None: ...
 
@@ -138,7 +138,7 @@ def test_a_replaced_function_reaches_all_modules_that_imported_it() -> None:
     assert (home.function, importer.alias, other.function) == (replacement, replacement, print)
 
 
-def test_a_replaced_constant_leaves_equal_constants_with_other_names() -> None:
+def test_replaced_constant_keeps_equal_constants_with_other_names() -> None:
     home, importer = ModuleType("home"), ModuleType("importer")
     home.MOST = importer.MOST = importer.OTHER = 6  # type: ignore[attr-defined]
     change.replace_imported([home, importer], "MOST", 6, 99)

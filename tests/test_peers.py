@@ -1,4 +1,4 @@
-"""The benchmark of behaviour: its servers and drivers work, and both clients do what its table says."""
+"""The benchmark of behaviour: its servers and drivers work, and both clients behave as its table says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .peers.situation import Outcome, Situation, is_handled, run
 from .peers.table import KNOWN, SITUATIONS
 
 ROWS = {(situation.group, situation.name): situation for situation in SITUATIONS}
-# What the loops are known to handle: plain HTTP, a redirect, TLS, a proxy, and a refusal that is an error
+# Situations that every loop handles: plain HTTP, a redirect, TLS, a proxy, and a refusal
 PLAIN = [
     ("heads", "nothing odd"),
     ("redirects", "308 with a slash"),
@@ -31,12 +31,12 @@ def test_client_handles_the_situation_unless_the_difference_is_known(row: tuple[
 @pytest.mark.parametrize("name", PEERS)
 @pytest.mark.parametrize("row", PLAIN, ids=": ".join)
 def test_loop_handles_a_plain_situation(row: tuple[str, str], name: str) -> None:
-    pytest.importorskip(name, reason="it is in the extra peers")
+    pytest.importorskip(name, reason="install the extra: peers")
     outcome = run(ROWS[row], PEERS[name])
     assert is_handled(ROWS[row], outcome), str(outcome)
 
 
-def test_rows_are_many_and_have_names_of_their_own() -> None:
+def test_rows_have_unique_names() -> None:
     assert len(ROWS) == len(SITUATIONS) >= 53
 
 

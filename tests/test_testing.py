@@ -1,4 +1,4 @@
-"""The site on loopback says what the recorded sites say, byte for byte, and leaves nothing behind."""
+"""The site on loopback answers as the recorded sites do, byte for byte, and leaves no thread or socket behind."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Connection:
         self.socket.close()
 
     def read_until(self, mark: bytes) -> bytes:
-        """Return what comes up to this mark, with it."""
+        """Return the bytes up to this mark, including it."""
         while mark not in self.buffer:
             data = self.socket.recv(65536)
             assert data, f"closed before {mark!r}: {self.buffer!r}"
@@ -51,7 +51,7 @@ class Connection:
         return found + mark
 
     def read_rest(self) -> bytes:
-        """Return what comes until the site closes the connection."""
+        """Return the bytes until the site closes the connection."""
         while data := self.socket.recv(65536):
             self.buffer += data
         rest, self.buffer = self.buffer, b""
@@ -61,7 +61,7 @@ class Connection:
         self.socket.sendall(raw)
 
     def ask(self, raw: bytes) -> tuple[str, bytes]:
-        """Send a request and return the head and the body, without its chunks."""
+        """Send a request, and return the head and the body without chunked framing."""
         self.send(raw)
         head = self.read_until(b"\r\n\r\n").decode("latin-1")
         length = re.search(r"Content-Length: (\d+)", head)
@@ -206,7 +206,7 @@ REFUSED = ("3.6.2/bad_nonce", "3.6.2/nonce_expired", "3.6.2/session_stale_nonce"
 
 
 def normal(head: str, body: bytes) -> tuple[list[str], str]:
-    """Return a response with everything that differs between two moments and two sites made the same."""
+    """Return a response with placeholders for the parts that differ between two moments or two equal sites."""
     text = head.rstrip("\r\n") + "\r\n\r\n" + body.decode()
     text = re.sub(r"(?m)^(Server|Date): [^\r]*", r"\1: -", text)
     text = re.sub(r"127\.0\.0\.1:\d+", "HOST", text)
@@ -218,7 +218,7 @@ def normal(head: str, body: bytes) -> tuple[list[str], str]:
 
 
 def replay(name: str, site: Site) -> tuple[str, bytes]:
-    """Send the recorded request, with the site's own nonce unless it is to be refused."""
+    """Send the recorded request, with the nonce of this site unless a refusal is expected."""
     raw = (recordings.FOLDER / f"{name}.req.http").read_bytes()
     nonce = site.nonce
     if "nonce_old" in name:
@@ -230,20 +230,20 @@ def replay(name: str, site: Site) -> tuple[str, bytes]:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_recorded_exchange(name: str) -> None:
-    """The recorded request gets the recorded response: status line, headers in their order, and body."""
+def test_recorded_request_gets_the_recorded_response(name: str) -> None:
+    """Status line, headers in their order, and body are compared."""
     recorded = recordings.load(name)
     limit = 0 if "/limit_" in name else None
     with serve_site(SCRIPTS[name], version=name.partition("/")[0], limit_after=limit) as site:
         head, body = replay(name, site)
-        site.errors.clear()  # fatal_midstream's
+        site.errors.clear()  # fatal_midstream stores one
     recorded_head = recorded.raw.partition(b"\r\n\r\n")[0].decode("latin-1")
     assert normal(head, body) == normal(recorded_head, recorded.body)
 
 
 @pytest.mark.parametrize("version", ["3.6.2", "2.4.3"])
-def test_recorded_widget(version: str) -> None:
-    """The page's headers and widget are those of the recorded page."""
+def test_page_equals_the_recorded_page(version: str) -> None:
+    """Headers and widget are compared."""
     recorded = recordings.load(f"{version}/page")
     with serve_site(version=version) as site:
         head, body = replay(f"{version}/page", site)
@@ -254,7 +254,7 @@ def test_recorded_widget(version: str) -> None:
     assert normal(head, mine[0].replace(b"&quot;", b'"')) == normal(recorded_head, theirs[0].replace(b"&quot;", b'"'))
 
 
-def test_wrong_path() -> None:
+def test_path_outside_the_rest_api_gives_a_html_page() -> None:
     """What is outside of the REST API is an HTML page, with the recorded headers."""
     recorded = recordings.load("3.6.2/wrong_path")
     with serve_site() as site:
@@ -264,7 +264,7 @@ def test_wrong_path() -> None:
 
 
 def test_event_and_blank_line_are_two_chunks() -> None:
-    """The framing is that of a site whose model is slow."""
+    """Recordings of a slow model have this framing."""
     with serve_site(["The"]) as site, Connection(site) as connection:
         connection.send(request(question(), X_WP_Nonce=site.nonce))
         connection.read_until(b"\r\n\r\n")
@@ -272,7 +272,7 @@ def test_event_and_blank_line_are_two_chunks() -> None:
         assert connection.read_until(b"\n\n\r\n") == b"2\r\n\n\n\r\n"
 
 
-# --- what a script can say ---
+# --- scripts ---
 
 
 @pytest.mark.parametrize(
@@ -288,15 +288,15 @@ def test_event_and_blank_line_are_two_chunks() -> None:
         (Text("one"), ["one"]),
     ],
 )
-def test_kinds_of_scripts(script: Any, texts: list[str]) -> None:
-    """Each is said as events, and joined and trimmed as the reply."""
+def test_each_kind_of_script_is_streamed(script: Any, texts: list[str]) -> None:
+    """The reply is the joined and trimmed text."""
     with serve_site(script) as site:
         *lives, end = payloads(ask(site)[1])
     assert [event["data"] for event in lives] == texts
     assert json.loads(end["data"])["reply"] == "".join(texts).strip()
 
 
-def test_the_script_gets_the_chat() -> None:
+def test_script_receives_the_chat() -> None:
     """The callable sees what was asked, and of whom."""
     chats: list[Chat] = []
     body = question(" hi\n", botId="support", chatId="c1", messages=[{"role": "user", "content": "x"}], stream=False)
@@ -314,15 +314,15 @@ def test_the_script_gets_the_chat() -> None:
     assert [chat.bot_id for chat in chats] == ["support", "default", "default"]
 
 
-def test_bytes_go_out_as_they_are() -> None:
-    """A warning that PHP displays stands between events, and before JSON."""
+def test_bytes_are_sent_unchanged() -> None:
+    """PHP shows such warnings between events, and before JSON."""
     with serve_site(["a", b"<br />\n", "b"]) as site:
         assert b'"a"}\n\n<br />\ndata: {"type":"live","data":"b"}' in ask(site)[1]
         assert ask(site, question(stream=False))[1].startswith(b'<br />\n{"success":true,"reply":"ab"')
 
 
-def test_notices() -> None:
-    """A notice has its usual visibility and the present time, and is unknown before 2.8.3; plain answers have none."""
+def test_notices_get_visibility_and_timestamp() -> None:
+    """Releases before 2.8.3 and plain answers have no notices."""
     script: list[Notice | str] = [Notice("heartbeat"), Notice("thinking", "hm"), Notice("x"), "a"]
     with serve_site(script) as site:
         events = payloads(ask(site)[1])[:3]
@@ -334,8 +334,8 @@ def test_notices() -> None:
 
 
 @pytest.mark.parametrize("raised", [False, True])
-def test_server_errors(raised: bool) -> None:
-    """A ServerError ends the answer, raised or yielded; an empty one is followed by more."""
+def test_server_error_ends_the_answer(raised: bool) -> None:
+    """A script may raise or yield it. An empty one does not end the answer."""
 
     def script(chat: Chat) -> Iterator[Any]:
         yield "a"
@@ -350,8 +350,7 @@ def test_server_errors(raised: bool) -> None:
         assert ask(site, question(stream=False))[1] == b'{"success":false,"message":"no"}'
 
 
-def test_a_callable_that_raises_a_server_error() -> None:
-    """It is the site's own error, and none of the script's."""
+def test_server_error_of_a_callable_is_not_an_error_of_the_script() -> None:
 
     def script(chat: Chat) -> str:
         raise ServerError("no")
@@ -361,8 +360,7 @@ def test_a_callable_that_raises_a_server_error() -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_broken_script(stream: bool) -> None:
-    """It is a fatal on the wire, and is raised where the ``with`` block ends."""
+def test_exception_of_a_script_is_fatal_and_raised_at_the_end(stream: bool) -> None:
 
     def script(chat: Chat) -> str:
         raise KeyError("mine")
@@ -373,8 +371,8 @@ def test_a_broken_script(stream: bool) -> None:
         assert json.loads(body)["code"] == "internal_server_error"
 
 
-def test_a_piece_of_a_wrong_type() -> None:
-    """It is an error of the script; an error of the ``with`` block itself is not covered by it."""
+def test_piece_of_a_wrong_type_is_an_error_of_the_script() -> None:
+    """It does not replace an exception of the ``with`` block itself."""
     with pytest.raises(InvalidInput, match="not 3"), serve_site([3]) as site:  # type: ignore[list-item]
         ask(site)
     with pytest.raises(ZeroDivisionError), serve_site([3]) as site:  # type: ignore[list-item]
@@ -382,8 +380,8 @@ def test_a_piece_of_a_wrong_type() -> None:
         raise ZeroDivisionError
 
 
-def test_endings() -> None:
-    """A cut has no terminal chunk; a fatal in mid-stream has one, and no ``end``."""
+def test_cut_and_fatal_endings_have_the_right_framing() -> None:
+    """A cut has no last chunk. A fatal error within a stream has one, but no ``end``."""
     with serve_site(Answer(["a"], ending="cut")) as site, Connection(site) as connection:
         connection.send(request(question(), X_WP_Nonce=site.nonce))
         assert connection.read_rest().endswith(b'data: {"type":"live","data":"a"}\r\n2\r\n\n\n\r\n')
@@ -392,8 +390,7 @@ def test_endings() -> None:
         assert site.errors == []
 
 
-def test_images() -> None:
-    """An image bot streams under JSON's Content-Type."""
+def test_image_bot_streams_with_the_type_of_json() -> None:
     with serve_site(Answer(images=["https://x/a.png"])) as site:
         head, body = ask(site)
     assert "Content-Type: application/json; charset=UTF-8\r\n" in head
@@ -401,8 +398,8 @@ def test_images() -> None:
     assert (end["images"], end["reply"]) == (["https://x/a.png"], "![Image](https://x/a.png)")
 
 
-def test_the_final_word() -> None:
-    """It may differ from what was streamed; an action without arguments has PHP's empty array."""
+def test_reply_may_differ_from_the_streamed_text() -> None:
+    """An action without arguments has PHP's empty array."""
     actions = [Action("function", "f"), Action("javascript", snippet="x()")]
     with serve_site(Answer("a b", reply="c", actions=actions)) as site:
         end = json.loads(payloads(ask(site)[1])[-1]["data"])
@@ -414,14 +411,13 @@ def test_the_final_word() -> None:
     assert end["responseId"].startswith("chatcmpl-")
 
 
-def test_json_is_phps() -> None:
-    """ASCII with surrogate pairs, escaped slashes, raw DEL."""
+def test_json_is_encoded_as_in_php() -> None:
+    """It is ASCII with surrogate pairs, escaped slashes and a raw DEL."""
     with serve_site(["/é\U0001f600\u2028\x7f\n\\u007f"]) as site:
         assert rb'"data":"\/\u00e9\ud83d\ude00\u2028' + b"\x7f" + rb'\n\\u007f"' in ask(site)[1]
 
 
-def test_refusal_before_the_plugin() -> None:
-    """Another status has the body and the headers that are given."""
+def test_other_status_has_the_given_body_and_headers() -> None:
     with serve_site(Answer(["<h1>", b"slow", Text("</h1>")], status=429, headers={"retry-after": "3"})) as site:
         head, body = ask(site)
     assert head.startswith("HTTP/1.1 429 Too Many Requests\r\n")
@@ -435,30 +431,28 @@ def test_refusal_before_the_plugin() -> None:
 
 @pytest.mark.parametrize("target", [SUBMIT, SUBMIT + "/", "/wp-json/MWAI-UI/v1/Chats/submit"])
 @pytest.mark.parametrize("form", ["%s", "/?rest_route=%s", "/index.php?a=b&rest_route=%s"])
-def test_routes(target: str, form: str) -> None:
-    """Case and a final slash do not count, and the plain form is understood."""
+def test_route_ignores_case_and_a_final_slash(target: str, form: str) -> None:
+    """The plain form works too."""
     route = target if form == "%s" else target.removeprefix("/wp-json")
     with serve_site() as site:
         assert ask(site, target=form % route)[0].startswith("HTTP/1.1 200")
 
 
 @pytest.mark.parametrize(("version", "status"), [("3.6.2", 200), ("2.8.9", 404), ("2.4.3", 404)])
-def test_start_session_by_query(version: str, status: int) -> None:
-    """It does not work on 2.x with pretty permalinks."""
+def test_start_session_by_query_fails_on_2_x_with_pretty_permalinks(version: str, status: int) -> None:
     with serve_site(version=version) as site:
         assert ask(site, b"", target="/?rest_route=/mwai/v1/start_session")[0].startswith(f"HTTP/1.1 {status}")
 
 
-def test_get_on_a_chat() -> None:
-    """A GET finds no route."""
+def test_get_of_a_chat_gives_no_route() -> None:
     with serve_site() as site:
         head, body = ask(site, b"", method="GET")
     assert head.startswith("HTTP/1.1 404")
     assert json.loads(body)["code"] == "rest_no_route"
 
 
-def test_nonces() -> None:
-    """An expired, foreign or empty nonce is refused on every route; one of the previous tick brings a new one."""
+def test_stale_nonces_are_refused_on_every_route() -> None:
+    """A nonce of the previous tick brings a new one."""
     with serve_site("hi") as site:
         old = site.nonce
         site.age_nonce()
@@ -493,8 +487,8 @@ def test_nonces() -> None:
         (b"{", {"Content_Type": "application/ld+json; charset=x"}, 400, b"Syntax error"),
     ],
 )
-def test_odd_questions(body: Any, options: Json, status: int, said: bytes) -> None:
-    """Each has WordPress's answer, and the site goes on."""
+def test_malformed_questions_get_the_answers_of_wordpress(body: Any, options: Json, status: int, said: bytes) -> None:
+    """The site still works afterwards."""
     with serve_site() as site:
         head, answer = ask(site, body, **options)
         assert head.startswith(f"HTTP/1.1 {status}")
@@ -506,29 +500,28 @@ def test_odd_questions(body: Any, options: Json, status: int, said: bytes) -> No
 @pytest.mark.parametrize(
     ("value", "streamed"), [("false", True), (1, True), ("0", False), (0, False), (None, False), ([], False)]
 )
-def test_stream_is_phps_truth(value: object, streamed: bool) -> None:
-    """The string "false" turns streaming on."""
+def test_stream_is_true_for_the_string_false(value: object, streamed: bool) -> None:
+    """PHP reads the string as true."""
     with serve_site() as site:
         assert (b"data: " in ask(site, question(stream=value))[1]) is streamed
 
 
 @pytest.mark.parametrize(("version", "fits"), [("3.6.2", True), ("2.8.9", True), ("2.4.3", False)])
-def test_the_unit_of_length(version: str, fits: bool) -> None:
-    """Characters since 2.4.9, bytes before."""
+def test_max_length_counts_bytes_before_2_4_9(version: str, fits: bool) -> None:
+    """Later releases count characters."""
     with serve_site(version=version, max_length=4) as site:
         assert (b"rejected" not in ask(site, question("ыыы"))[1]) is fits
         assert b"rejected" in ask(site, question("12345"))[1]
 
 
-def test_the_limit() -> None:
-    """The chats up to it are answered."""
+def test_chats_after_the_limit_are_refused() -> None:
     with serve_site("ok", limit_after=1) as site:
         assert b"end" in ask(site)[1]
         assert payloads(ask(site)[1]) == [{"type": "error", "data": "You have reached the limit."}]
 
 
-def test_cookies() -> None:
-    """Whoever has the cookies gets no new ones, and keeps the session."""
+def test_visitor_with_cookies_gets_no_new_ones() -> None:
+    """The visitor keeps the session."""
     cookie = "PHPSESSID=x; mwai_session_id=65f0c0ffee123"
     with serve_site(version="2.8.9") as site:
         head, body = ask(site, b"", target=START, Cookie=cookie)
@@ -537,8 +530,8 @@ def test_cookies() -> None:
 
 
 @pytest.mark.parametrize("version", ["3.6.2", "2.8.9", "2.4.3"])
-def test_a_widget_for_each_bot(version: str) -> None:
-    """The page is sound for any name of a bot, and tells the limit."""
+def test_page_has_a_widget_for_each_bot(version: str) -> None:
+    """Any name of a bot gives valid HTML, and the widget has the limit."""
     bots = ["default", "it's <b>&amp;</b>"]
     with serve_site(version=version, bots=bots, max_length=7) as site:
         body = ask(site, b"", target="/", method="GET", nonce=False)[1].decode()
@@ -552,8 +545,8 @@ def test_a_widget_for_each_bot(version: str) -> None:
 # --- connections, threads, lifetime ---
 
 
-def test_pieces_are_flushed_one_by_one() -> None:
-    """Each piece is out before the script is asked for the next; the head waits for the first."""
+def test_each_piece_is_sent_before_the_next_is_requested() -> None:
+    """The head waits for the first piece."""
     gates = [threading.Event() for _ in range(3)]
 
     def script(chat: Chat) -> Iterator[str]:
@@ -573,8 +566,8 @@ def test_pieces_are_flushed_one_by_one() -> None:
         assert b'"end"' in connection.read_until(b"0\r\n\r\n")
 
 
-def test_keep_alive_and_pipelining() -> None:
-    """One connection carries any number of requests, even sent at once."""
+def test_connection_carries_many_requests() -> None:
+    """The requests may be sent at once."""
     with serve_site("hi") as site, Connection(site) as connection:
         first, second = request(question(), X_WP_Nonce=site.nonce), request(target=START)
         assert b"end" in connection.ask(first)[1]
@@ -586,8 +579,8 @@ def test_keep_alive_and_pipelining() -> None:
         assert [seen.path for seen in site.requests] == [SUBMIT, START, SUBMIT, START]
 
 
-def test_connections_that_end() -> None:
-    """HTTP/1.0 and ``Connection: close`` end with the answer, 1.0 without chunks; nonsense is refused."""
+def test_connection_ends_for_http_1_0_and_close() -> None:
+    """HTTP/1.0 has no chunks. Bytes that are not HTTP are refused."""
     with serve_site("hi") as site:
         with Connection(site) as connection:
             connection.send(f"GET / HTTP/1.0\r\nHost: {'x' * 5}\r\n\r\n".encode())
@@ -603,14 +596,12 @@ def test_connections_that_end() -> None:
 
 
 @pytest.mark.parametrize("target", ["//[x", "http://[", "*", "/?rest_route=", "/wp-json", "/%ff"])
-def test_odd_targets(target: str) -> None:
-    """Each has an answer."""
+def test_each_odd_target_has_an_answer(target: str) -> None:
     with serve_site() as site:
         assert ask(site, target=target)[0].startswith("HTTP/1.1 ")
 
 
-def test_head_and_continue() -> None:
-    """A HEAD has no body, and a client that waits for 100 is told to go on."""
+def test_head_has_no_body_and_expect_gets_100() -> None:
     with serve_site("hi") as site, Connection(site) as connection:
         connection.send(request(target="/", method="HEAD"))
         assert connection.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 200")
@@ -624,8 +615,8 @@ def site_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if "http://127.0.0.1" in thread.name]
 
 
-def test_close_with_a_client_connected() -> None:
-    """Closing ends idle connections, a pause and a client that does not read; no thread stays."""
+def test_close_ends_all_connections_and_threads() -> None:
+    """An idle connection, a pause and a client that does not read are tried."""
     with serve_site(["a", "b"], pause=3600) as slow, serve_site([b"x" * 1000] * 100_000) as full, serve_site() as idle:
         with Connection(slow) as first, Connection(full) as second, Connection(idle) as third:
             for site, connection in ((slow, first), (full, second)):
@@ -643,8 +634,8 @@ def test_close_with_a_client_connected() -> None:
         Connection(idle)
 
 
-def test_a_client_that_goes_away_closes_the_script() -> None:
-    """The script's ``finally`` runs; the site goes on."""
+def test_script_is_closed_when_its_client_closes() -> None:
+    """The ``finally`` block of the script runs, and the site still works."""
     closed = threading.Event()
 
     def script(chat: Chat) -> Iterator[bytes]:
@@ -662,8 +653,7 @@ def test_a_client_that_goes_away_closes_the_script() -> None:
         assert ask(site, b"", target=START)[0].startswith("HTTP/1.1 200")
 
 
-def test_closed_from_its_own_script() -> None:
-    """A script may close its site."""
+def test_script_may_close_its_site() -> None:
 
     def script(chat: Chat) -> str:
         sites[0].close()
@@ -676,8 +666,8 @@ def test_closed_from_its_own_script() -> None:
         connection.read_rest()
 
 
-def test_twenty_clients_at_once() -> None:
-    """All are answered at the same time: each answer waits until all have been asked."""
+def test_twenty_clients_are_answered_at_once() -> None:
+    """Each answer waits until all questions have arrived."""
     barrier = threading.Barrier(20, timeout=10)
     answers: list[bytes] = []
 
@@ -719,22 +709,20 @@ def test_twenty_clients_at_once() -> None:
         (lambda: Answer(status=999), "status"),
     ],
 )
-def test_bad_arguments(call: Callable[[], object], says: str) -> None:
-    """The message names the argument, and nothing is left running."""
+def test_error_for_a_bad_argument_names_it(call: Callable[[], object], says: str) -> None:
+    """No thread is left running."""
     with warnings.catch_warnings(), pytest.raises(InvalidInput, match=says):
         warnings.simplefilter("error")
         call()
     assert site_threads() == []
 
 
-def test_a_port_that_is_taken() -> None:
-    """The error is the system's own."""
+def test_port_in_use_raises_oserror() -> None:
     with serve_site() as site, pytest.raises(OSError, match="in use"):
         serve_site(port=int(site.url.rpartition(":")[2]))
 
 
-def test_h11_agrees() -> None:
-    """A strict parser of HTTP takes the response as complete."""
+def test_h11_reads_the_response_as_complete() -> None:
     with serve_site("hi") as site, Connection(site) as connection:
         client = h11.Connection(h11.CLIENT)
         fields = [("Host", "x"), ("Content-Length", "0")]

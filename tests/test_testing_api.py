@@ -45,8 +45,8 @@ SINCE = {
 
 @pytest.mark.parametrize("name", SINCE)
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_the_api_has(version: str, name: str) -> None:
-    """Each release has its routes; who calls them without what they need is told so with a 500."""
+def test_api_has_the_routes_of_its_release(version: str, name: str) -> None:
+    """A request without a needed parameter gets a 500 that names it."""
     with serve_site(token="secret", version=version) as site, Program(site) as program:
         answer = program.call(name)
         if version in (SINCE[name] or version):
@@ -58,8 +58,8 @@ def test_what_the_api_has(version: str, name: str) -> None:
             assert answer.json()["code"] == "rest_no_route"
 
 
-def test_who_may_use_the_api() -> None:
-    """The token or a login opens it; without the option it is not there."""
+def test_api_needs_the_token_or_a_login() -> None:
+    """Without the option, its routes do not exist."""
     with serve_site("ok", token="secret", users=ANN) as site, Program(site) as program, logged_in(site) as ann:
         check = program.get(f"{API}/simpleAuthCheck")
         assert check.json() == {"success": True, "data": {"type": "email", "value": "admin@example.org"}}
@@ -71,7 +71,7 @@ def test_who_may_use_the_api() -> None:
             with intruder:
                 answer = intruder.post(f"{API}/simpleTextQuery", json={"message": "hi"})
                 assert (answer.status_code, answer.json()["code"]) == (401, "rest_forbidden")
-        assert program.chat().status_code == 401  # the token means nothing to chats
+        assert program.chat().status_code == 401  # chats do not accept the token
         assert program.post(f"{API}/simpleAuthCheck").status_code == 404
     with serve_site(users=ANN) as site, logged_in(site) as ann:
         assert ann.get(f"{API}/simpleAuthCheck").status_code == 404
@@ -96,8 +96,8 @@ def test_who_may_use_the_api() -> None:
         ("simpleImageEditQuery", {"message": "cat", "mediaId": 3}, Answer(images=["u"]), "u"),
     ],
 )
-def test_queries(name: str, params: Json, script: Any, data: object) -> None:
-    """The script's text is the answer, in the shape of the route."""
+def test_query_returns_the_text_of_the_script(name: str, params: Json, script: Any, data: object) -> None:
+    """The answer has the shape of the route."""
     with serve_site(script, token="secret") as site, Program(site) as program:
         answer = program.call(name, **params)
         assert answer.json() == {"success": True, "data": data}
@@ -106,8 +106,7 @@ def test_queries(name: str, params: Json, script: Any, data: object) -> None:
         assert program.post(f"{API}/{name.lower()}/", json=params).json() == answer.json()
 
 
-def test_what_the_script_sees_of_a_query() -> None:
-    """It is told the route, the user and all the parameters."""
+def test_script_receives_route_user_and_parameters_of_a_query() -> None:
     chats: list[Chat] = []
 
     def script(chat: Chat) -> str:
@@ -121,8 +120,8 @@ def test_what_the_script_sees_of_a_query() -> None:
     assert chats == [Chat("hi", messages, "", "", False, params, (), "admin", "simpleTextQuery")]
 
 
-def test_failures_of_queries() -> None:
-    """The script's failures are 500, PHP's fatal is a fatal, and a limit counts here too."""
+def test_failures_of_a_script_give_500() -> None:
+    """A limit counts for queries too."""
 
     def script(chat: Chat) -> Answer:
         if chat.message == "no":
@@ -141,8 +140,8 @@ def test_failures_of_queries() -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_chatbot_query(version: str) -> None:
-    """It has the bots' limits, and goes on with a conversation that the site keeps."""
+def test_chatbot_query_continues_stored_conversations(version: str) -> None:
+    """The limits of the bot apply."""
     chats: list[Chat] = []
 
     def script(chat: Chat) -> Answer:
@@ -173,8 +172,8 @@ def test_chatbot_query(version: str) -> None:
     assert [chat.file_ids for chat in chats[:2]] == ([("f1",), ("f2",)] if version == "3.6.2" else [(), ()])
 
 
-def test_upload_by_the_api() -> None:
-    """A form and base64 bring a file; whatever fails is a 500."""
+def test_api_accepts_uploads_as_form_and_base64() -> None:
+    """Every failure is a 500."""
     with serve_site(token="secret") as site, Program(site) as program:
         path = f"{API}/simpleFileUpload"
         form = program.post(path, files={"file": ("a.txt", b"abc", "text/plain")}).json()["data"]
@@ -190,8 +189,8 @@ def test_upload_by_the_api() -> None:
             assert program.call("simpleFileUpload", **params).status_code == 500
 
 
-def test_list_of_bots() -> None:
-    """All bots with an id are there, the default one always."""
+def test_list_of_bots_has_every_bot_with_an_id() -> None:
+    """It always has the default bot."""
     with serve_site(token="secret", bots=[Widget("b", name="Bob"), Widget(None, custom_id="x")]) as site:
         with Program(site) as program:
             bots = program.get(f"{API}/listChatbots").json()["data"]
@@ -200,7 +199,7 @@ def test_list_of_bots() -> None:
         assert program.get(f"{API}/listChatbots").status_code == 404
 
 
-# --- whatever comes ---
+# --- unexpected values ---
 
 
 ODD: list[Any] = [[], {}, "", "x", 0, -1, True, None, 1e300, "9" * 5000, [["x"]], {"a": []}, "[" * 5000, "\ud800"]
@@ -212,8 +211,8 @@ metadata limit page offset title message text url options fileIds ttl base64 fil
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_odd_values(version: str) -> None:
-    """Any value in any field has an answer, and the site goes on."""
+def test_any_value_in_any_field_has_an_answer(version: str) -> None:
+    """The site still works afterwards."""
     names = re.findall(r"\w+", FIELDS)
     paths = [f"{UI}/{name}" for name in ("files/list", "files/delete", "files/upload", "chats/submit")]
     paths += [f"{UI}/discussions/{name}" for name in ("list", "edit", "delete")]

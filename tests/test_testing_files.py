@@ -17,8 +17,8 @@ from .test_testing_places import ANN, UI, VERSIONS, guest, logged_in
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_upload(version: str) -> None:
-    """A file arrives as it was, is there under its address, and goes with a chat."""
+def test_uploaded_file_is_stored_and_served(version: str) -> None:
+    """It belongs to the next chat that has its id."""
     content = bytes(range(256)) * 3 + b"\r\n--x\r\n\r\n"
     chats: list[Chat] = []
 
@@ -43,8 +43,7 @@ def test_upload(version: str) -> None:
     assert [chat.file_ids for chat in chats] == [(data["id"],), many, (data["id"],)]
 
 
-def test_refused_uploads() -> None:
-    """Each is refused in the plugin's words, and nothing is kept."""
+def test_refused_upload_has_the_text_of_the_plugin_and_is_not_stored() -> None:
     with serve_site() as site, guest(site) as visitor:
         path = f"{UI}/files/upload"
         refusals = [
@@ -80,8 +79,8 @@ def test_refused_uploads() -> None:
     ],
 )
 @pytest.mark.parametrize("boundary", ["x", '"a b"'])
-def test_forms_are_read_as_php_reads_them(disposition: str, name: str | None, boundary: str) -> None:
-    """Quoting and the order of parameters do not count; the extended form of a name is none for PHP."""
+def test_form_parameters_are_read_as_in_php(disposition: str, name: str | None, boundary: str) -> None:
+    """Quotes and the order of parameters make no difference. PHP ignores ``name*=``."""
     mark = boundary.strip('"')
     body = (
         f"--{mark}\r\nContent-Disposition: form-data; {disposition}\r\n\r\nx\r\n"
@@ -94,8 +93,8 @@ def test_forms_are_read_as_php_reads_them(disposition: str, name: str | None, bo
         assert all(file.content == b"x" for file in site.files)
 
 
-def test_deleting_files() -> None:
-    """Since 2.9.6 the ids are those of the upload, and the visitor's session owns the file."""
+def test_visitor_deletes_only_own_files() -> None:
+    """Since 2.9.6, the ids are those of the uploads, and the session of the visitor owns a file."""
     with serve_site() as site, guest(site) as owner, guest(site) as other:
         first, second = (owner.upload(f"{name}.png", b"x").json()["data"]["id"] for name in "ab")
         for visitor, ids, status, message in (
@@ -114,8 +113,7 @@ def test_deleting_files() -> None:
         assert [file.name for file in site.files] == ["c.png"]
 
 
-def test_files_of_old_releases() -> None:
-    """Before 2.9.6, guests have a list, and delete by its numbers."""
+def test_guests_list_and_delete_by_numbers_before_2_9_6() -> None:
     with serve_site(version="2.8.9", users=ANN) as site, guest(site) as visitor:
         for number in range(3):
             visitor.upload(f"{number}.txt", b"x", purpose="vision" if number else "N/A", metadata='{"n": "1"}')
@@ -133,8 +131,8 @@ def test_files_of_old_releases() -> None:
             assert ann.post(f"{UI}/files/list", json={"userId": 2}).json()["data"]["total"] == "0"
 
 
-def test_list_of_files() -> None:
-    """Since 2.9.6 it is a fatal for guests, and users see their own."""
+def test_list_of_files_is_fatal_for_guests_since_2_9_6() -> None:
+    """Users see only their own files."""
     with serve_site(users=ANN | {"bob": "y"}) as site, guest(site) as visitor, logged_in(site) as ann:
         assert visitor.post(f"{UI}/files/list", json={}).json()["code"] == "internal_server_error"
         visitor.upload("guest.png", b"x")
@@ -153,8 +151,7 @@ def test_list_of_files() -> None:
 # --- shortcuts ---
 
 
-def test_shortcuts() -> None:
-    """An id that the site gave out stands for its hidden message, for its bot only."""
+def test_shortcut_id_gives_the_hidden_message_to_its_bot_only() -> None:
     hidden = Shortcut("message", "Tell me", message="the secret prompt", shortcut_id="abc")
     bare = Shortcut("message", "Label", shortcut_id="def")
     page = Widget("default", shortcuts=[Shortcut("message", "Page", "of the page", "ghi")])
@@ -176,8 +173,8 @@ def test_shortcuts() -> None:
         assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/json; charset=UTF-8")
 
 
-def test_shortcuts_of_old_releases() -> None:
-    """Before 3.3.3 their text is in the open, and an id is no question."""
+def test_shortcuts_have_no_ids_before_3_3_3() -> None:
+    """Their text is visible, and an id is not a question."""
     answer = Answer("a", shortcuts=[Shortcut("message", "Tell me", message="prompt", shortcut_id="abc")])
     with serve_site(answer, version="2.8.9") as site, guest(site) as visitor:
         assert visitor.chat().json()["shortcuts"] == [

@@ -18,8 +18,8 @@ from .test_testing_places import ANN, START, UI, VERSIONS, Visitor, guest, logge
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_login_by_cookie(version: str) -> None:
-    """The page has the user and the nonce of his session; with both he chats as himself."""
+def test_page_has_the_user_and_the_nonce_of_a_login(version: str) -> None:
+    """With cookies and nonce, the user can chat."""
     with (
         serve_site(lambda chat: chat.user or "nobody", version=version, users=ANN) as site,
         logged_in(site) as ann,
@@ -37,8 +37,8 @@ def test_login_by_cookie(version: str) -> None:
         assert (widgets(visitor.get("/").text)[0][1]["restNonce"] is None) is (version != "2.4.3")
 
 
-def test_nonces_belong_to_their_login() -> None:
-    """A nonce without its cookies, or with another's, is stale; cookies without one are a guest's."""
+def test_nonce_is_valid_only_with_its_cookies() -> None:
+    """Cookies without a nonce make a guest."""
     with (
         serve_site(lambda chat: chat.user or "nobody", users=ANN | {"bob": "x y"}) as site,
         logged_in(site) as ann,
@@ -58,7 +58,7 @@ def test_nonces_belong_to_their_login() -> None:
             owner.nonce = mine
         ann.nonce = None
         assert ann.chat().status_code == 401
-        useless = ann.post(START).json()["restNonce"]  # it fits neither the guest nor the user
+        useless = ann.post(START).json()["restNonce"]  # this nonce is valid neither for the guest nor for the user
         for owner in (ann, visitor):
             owner.nonce = useless
             assert owner.chat().status_code == 403
@@ -66,8 +66,7 @@ def test_nonces_belong_to_their_login() -> None:
             assert forger.chat().status_code == 403
 
 
-def test_aged_nonce_of_a_user() -> None:
-    """The next nonce is the user's own."""
+def test_aged_nonce_of_a_user_brings_a_new_one_of_that_user() -> None:
     with serve_site("ok", users=ANN) as site, logged_in(site) as ann:
         site.age_nonce()
         answer = ann.chat()
@@ -78,8 +77,8 @@ def test_aged_nonce_of_a_user() -> None:
         assert ann.chat().status_code == 403
 
 
-def test_application_password() -> None:
-    """HTTP Basic brings a nonce, and needs it for the plugin only; a bad password is WordPress's matter."""
+def test_application_password_needs_a_nonce_for_the_plugin_only() -> None:
+    """WordPress itself refuses a bad password."""
     with serve_site(lambda chat: chat.user or "nobody", users=ANN) as site, Visitor(site) as visitor:
         visitor.http.auth = ("ann", "abcdEFGH 1234")
         session = visitor.post(START)
@@ -111,8 +110,8 @@ def test_application_password() -> None:
 # --- discussions ---
 
 
-def test_discussions_are_off() -> None:
-    """Without the option there are no routes, and nothing is kept."""
+def test_no_discussions_without_the_option() -> None:
+    """The routes do not exist, and nothing is stored."""
     with serve_site(users=ANN) as site, logged_in(site) as ann:
         for name in ("list", "edit", "delete"):
             assert ann.post(f"{UI}/discussions/{name}", json={"botId": "default"}).status_code == 404
@@ -124,8 +123,8 @@ def discussions(visitor: Visitor, **fields: Any) -> Json:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_discussions(version: str) -> None:
-    """A user's chats with an id are kept, the latest first; all of a row is strings."""
+def test_chats_of_a_user_are_listed_the_latest_first(version: str) -> None:
+    """Only chats with an id are stored. All values of a row are strings."""
     script = lambda chat: Answer(f"You said: {chat.message}", response_id="resp_1")  # noqa: E731
     with serve_site(script, discussions=True, users=ANN, version=version) as site, logged_in(site) as ann:
         assert discussions(ann) == {"success": True, "total": "0", "chats": []}
@@ -158,8 +157,8 @@ def test_discussions(version: str) -> None:
         assert discussions(ann, customId="other")["total"] == "0"
 
 
-def test_who_sees_discussions() -> None:
-    """Guests see none, and nobody sees another's; errors and foreign turns are not kept."""
+def test_users_see_only_their_own_discussions() -> None:
+    """Guests see none. Failed turns and those of another user are not stored."""
 
     def script(chat: Chat) -> str:
         if chat.message == "fail":
@@ -189,8 +188,8 @@ def test_who_sees_discussions() -> None:
         assert discussions(ann) == {"success": False, "message": "You need to be connected."}
 
 
-def test_editing_discussions() -> None:
-    """Titles are cut, refusals are the plugin's, and deletion asks for ownership first."""
+def test_only_the_owner_edits_and_deletes_discussions() -> None:
+    """Long titles are cut, and refusals have the texts of the plugin."""
     with (
         serve_site(discussions=True, users=ANN | {"bob": "x"}) as site,
         logged_in(site) as ann,

@@ -1,4 +1,4 @@
-"""The site on loopback: where it is, and its pages. The visitor here asks for the other tests of it too."""
+"""The site on loopback: its addresses and its pages. Other tests of the site use the visitor of this module."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ANN = {"ann": "abcd EFGH 1234"}
 
 
 class Visitor:
-    """Somebody who asks a site, with cookies or without."""
+    """A client of the site, with or without cookies."""
 
     def __init__(self, site: Site, nonce: str | None = None, cookies: dict[str, str] | None = None) -> None:
         self.site, self.nonce = site, nonce
@@ -63,14 +63,14 @@ def guest(site: Site) -> Visitor:
 
 
 def logged_in(site: Site, name: str = "ann") -> Visitor:
-    """Return a visitor with a login's cookies and its nonce, as the page has it."""
+    """Return a visitor with the cookies of a login and its nonce from the page."""
     visitor = Visitor(site, None, site.login(name))
     visitor.nonce = widgets(visitor.get("/").text)[0][1]["restNonce"]
     return visitor
 
 
 def widgets(page: str) -> list[tuple[Json, Json]]:
-    """Return the params and the system of each widget in a page."""
+    """Return the params and the system values of each widget in a page."""
     found = re.findall(r"data-params='([^']*)' data-system='([^']*)'", page)
     return [(json.loads(html.unescape(params)), json.loads(html.unescape(system))) for params, system in found]
 
@@ -88,8 +88,7 @@ def widgets(page: str) -> list[tuple[Json, Json]]:
         ("disc_list", {"discussions": True}),
     ],
 )
-def test_recorded_exchange(name: str, options: Json) -> None:
-    """The recorded request gets the recorded response."""
+def test_recorded_request_gets_the_recorded_response(name: str, options: Json) -> None:
     recorded = recordings.load(f"3.6.2/{name}")
     with serve_site(english(), **options) as site:
         head, body = replay(f"3.6.2/{name}", site)
@@ -98,8 +97,8 @@ def test_recorded_exchange(name: str, options: Json) -> None:
 
 
 @pytest.mark.parametrize("name", ["permalinks_page", "permalinks_wpjson"])
-def test_recorded_page(name: str) -> None:
-    """With plain permalinks the page answers for ``/wp-json/`` too; its widget knows the right address."""
+def test_page_with_plain_permalinks_has_the_right_root(name: str) -> None:
+    """The page also answers for ``/wp-json/``."""
     recorded = recordings.load(f"3.6.2/{name}")
     with serve_site(permalinks="plain") as site:
         head, body = replay(f"3.6.2/{name}", site)
@@ -121,8 +120,8 @@ FORMS = {
 @pytest.mark.parametrize("path", ["", "/blog", "/a/b"])
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("permalinks", ["pretty", "plain"])
-def test_addresses(permalinks: Any, version: str, path: str) -> None:
-    """Chats are wherever WordPress has them; start_session of 2.8.9 is below the page's root only."""
+def test_chats_work_at_every_address_of_the_api(permalinks: Any, version: str, path: str) -> None:
+    """start_session of 2.8.9 exists only below the root in the page."""
     with serve_site("ok", permalinks=permalinks, version=version, path=path) as site, guest(site) as visitor:
         assert site.url.endswith(path)
         sessions = []
@@ -141,7 +140,7 @@ def test_addresses(permalinks: Any, version: str, path: str) -> None:
             assert visitor.post(START).text == visitor.get("/any.thing").text == page.text
 
 
-def test_outside_of_the_path() -> None:
+def test_addresses_outside_the_path_are_not_found() -> None:
     """A site in a sub-directory has nothing beside it."""
     with serve_site(path="/blog") as site, requests.Session() as http:
         origin = site.url.removesuffix("/blog")
@@ -153,8 +152,8 @@ def test_outside_of_the_path() -> None:
 
 
 @pytest.mark.parametrize(("version", "status"), [("3.6.2", 200), ("2.8.9", 404)])
-def test_language(version: str, status: int) -> None:
-    """Below a language the site is once more; old releases have no start_session there."""
+def test_site_is_also_below_its_language(version: str, status: int) -> None:
+    """Old releases have no start_session there."""
     with serve_site("ok", version=version, language="fr", path="/blog") as site, guest(site) as visitor:
         page = visitor.get("/fr/")
         assert widgets(page.text)[0][1]["restUrl"] == f"{site.url}/fr/wp-json"
@@ -166,7 +165,7 @@ def test_language(version: str, status: int) -> None:
 
 
 @pytest.mark.parametrize("permalinks", ["pretty", "plain"])
-def test_rest_index(permalinks: Any) -> None:
+def test_index_lists_the_routes_that_are_on(permalinks: Any) -> None:
     """The index names the plugin's namespaces and the routes that are on."""
     with serve_site(permalinks=permalinks, token="t") as site, guest(site) as visitor:
         page = visitor.get("/")
@@ -183,8 +182,8 @@ def test_rest_index(permalinks: Any) -> None:
 # --- pages ---
 
 
-def test_widgets() -> None:
-    """A page shows each bot as it was described, at every path without a dot."""
+def test_page_shows_each_bot_as_described() -> None:
+    """Pages are at every path without a dot."""
     shortcuts = [Shortcut("message", "Yes", message="secret", shortcut_id="s1"), Shortcut("message", "No", "no")]
     bots = [
         "default",
@@ -209,8 +208,8 @@ def test_widgets() -> None:
     ]
 
 
-def test_widgets_of_old_releases() -> None:
-    """2.4.3 says little of uploads and nothing of shortcuts; 2.8.9 shows a shortcut's text."""
+def test_widgets_of_old_releases_have_their_fields() -> None:
+    """2.4.3 has few fields about uploads and none about shortcuts. 2.8.9 shows the text of a shortcut."""
     bots = [Widget("default"), Widget("b", uploads=True, shortcuts=[Shortcut("message", "Yes", "text", "s1")])]
     with serve_site(bots=bots, version="2.4.3") as site, guest(site) as visitor:
         plain, uploading = widgets(visitor.get("/").text)
@@ -223,8 +222,8 @@ def test_widgets_of_old_releases() -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_session_closed(version: str) -> None:
-    """start_session is refused, as it was by 2.9.0, and the page has the nonce."""
+def test_session_closed_refuses_start_session_and_shows_the_nonce(version: str) -> None:
+    """2.9.0 did the same."""
     with serve_site("ok", session_closed=True, version=version) as site, Visitor(site) as visitor:
         answer = visitor.post(START)
         code = "rest_no_route" if version == "2.4.3" else "rest_forbidden"
@@ -234,8 +233,8 @@ def test_session_closed(version: str) -> None:
         assert visitor.chat().json()["reply"] == "ok"
 
 
-def test_lengths_of_bots() -> None:
-    """A bot has its own limit or the site's, and none by its custom id."""
+def test_bot_has_its_own_limit_or_that_of_the_site() -> None:
+    """A custom id has no limit."""
     bots = ["default", Widget("long", max_length=9), Widget("short", custom_id="mine", max_length=2)]
     with serve_site("ok", bots=bots, max_length=4) as site, guest(site) as visitor:
         for bot, length, status in (("default", 5, 500), ("long", 9, 200), ("long", 10, 500), ("short", 3, 500)):
@@ -260,18 +259,16 @@ def test_lengths_of_bots() -> None:
         (lambda: serve_site(users={"ann": ""}), "users"),
         (lambda: serve_site(users={"a:b": "x"}), "users"),
         (lambda: serve_site(token=""), "token"),
-        (lambda: serve_site(bots=[Widget(None)]), "bots"),
-        (lambda: Widget(""), "bots"),
+        (lambda: serve_site(bots=[Widget(None)]), "bot_id"),
+        (lambda: Widget(""), "bot_id"),
         (lambda: Widget(max_length=0), "max_length"),
     ],
 )
-def test_bad_arguments(call: Callable[[], object], says: str) -> None:
-    """The message names the argument."""
+def test_error_for_a_bad_argument_names_it(call: Callable[[], object], says: str) -> None:
     with pytest.raises(InvalidInput, match=says):
         call()
 
 
-def test_login_of_nobody() -> None:
-    """A login is for users that the site has."""
+def test_login_of_an_unknown_user_raises() -> None:
     with serve_site(users=ANN) as site, pytest.raises(InvalidInput, match="bob"):
         site.login("bob")

@@ -631,7 +631,7 @@ def test_misspelt_name_is_suggested(module: Any) -> None:
 
 @pytest.mark.parametrize("answer", [[], ()])
 def test_serve_site_refuses_an_answer_of_nothing(answer: Any) -> None:
-    with pytest.raises(InvalidInput, match="answer is what the site says"):
+    with pytest.raises(InvalidInput, match="answer must have at least one piece"):
         serve_site(answer)
 
 

@@ -1,1 +1,1 @@
-"""What the machines of the protocol layer did before they were restructured, as a table that can be replayed."""
+"""The behaviour of the protocol layer before it was restructured, as a table that can be replayed."""

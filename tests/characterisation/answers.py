@@ -1,4 +1,4 @@
-"""The answers of a site, each under a name that the table uses."""
+"""The answers of a site. The table uses their names."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ LOCATIONS = {
     "broken": "https://[",
     "none": "",
 }
-"""Where a redirect leads, seen from the address that was asked; ``rest`` is its path and query."""
+"""The targets of redirects, relative to the address of the request. ``rest`` is its path and query."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What comes in answer to a request: a head, a body in pieces, and perhaps a failure in place of what is missing.
+    """An answer to a request: a head, a body in pieces, and an optional failure in place of the rest.
 
-    ``failure`` is the name of one (see ``subjects.failure``); with ``headless`` it comes before the head.
-    ``to`` is a key of ``LOCATIONS``.
+    ``failure`` is a name from ``subjects.failure``. It comes before the head if ``headless`` is true. ``to`` is a key
+    of ``LOCATIONS``.
     """
 
     status: int = 200

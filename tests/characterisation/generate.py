@@ -1,4 +1,4 @@
-"""Write the table anew, from what the machines do now: ``python -m tests.characterisation.generate``."""
+"""Write the table again, from the present behaviour: ``python -m tests.characterisation.generate``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .replay import TABLE, all_rows, play
 
 
 def main() -> None:
-    """Write the table, one row a line, in an order that does not depend on anything but the rows."""
+    """Write the table with one row in each line, sorted, so that equal behaviour gives an equal file."""
     lines = sorted(
         json.dumps({"row": row, **play(row)}, ensure_ascii=False, separators=(",", ":")) for row in set(all_rows())
     )

@@ -1,6 +1,6 @@
-"""The ways to the answers under test: how a machine begins, and what it is told before.
+"""The paths to the answers under test: the state of a machine at the start, and the answers that come first.
 
-A path is named by a subject, a step and a login; ``renewed`` says whether a stale nonce was renewed on it.
+A path is named by a subject, a step and a login. ``renewed`` says whether a stale nonce was renewed on it.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ HEADERS: dict[str, dict[str, str]] = {
     "guest": {},
     "cookie": {"Cookie": "wordpress_logged_in_x=1"},
     "password": {"Authorization": "Basic eDp5"},
-    "bearer": {},  # the token is the call's own
+    "bearer": {},  # the call has the token itself
     "bearer+cookie": {"Cookie": "wordpress_logged_in_x=1"},
     "bearer+password": {"Authorization": "Basic eDp5"},
     "own": {"X-WP-Nonce": "n-own", "Proxy-Authorization": "Basic eDp5", "Cookie": "a=b", "X-Team": "blue"},
 }
-"""The headers of each login. ``+nonce`` behind its name means that the session has a nonce already."""
+"""The headers of each login. ``+nonce`` behind the name means that the session has a nonce already."""
 
 
 @dataclass(frozen=True)
 class Path:
-    """One way to the answers under test.
+    """One path to the answers under test.
 
-    ``before`` names the answers that come first. ``meanwhile`` is a nonce that another turn puts into the session
-    while the answer under test is awaited. ``full`` asks for every answer there, and not only for the usual ones.
+    ``before`` names the answers that come first. ``meanwhile`` is a nonce that another turn stores in the session while
+    the machine waits for the answer under test. ``full`` means that every answer is tried at this point, not only the
+    usual ones.
     """
 
     subject: str
@@ -47,7 +48,7 @@ class Path:
 
     @property
     def brief(self) -> bool:
-        """Whether only a few answers are worth giving: another path of the same code gets the others."""
+        """Whether only a few answers are tried, because another path through the same code tries all."""
         alike = (
             self.subject in ("list_discussions", "public_get", "public_get_login", "upload", "handshake")
             or self.step in _ALIKE
@@ -56,22 +57,22 @@ class Path:
 
     @property
     def nonce(self) -> str:
-        """The nonce that the session begins with."""
+        """The nonce of the session at the start."""
         return KNOWN if "+nonce" in self.login else ""
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers that go with every request."""
+        """The headers of every request."""
         return HEADERS[self.login.replace("+nonce", "")]
 
     @property
     def kind(self) -> str:
-        """What is asked for: ``session``, ``page``, ``upload``, ``question`` or ``main``."""
+        """The kind of the request: ``session``, ``page``, ``upload``, ``question`` or ``main``."""
         return self.step.partition(" ")[0]
 
     @property
     def name(self) -> tuple[str, str, str, str]:
-        """The fields of a row that lead back to this path."""
+        """The fields of a row that identify this path."""
         return self.subject, self.step, self.login, self.renewed
 
 
@@ -102,7 +103,7 @@ _SIX = tuple(f"html_404_link_{number}" for number in range(1, 7))
 
 
 def _with_nonce(subject: str, main: str) -> Iterator[Path]:
-    """Yield the paths of a request that needs a nonce; those of a turn are the fullest."""
+    """Yield the paths of a request that needs a nonce. A turn has the most paths."""
     all_of_it = subject == "turn"
     yield Path(subject, "session", "guest", full=all_of_it)
     yield Path(subject, "session", "password")

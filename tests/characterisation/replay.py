@@ -1,4 +1,4 @@
-"""A row of the table: what is played to a machine, and what comes of it."""
+"""Replay a row of the table: give the answers to a machine, and return the outcome."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ _KINDS = {"application/json": "json", "multipart/form-data; boundary=boundary": 
 
 
 class Row(NamedTuple):
-    """What is played.
+    """The name of one case.
 
-    ``subject``, ``step``, ``login`` and ``renewed`` name a path; ``live`` says whether an event of the answer is
-    returned before the rest of it; ``retries`` is how many are allowed, and ``2-1`` that one of two is used up.
+    ``subject``, ``step``, ``login`` and ``renewed`` name a path. ``live`` says whether an event of the answer is
+    returned before the rest of it. ``retries`` is the number of retries that are allowed; ``2-1`` means that one of two
+    was used already.
     """
 
     subject: str
@@ -56,7 +57,7 @@ class Row(NamedTuple):
 
 
 def play(row: Row) -> dict[str, Any]:
-    """Return the outcome of a row, as something JSON can hold. What is not said is usual."""
+    """Return the outcome of a row as a value for JSON. Usual values are left out."""
     path = _paths()[row[:4]]
     allowed, _, used = row.retries.partition("-")
     session = Session(nonce=path.nonce, root=path.root)
@@ -75,9 +76,9 @@ def play(row: Row) -> dict[str, Any]:
         session.nonce = path.meanwhile or session.nonce
         events = _give(machine, request, ANSWERS[row.answer], LIVE if row.live == "live" else b"")
         following = machine.next_request()
-    except Exception as error:  # it is written down, and not judged
+    except Exception as error:  # the table stores it like any other outcome
         return {**outcome, "raised": type(error).__name__}
-    if events and path.subject.startswith("turn"):  # only a question has events for its caller
+    if events and path.subject.startswith("turn"):  # only a question returns events to its caller
         outcome["events"] = " ".join(type(event).__name__ for event in events)
     outcome |= _ending(subject.value) if following is None else _described(following)
     kept = {"nonce": session.nonce, "session_id": session.session_id, "root": session.root}
@@ -85,7 +86,7 @@ def play(row: Row) -> dict[str, Any]:
 
 
 def _give(machine: Machine, request: Request, answer: Answer, first: bytes = b"") -> list[Any]:
-    """Give an answer to a machine, as an adapter would, and return the events."""
+    """Give an answer to a machine, as an adapter does, and return the events."""
     if answer.headless:
         return list(machine.receive_error(failure(answer.failure)))
     events = list(machine.receive_response(answer.status, answer.head(request.url)))
@@ -98,7 +99,7 @@ def _give(machine: Machine, request: Request, answer: Answer, first: bytes = b""
 
 
 def _described(request: Request) -> dict[str, Any]:
-    """Return what matters of a request."""
+    """Return the fields of a request that the table compares."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     carried = sorted(headers.keys() & _WATCHED)
     described: dict[str, Any] = {"asks": _address(request)}
@@ -123,16 +124,16 @@ def _described(request: Request) -> dict[str, Any]:
 
 
 def _address(request: Request) -> str:
-    """Return the method and the address, which is a path alone where it is on the usual site."""
+    """Return the method and the address, or only the path for an address of the usual site."""
     path = request.url.removeprefix(SITE)
     return f"{request.method} {path if path.startswith('/') else request.url}"
 
 
 def _ending(value: Any) -> dict[str, Any]:
-    """Return the value of a machine that is over, or what matters of its error."""
+    """Return the value of a finished machine, or the fields of its error that the table compares."""
     try:
         return {"end": "done", "value": value()}
-    except Exception as error:  # it is written down, and not judged
+    except Exception as error:  # the table stores it like any other outcome
         ending = {"end": type(error).__name__, "message": str(error)}
         for name in ("status", "code", "clock", "retry_after", "partial_text"):
             known = getattr(error, name, None)
@@ -142,7 +143,7 @@ def _ending(value: Any) -> dict[str, Any]:
 
 
 def all_rows() -> Iterator[Row]:
-    """Yield every row that makes sense, in the order of the paths."""
+    """Yield every possible row, in the order of the paths."""
     for path in all_paths():
         plain = " " not in path.step
         for name in _answers(path):
@@ -160,7 +161,7 @@ def all_rows() -> Iterator[Row]:
 
 
 def _answers(path: Path) -> list[str]:
-    """Return the names of the answers that are worth giving on a path."""
+    """Return the names of the answers that are tried on a path."""
     if "small" in path.step:
         return ["session", "page", *LARGE]
     kind = "page" if path.subject == "visit_page" else path.subject if path.kind == "main" else path.kind
@@ -223,7 +224,7 @@ def read_table() -> dict[Row, dict[str, Any]]:
 
 
 def read_changed() -> dict[Row, tuple[str, dict[str, Any]]]:
-    """Return the rows whose outcome was changed on purpose, with the key of the reason and the new outcome."""
+    """Return the rows with an intended change: the key of its reason, and the new outcome."""
     changed = {}
     for line in CHANGED.read_text("utf-8").splitlines():
         outcome = json.loads(line)

@@ -1,6 +1,6 @@
-"""The machines under test, and all that this table knows of their insides: change this file when constructors change.
+"""The machines under test. Change only this file when a constructor changes.
 
-Everything else drives a machine by ``next_request()``, the four ``receive_*`` methods, ``over`` and the value.
+All other files drive a machine by ``next_request()``, the four ``receive_*`` methods, ``over`` and the value.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PAGE = "/chat/"
 
 
 class Machine(Protocol):
-    """What every machine can do."""
+    """The methods of every machine."""
 
     @property
     def over(self) -> bool: ...
@@ -38,7 +38,7 @@ class Machine(Protocol):
 
 @dataclass(frozen=True)
 class Subject:
-    """A fresh machine, and how its value is read: ``value`` returns something JSON can hold, or raises the error."""
+    """A new machine and a function for its value. ``value`` returns a value for JSON, or raises the error."""
 
     machine: Machine
     value: Callable[[], Any]
@@ -51,7 +51,7 @@ def turn(site: str, session: Session, headers: Mapping[str, str], **options: Any
 
 
 def turn_with_upload(site: str, session: Session, headers: Mapping[str, str], **options: Any) -> Subject:
-    """Return a question that has one file to upload before it."""
+    """Return a question with one file, which is uploaded first."""
     uploads = [Exchange(endpoints.upload(_file()), site, session, headers=headers, **options)]
     question = Submission("Hello", chat_id="c1", awaits_files=True)
     machine = Turn(site, question, session, uploads=uploads, headers=headers, **options)
@@ -74,7 +74,7 @@ def upload(site: str, session: Session, headers: Mapping[str, str], **options: A
 def public_call(
     site: str, session: Session, headers: Mapping[str, str], token: str | None = TOKEN, **options: Any
 ) -> Subject:
-    """Return a call of the public API that has fields to send."""
+    """Return a call of the public API that sends fields."""
     call = endpoints.public(token, "simpleTextQuery", {"message": "Hello"})
     machine = Exchange(call, site, session, headers=headers, **options)
     return Subject(machine, machine.result)
@@ -83,14 +83,14 @@ def public_call(
 def public_get(
     site: str, session: Session, headers: Mapping[str, str], token: str | None = TOKEN, **options: Any
 ) -> Subject:
-    """Return a call of the public API that has nothing to send, so that it is a GET."""
+    """Return a call of the public API that sends no fields, so that it is a GET."""
     call = endpoints.public(token, "listChatbots", None)
     machine = Exchange(call, site, session, headers=headers, **options)
     return Subject(machine, machine.result)
 
 
 def public_get_login(site: str, session: Session, headers: Mapping[str, str], **options: Any) -> Subject:
-    """Return the same GET without a token: as whoever is logged in."""
+    """Return the same GET without a token, for a user who is logged in."""
     return public_get(site, session, headers, token=None, **options)
 
 
@@ -101,7 +101,7 @@ def visit_page(site: str, session: Session, headers: Mapping[str, str], **option
 
 
 def handshake(site: str, session: Session, headers: Mapping[str, str], **options: Any) -> Subject:
-    """Return a handshake alone; its value is nothing but success."""
+    """Return an exchange that only starts a session. Its value is empty."""
     machine: Exchange[Any] = Exchange(None, site, session, headers=headers, **options)
     return Subject(machine, lambda: machine.result() is None)
 
@@ -120,7 +120,7 @@ SUBJECTS: dict[str, Callable[..., Subject]] = {
 
 
 def failure(name: str) -> ConnectionFailed:
-    """Return the failure of the network of that name: ``lost``, ``hopeless``, or the clock of a time-out."""
+    """Return the network failure of that name: ``lost``, ``hopeless``, or the name of a time limit."""
     if name in ("lost", "hopeless"):
         error = ConnectionFailed(f"the connection is {name}")
         error.retryable = name == "lost"

@@ -1,7 +1,7 @@
 """Run the tests against each mutant: ``python -m tests.mutants``.
 
-Each mutant has a process of its own, which is forked once the package and pytest are loaded, and which changes the
-package before it loads the tests. It needs a system that can fork.
+Each mutant has its own process, which is forked after the package and pytest were imported. The process changes the
+package before it imports the tests. This needs a system that can fork.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from . import calls, parsing, table
 from .change import Misfit, Mutant, load_package
 
 TESTS = Path(__file__).parent.parent
-SECONDS = 150  # ten times what the slowest test file takes; a mutant that makes the tests endless counts as killed
+SECONDS = 150  # ten times the time of the slowest test file; a mutant that makes the tests hang counts as killed
 PARALLEL = 2
-SLOW = "prefix_equation_for_each_rarity"  # takes half a minute for each mutant; the other tests must suffice
+SLOW = "cuts_change_no_event_of_a_rare_line"  # takes half a minute for each mutant; the other tests must suffice
 
 MUTANTS = [*table.MUTANTS, *parsing.MUTANTS, *calls.MUTANTS]
 _OPTIONS = [
@@ -45,13 +45,13 @@ _OPTIONS = [
 
 
 def find_test_file(name: str) -> Path | None:
-    """Return the test file with this name, from any directory of the tests, or None where there is no such file."""
+    """Return the test file with this name, from any directory of the tests, or None if it does not exist."""
     return next(TESTS.rglob(f"{name}.py"), None)
 
 
 @dataclass(frozen=True)
 class Run:
-    """Test files to run, with a mutant or without."""
+    """Test files to run, with or without a mutant."""
 
     tests: tuple[str, ...]
     mutant: Mutant | None = None
@@ -66,7 +66,7 @@ class _Process:
 
 
 class _PropertiesLast:
-    """A plugin for pytest: runs the tests that draw hundreds of examples after the others, which are quick."""
+    """A plugin for pytest that runs quick tests first, and tests that draw hundreds of examples last."""
 
     @staticmethod
     def pytest_collection_modifyitems(items: list[Any]) -> None:
@@ -74,7 +74,7 @@ class _PropertiesLast:
 
 
 def check(mutants: Iterable[Mutant]) -> list[str]:
-    """Return a sentence for each mutant that does not fit the package and the tests."""
+    """Return a sentence for each mutant that does not fit the package or the tests."""
     wrong = []
     for mutant in mutants:
         try:
@@ -87,10 +87,10 @@ def check(mutants: Iterable[Mutant]) -> list[str]:
 
 
 def verdict(code: int | None, output: str) -> str:
-    """Return ``"killed"``, ``"survived"`` or ``"broken"``, from the exit code and the output of pytest.
+    """Return ``"killed"``, ``"survived"`` or ``"broken"`` for the exit code and the output of pytest.
 
-    ``code`` is None for tests that did not end. A run is broken where pytest could not run the tests, and where it is
-    the mutant's own code that raised: then the tests have noticed nothing.
+    ``code`` is None for tests that did not end. A run is broken if pytest could not run the tests, or if the code of
+    the mutant itself raised. In both cases the tests have noticed nothing.
     """
     if code is None:
         return "killed"
@@ -143,7 +143,7 @@ def _run_tests(run: Run, output: Path) -> None:
 
 
 def main() -> int:
-    """Run every mutant; return 1 if one survives, is broken or does not fit, or if tests fail without a mutant."""
+    """Run every mutant. Return 1 if one survives, is broken or does not fit, or if tests fail without a mutant."""
     load_package()
     for message in (wrong := check(MUTANTS)):
         print(f"DOES NOT FIT  {message}")

@@ -1,4 +1,4 @@
-"""Mutants of ``protocol/calls``, and of ``net/url.py``, which the calls read addresses with."""
+"""Mutants of ``protocol/calls``, and of ``net/url.py``, which reads the addresses for calls."""
 
 from __future__ import annotations
 
@@ -324,7 +324,7 @@ POLICIES = [
     Mutant("redirects without end", _POLICIES + "_MOST_REDIRECTS", constant(99), TURN),
     Mutant("one redirect less", _POLICIES + "_MOST_REDIRECTS", constant(4), TURN),
     Mutant("308 is not a redirect", _POLICIES + "REDIRECTS", constant((301, 302, 303, 307)), TURN),
-    Mutant("a page does not move", _POLICIES + "Redirect.of", _follows_no_page, DISCOVERY),
+    Mutant("a redirect of a page does not change its address", _POLICIES + "Redirect.of", _follows_no_page, DISCOVERY),
     Mutant("a POST follows to any address", _POLICIES + "Redirect.of", _follows_any_redirect_of_post, TURN),
     Mutant("sends again where that cannot help", _POLICIES + "classify", _retries_any_connection, TURN),
     Mutant("any login is a password login", _POLICIES + "_nonce_refusal", _any_login_has_password, TURN),
@@ -360,7 +360,7 @@ REQUESTS = [
     Mutant("a root is tried again", _ROOTS + "RootSearch.moved", _tries_root_again, DISCOVERY),
     Mutant("a root that an answer names is tried last", _ROOTS + "RootSearch.next", _asks_named_root_last, DISCOVERY),
     Mutant("no root is one directory up", _ROOTS + "parent_root", returns(""), DISCOVERY),
-    Mutant("a redirect to the same route moves nothing", _ROOTS + "moved_root", returns(None), TURN),
+    Mutant("a redirect to the same route does not change the root", _ROOTS + "moved_root", returns(None), TURN),
     Mutant(
         "a token needs a nonce",
         "protocol.calls.call:Call.needs_nonce",
@@ -394,7 +394,7 @@ OTHERS = [
     Mutant("the first uploaded file is not sent", _PROMPT + "Submission.body", _uploads(slice(1, None)), CALLS),
     Mutant("only the first uploaded file is sent", _PROMPT + "Submission.body", _uploads(slice(1)), CALLS),
     Mutant("pictures of earlier messages are dropped", _PROMPT + "image_parts", _drops_pictures_of_history, MESSAGES),
-    Mutant("developer is a role of sites", _PROMPT + "_role", edited(literal("developer", "?")), MESSAGES),
+    Mutant("developer is sent as a role", _PROMPT + "_role", edited(literal("developer", "?")), MESSAGES),
     Mutant("an id may be longer", _PROMPT + "LONGEST_ID", constant(65), WIRE),
     Mutant("an id is shorter", _PROMPT + "LONGEST_ID", constant(63), WIRE),
     Mutant("a failed upload does not matter", _TURN + "_fail", returns([]), CALLS),
@@ -415,7 +415,7 @@ OTHERS = [
     Mutant("a new answer does not replace the old one", _HISTORY + "recorder", _records_at_the_end, CONVERSATION),
     Mutant("messages are not copied", _HISTORY + "messages", lambda old: lambda self: self._messages, CONVERSATION),
     Mutant(
-        "a cleared history knows its response",
+        "a cleared history keeps the id of its response",
         _HISTORY + "clear",
         edited(without_statement("previous_response_id")),
         CONVERSATION,

@@ -1,7 +1,7 @@
-"""A mutant: one object of the package, found by its name, and the change that is made to it.
+"""A mutant: one object of the package, found by its name, and a change of it.
 
-No mutant holds text of the source. So a new name for a local variable and another line break leave all of them in
-place. A target or a pattern that no longer exists raises :class:`Misfit` with the name of the mutant.
+No mutant contains source text, so a new name of a local variable or another line break does not affect it. A target or
+a pattern that no longer exists raises :class:`Misfit` with the name of the mutant.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Rule: TypeAlias = Callable[[ast.AST], ast.AST | None]
 
 
 class Misfit(Exception):
-    """A mutant that cannot be applied, since its target or its pattern does not exist."""
+    """The mutant cannot be applied, because its target or its pattern does not exist."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,13 @@ class Mutant:
             if isinstance(function, FunctionType):
                 _check_signature(changed, function)
             elif changed == function:
-                raise Misfit("the change changes nothing")
+                raise Misfit("the change has no effect")
         except Misfit as error:
             raise Misfit(f"{self.name}: {self.target}: {error}") from None
         return wrap(changed)
 
     def apply(self) -> None:
-        """Put the replacement into the package, in this process. Raises Misfit for a mutant that does not fit."""
+        """Put the replacement into the package, in this process. Raises Misfit if the mutant does not fit."""
         holder, name, original = self.find()
         replacement = self.replacement()
         setattr(holder, name, replacement)
@@ -88,7 +88,7 @@ class Mutant:
 
 
 def _check_signature(changed: Any, original: FunctionType) -> None:
-    """Raise Misfit if a replacement cannot be called as the original is called."""
+    """Raise Misfit unless the replacement accepts the arguments of the original."""
     positional: list[None] = []
     keywords: dict[str, None] = {}
     for parameter in inspect.signature(original).parameters.values():
@@ -99,13 +99,13 @@ def _check_signature(changed: Any, original: FunctionType) -> None:
     try:
         inspect.signature(changed).bind(*positional, **keywords)
     except TypeError as error:
-        raise Misfit(f"the replacement takes other arguments ({error})") from None
+        raise Misfit(f"the replacement has other arguments ({error})") from None
 
 
 def replace_imported(modules: Iterable[ModuleType], name: str, original: Any, replacement: Any) -> None:
     """Put the replacement into all modules that imported the original.
 
-    A constant must also have its name there, since equal small constants are often one object.
+    A constant is replaced only under the same name, because equal small constants are often one object.
     """
     for module in modules:
         for key, value in list(vars(module).items()):
@@ -228,14 +228,14 @@ def comparison_gives(op: type[ast.cmpop], operand: Any, value: bool) -> Rule:
 
 
 def without_filter(node: ast.AST) -> ast.AST | None:
-    """Delete the conditions of a comprehension: a rule."""
+    """Delete the conditions of a comprehension. This function is a rule itself."""
     if isinstance(node, ast.comprehension) and node.ifs:
         return ast.comprehension(node.target, node.iter, [], node.is_async)
     return None
 
 
 def uncaught(name: str) -> Rule:
-    """Return the rule that no longer catches an exception that is caught together with others."""
+    """Return the rule that does not catch one exception of several that are caught together."""
 
     def rule(node: ast.AST) -> ast.AST | None:
         if not isinstance(node, ast.ExceptHandler) or not isinstance(node.type, ast.Tuple):
@@ -249,7 +249,7 @@ def uncaught(name: str) -> Rule:
 
 
 def silenced(name: str) -> Rule:
-    """Return the rule that does nothing where an exception is caught."""
+    """Return the rule that ignores an exception that is caught."""
 
     def rule(node: ast.AST) -> ast.AST | None:
         if not isinstance(node, ast.ExceptHandler) or node.type is None or not _mentions(node.type, name):

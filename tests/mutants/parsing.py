@@ -98,7 +98,7 @@ def _smaller_limit(option: str) -> Any:
 
     def wrapped(init: Callable[..., None]) -> Any:
         def replacement(self: Any, **options: Any) -> None:
-            if options.get(option, 0) > 64:  # the smallest limit that a parser takes
+            if options.get(option, 0) > 64:  # the smallest limit that a parser accepts
                 options[option] -= 1
             init(self, **options)
 
@@ -108,7 +108,7 @@ def _smaller_limit(option: str) -> Any:
 
 
 def _shorter_join(node: ast.AST) -> ast.AST | None:
-    """Leave the last string out where strings are joined: a rule."""
+    """Leave out the last string where strings are joined. This function is a rule itself."""
     if not isinstance(node, ast.Call) or getattr(node.func, "attr", "") != "join":
         return None
     most = ast.Slice(upper=ast.Constant(-1))
@@ -189,7 +189,7 @@ MUTANTS = [
         _changes_event(lambda event: event | {"data": "" if event.get("data") is None else event["data"]}),
         PARSER,
     ),
-    Mutant("events that are not JSON are pings", "protocol.parsing.parser:_decode", _reads_a_ping, PARSER),
+    Mutant("events that are not JSON are ignored", "protocol.parsing.parser:_decode", _reads_a_ping, PARSER),
     Mutant(
         "an empty error ends the answer",
         _PARSER + "_read_event",
@@ -210,7 +210,7 @@ MUTANTS = [
     Mutant("the limit of a body is one byte smaller", _PARSER + "__init__", _smaller_limit("max_body_size"), PARSER),
     Mutant("the limit includes the line end", _PARSER + "_receive_large", edited(literal(1, 0)), PARSER),
     Mutant(
-        "the limit forgets the lines before",
+        "the limit does not count earlier lines",
         _PARSER + "_receive_large",
         edited(without_statement("_other_size")),
         PARSER,
@@ -226,7 +226,7 @@ MUTANTS = [
     Mutant("a run of events loses its last text", _PARSER + "_add_texts", edited(_shorter_join), PARSER),
     Mutant("an event behind other output is lost", "protocol.parsing.parser:_find_event", returns(None), PARSER),
     Mutant("a text without end has no limit", _PARSER + "_fits", returns(True), PARSER),
-    Mutant("a last word has no limit", "protocol.parsing.parser:_utf8_size", returns(0), PARSER),
+    Mutant("the final reply has no limit", "protocol.parsing.parser:_utf8_size", returns(0), PARSER),
     Mutant("a notice shows secrets", "protocol.parsing.parser:mask_keys", _same_text, PARSER),
     Mutant("an error does not have the text so far", _PARSER + "_fail", _forgets_partial_text, PARSER),
     Mutant("the last line is lost", _PARSER + "receive_eof", edited(without_statement("_read")), PARSER),
@@ -264,15 +264,15 @@ MUTANTS = [
         constant(re.compile(r"\A[ \t\ufeff]*(\{)")),
         ANSWERS,
     ),
-    Mutant("dates are not understood", _BODIES + "_http_date", returns(None), ANSWERS),
+    Mutant("dates are not read", _BODIES + "_http_date", returns(None), ANSWERS),
     Mutant("a refusal has no delay", _BODIES + "refusal", _refusal_without_delay, ANSWERS),
     Mutant("a delay is a date only", _BODIES + "retry_after", edited(call_gives("isdigit", False)), ANSWERS),
     Mutant("no page is a block", _BODIES + "find_block", returns(""), ANSWERS),
     Mutant("a message shows an API key", _BODIES + "mask_keys", _same_text, ANSWERS),
-    Mutant("a message holds half of a surrogate pair", _BODIES + "printable", _same_text, ANSWERS),
+    Mutant("a message contains a lone surrogate", _BODIES + "printable", _same_text, ANSWERS),
     Mutant("a reference of many digits raises", _BODIES + "unescape", lambda old: html.unescape, ANSWERS),
     Mutant("any status in a body counts", _BODIES + "_reported_status", _any_reported_status, ANSWERS),
-    Mutant("a reached limit is a failure", _BODIES + "_LIMIT_TEXTS", constant(set()), ANSWERS),
+    Mutant("a reached limit is a server error", _BODIES + "_LIMIT_TEXTS", constant(set()), ANSWERS),
     Mutant("an address shows secrets", _BODIES + "_SECRET_PARAMETER", constant(re.compile("(?!)")), ANSWERS),
     Mutant("a stream without an end is an empty body", _BODIES + "read_answer", _end_of_empty_stream, ANSWERS),
     Mutant("a message keeps its HTML", _BODIES + "words", lambda words: lambda text, limit=300: text[:limit], ANSWERS),

@@ -1,4 +1,4 @@
-"""Mutants of the table of reactions, made from its rows: rows deleted, changed and added."""
+"""Mutants of the table of reactions: each deletes, changes or adds a row."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _TESTS = ("test_characterisation", "test_discovery", "test_turn", "test_calls")
 
 
 def reactions(table: Table) -> dict[tuple[Step, Refusal], tuple[Reaction, ...]]:
-    """Return the reactions that a table says."""
+    """Return the reactions of a table."""
     return {(step, refusal): listed for steps, refusal, listed in table for step in steps}
 
 
 def changed_rows(row: Row) -> Iterator[tuple[str, tuple[Row, ...]]]:
-    """Yield each change of one row: what is changed, and the rows in its place."""
+    """Yield each change of one row: a description, and the rows that replace it."""
     steps, refusal, listed = row
     yield "row deleted", ()
     for step in steps if len(steps) > 1 else ():

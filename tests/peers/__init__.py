@@ -1,1 +1,1 @@
-"""A benchmark of behaviour: what hand-written loops and the two clients make of the same odd servers."""
+"""A benchmark of behaviour: hand-written loops and the two clients against the same odd servers."""

@@ -1,4 +1,4 @@
-"""``python -m tests.peers``: runs every driver in every situation, and prints who handles what.
+"""Run every driver in every situation, and print which of them handles what: ``python -m tests.peers``.
 
 The exit status is 1 if a peer handles a situation that one of ours does not, unless the difference is known.
 """
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("words", nargs="*", metavar="WORD", help="only the rows that have one of these words")
     parser.add_argument("-v", "--verbose", action="store_true", help="show what each driver saw where it failed")
     options = parser.parse_args(arguments)
-    warnings.simplefilter("ignore")  # those of libraries about connections that a driver left behind
+    warnings.simplefilter("ignore")  # libraries warn of connections that a driver did not close
     socket.getaddrinfo = _resolve_here
     print(f"Python {platform.python_version()}, {versions()}\n")
     results: Results = []
@@ -51,10 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _resolve_here(host: Any, *arguments: Any, **options: Any) -> Any:
-    """Resolve addresses and localhost; a driver that ignores the proxy must not ask a name server."""
+    """Resolve addresses and localhost only. A driver that ignores the proxy must not reach a name server."""
     name = host.decode() if isinstance(host, bytes) else host
     if name and name != "localhost" and not re.fullmatch(r"[0-9.]+|[0-9a-f:.]*:[0-9a-f:.]*(%\w+)?", name):
-        raise socket.gaierror(socket.EAI_NONAME, f"{name} is not on this machine")
+        raise socket.gaierror(socket.EAI_NONAME, f"{name} is not an address of this machine")
     return _resolve(host, *arguments, **options)
 
 
@@ -64,7 +64,10 @@ def line(title: str, cells: Sequence[str]) -> str:
 
 
 def report(results: Results) -> int:
-    """Print what a peer handles and one of ours does not; return 1 if one of them is not known, else 0."""
+    """Print the situations that a peer handles and one of ours does not.
+
+    Return 1 if one of them is not known, else 0.
+    """
     print("\nA peer handles these, and one of ours does not:\n")
     unknown = 0
     for situation, outcomes in results:

@@ -1,4 +1,4 @@
-"""Situations of what the site says: the format of events, and refusals."""
+"""Situations with odd answers: the format of events, and refusals."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def events() -> Iterator[Situation]:
     yield event("an event of an unknown type", HELLO[0], b'data: {"type":"ping"}\n\n', *HELLO[1:])
     yield event("no blank line behind the end", WHOLE[:-2])
     yield event("two ends", *HELLO, live("!"), end("Other"))
-    yield event("text in the end alone", end("Hello"))
+    yield event("text only in the end event", end("Hello"))
     yield event("the piece '0'", live("0"), live("0"), end("00"), handles=says("00"))
     for name, character in {"U+0085": "\x85", "U+2028": "\u2028"}.items():
         raw = json.dumps({"type": "live", "data": f"a{character}b"}, ensure_ascii=False).encode()

@@ -1,6 +1,6 @@
 """The drivers: loops as a competent developer writes them with requests, httpx and aiohttp, and the two clients.
 
-The three loops share the reader of lines, because the libraries are compared and not the loops.
+The three loops share one reader of lines, because only the libraries are compared.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ SUBMIT = "/wp-json/mwai-ui/v1/chats/submit"
 
 
 class Refused(Exception):
-    """The site refused, in its own words."""
+    """The site refused, and this is its message."""
 
 
 class LineReader:
-    """Reads the lines of one answer: the part that the three loops have in common."""
+    """Reads the lines of one answer. The three loops share this class."""
 
     def __init__(self, outcome: Outcome) -> None:
         self._outcome = outcome
@@ -33,7 +33,7 @@ class LineReader:
         self._others: list[bytes] = []
 
     def receive(self, line: bytes) -> bool:
-        """Add what the line says to the outcome; return whether it is the end of the answer."""
+        """Add the content of a line to the outcome, and return whether it is the end of the answer."""
         if not line.startswith(b"data:"):
             self._others.append(line)
             return False
@@ -49,7 +49,7 @@ class LineReader:
         return False
 
     def receive_eof(self) -> None:
-        """Read a body that is not a stream: a JSON answer, or something else, which raises Refused."""
+        """Read a body that is not a stream. A body that is not a JSON answer raises Refused."""
         body = b"\n".join(self._others).strip()
         if not body.startswith(b"{"):
             raise Refused(f"no end of the answer; {body[:200]!r}")
@@ -132,7 +132,7 @@ async def _with_aiohttp(place: Place, outcome: Outcome) -> None:
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=True if verify is None else verify),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT, sock_read=TIMEOUT),
-        cookie_jar=aiohttp.CookieJar(unsafe=True),  # else it keeps no cookie of a site on an IP address, as these are
+        cookie_jar=aiohttp.CookieJar(unsafe=True),  # the default keeps no cookies of a site on an IP address
         trust_env=True,
     ) as session:
         for _ in range(place.times):
@@ -183,7 +183,7 @@ def with_async_client(place: Place, outcome: Outcome) -> None:
 
 
 def site(place: Place) -> str:
-    """Return the site's address as a loop joins it to a path."""
+    """Return the address of the site, to which a loop can append a path."""
     return place.site.rstrip("/")
 
 

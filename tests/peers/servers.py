@@ -1,4 +1,4 @@
-"""Servers that only these situations need: proxies, TLS, IPv6, and answers that depend on the request."""
+"""Servers for these situations: proxies, TLS, IPv6, and answers that depend on the request."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def answering(
     accepts: Callable[[Received], bool] = lambda request: True,
     otherwise: Callable[[Received], bytes] = lambda request: response(b"", "400 Bad Request"),
 ) -> Script:
-    """Return a script that answers every request that is accepted, and the others otherwise."""
+    """Return a script that answers accepted requests, and sends ``otherwise`` for others."""
 
     def script(peer: Peer) -> None:
         for request in peer.requests():
@@ -38,12 +38,12 @@ def answering(
 
 
 def for_host(host: str) -> Script:
-    """Return a script that answers requests whose Host is this one."""
+    """Return a script that answers only requests with this Host."""
     return answering(lambda request: request.headers["host"] == host)
 
 
 def for_credentials(credentials: str, header: str = "proxy-authorization") -> Script:
-    """Return the script of a proxy (or a site) that lets ``name:password`` in UTF-8 pass."""
+    """Return the script of a proxy (or a site) that accepts only ``name:password`` in UTF-8."""
     expected = f"Basic {b64encode(credentials.encode()).decode()}"
     return answering(
         lambda request: request.headers.get(header) == expected,
@@ -68,7 +68,7 @@ class IPv6Server(Server):
 
 @functools.cache
 def authority(name: str) -> Any:
-    """Return the authority of this name, which no system trusts: "ours" of all servers here, or another one."""
+    """Return the authority of this name, which no system trusts. All servers here use "ours"."""
     import trustme
 
     return trustme.CA()
@@ -91,7 +91,7 @@ def context_of_tls_1_2() -> ssl.SSLContext:
 
 
 def pinned(name: str) -> ssl.SSLContext:
-    """Return a client's context that trusts one authority alone."""
+    """Return a client's context that trusts only one authority."""
     return ssl.create_default_context(cadata=authority(name).cert_pem.bytes().decode())
 
 
@@ -130,7 +130,7 @@ def proxied(
     site: str = "http://site.example",
     by: str = "",
 ) -> Callable[[], AbstractContextManager[Place]]:
-    """Return what starts a proxy for sites without TLS, which plays the site too.
+    """Return a function that starts a proxy for sites without TLS. The proxy plays the site too.
 
     ``by`` is the environment variable that names the proxy; without it, the caller passes the address.
     """

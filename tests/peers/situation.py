@@ -1,4 +1,4 @@
-"""What a row of the table is, and how one driver is run in it."""
+"""A row of the table, and the function that runs one driver in it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 
 from ..server import Peer, Server
 
-TIMEOUT = 2.0  # seconds that every driver waits for the next bytes; a busy machine answers on loopback well within it
-CELL_SECONDS = 8.0  # for one driver in one situation; a driver that is not done by then does not handle it
+TIMEOUT = 2.0  # seconds that every driver waits for the next bytes; loopback is much faster, also on a busy machine
+CELL_SECONDS = 8.0  # for one driver in one situation; a driver that takes longer does not handle it
 
-# What a user's shell may hold and each driver reads. A situation sets the variables that it is about.
+# Variables of a user's shell that drivers read. A situation sets those that it is about.
 _READ_BY_DRIVERS = ("_proxy", "ssl_cert_file", "ssl_cert_dir", "requests_ca_bundle", "curl_ca_bundle", "netrc")
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where and how a driver asks: the site's address, its options, and the environment of the process.
+    """The address of the site, the options of the driver, and the environment of the process.
 
     ``verify`` is True, the path of a CA bundle, or the caller's own context. ``times`` is the number of questions that
     one client asks. ``pause`` is the time in seconds before each question, and between a loop's nonce and its question.
@@ -38,7 +38,7 @@ class Place:
 
 @dataclass
 class Outcome:
-    """What a driver's caller saw: the pieces of text, the error, and the seconds until the end."""
+    """The result for a driver's caller: the pieces of text, the error, and the seconds until the end."""
 
     pieces: list[str] = field(default_factory=list)
     error: BaseException | None = None
@@ -51,7 +51,7 @@ class Outcome:
 
     def __str__(self) -> str:
         if not self.is_over:
-            return f"{self.text!r}, and then it hangs"
+            return f"{self.text!r}, and then the driver hangs"
         error = f", {type(self.error).__name__}: {self.error}" if self.error is not None else ""
         return f"{self.text!r}{error}".replace("\n", " ")[:300]
 
@@ -62,7 +62,7 @@ Driver = Callable[[Place, Outcome], None]
 
 @dataclass(frozen=True)
 class Situation:
-    """One row: ``open`` starts the servers, and ``handles`` tells whether an outcome is as it should be."""
+    """One row. ``open`` starts the servers, and ``handles`` returns whether an outcome is correct."""
 
     group: str
     name: str
@@ -71,27 +71,30 @@ class Situation:
 
 
 def says(text: str) -> Callable[[Outcome], bool]:
-    """Return the expectation that the whole answer is this text, without an error."""
+    """Return a check that the whole answer is this text, without an error."""
     return lambda outcome: outcome.error is None and outcome.text == text
 
 
 def tells(words: str = "", text: str = "") -> Callable[[Outcome], bool]:
-    """Return the expectation of an error that has these words in it, behind this text."""
+    """Return a check that this text is followed by an error with these words."""
     return lambda outcome: outcome.error is not None and words in str(outcome.error) and outcome.text == text
 
 
 hello = says("Hello")
 
 
-def hello_or_told(outcome: Outcome) -> bool:
-    """Return whether the answer is whole, or an error tells that it is not."""
+def hello_or_error(outcome: Outcome) -> bool:
+    """Return whether the answer is whole, or an error reports that it is not."""
     return hello(outcome) or (tells()(outcome) and "empty answer" not in str(outcome.error))
 
 
 def served(
     script: Callable[[], Callable[[Peer], None]], **options: object
 ) -> Callable[[], AbstractContextManager[Place]]:
-    """Return what starts one server with the script and gives its place; the options are those of Place."""
+    """Return a function that starts one server with the script and returns its place.
+
+    The options are those of Place.
+    """
 
     @contextmanager
     def opened() -> Iterator[Place]:
@@ -102,9 +105,9 @@ def served(
 
 
 def run(situation: Situation, driver: Driver) -> Outcome:
-    """Return the outcome of a driver in a situation, at the latest after CELL_SECONDS.
+    """Return the outcome of a driver in a situation, after at most CELL_SECONDS.
 
-    A driver that hangs is left in its thread. It ends when its server closes the connections.
+    A driver that hangs stays in its thread, which ends when its server closes the connections.
     """
     outcome = Outcome()
     with situation.open() as place, _environment(place.environment):
@@ -118,7 +121,7 @@ def run(situation: Situation, driver: Driver) -> Outcome:
 
 
 def is_handled(situation: Situation, outcome: Outcome) -> bool:
-    """Return whether the driver was done in time, and its outcome is as it should be."""
+    """Return whether the driver ended in time with a correct outcome."""
     return outcome.is_over and situation.handles(outcome)
 
 
@@ -132,7 +135,7 @@ def _drive(driver: Driver, place: Place, outcome: Outcome) -> None:
 
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Replace all variables that drivers read by these; a netrc file of the user counts for nothing."""
+    """Replace all variables that drivers read by these, and ignore a netrc file of the user."""
     before = dict(os.environ)
     for name in before:
         if name.lower().endswith(_READ_BY_DRIVERS):

@@ -1,4 +1,4 @@
-"""The table: all situations, and the differences to the peers that are known."""
+"""The table: all situations, and the known differences from the peers."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ SITUATIONS: list[Situation] = [
 _BOTH = ("Client", "AsyncClient")
 _REASONS = {
     ("framings", "chunk sizes end in LF"): (
-        "RFC 9112, section 7.1, has CRLF there; httpx and aiohttp refuse it too, since it is a way to smuggle responses"
+        "RFC 9112, section 7.1, demands CRLF; httpx and aiohttp refuse LF too, since it helps to smuggle responses"
     ),
     ("framings", "the lines of chunks end in LF"): "as chunk sizes that end in LF",
     ("framings", "chunked in two headers, applied once"): (
-        "RFC 9112, section 6.1, forbids it; a server that names chunked twice may mean it twice, so it is an error"
+        "RFC 9112, section 6.1, forbids it; the server may have applied chunked twice, so it is an error"
     ),
     ("framings", "chunked twice in a list, applied once"): "as chunked in two headers",
     (
@@ -43,5 +43,5 @@ _REASONS = {
         "errors show the address, so it holds no password; InvalidInput names auth="
     ),
 }
-# (group, name, driver): the reason why one of ours does not handle the situation, on purpose
+# (group, name, driver): the reason why one of ours intentionally does not handle the situation
 KNOWN: dict[tuple[str, str, str], str] = {(*row, name): reason for row, reason in _REASONS.items() for name in _BOTH}

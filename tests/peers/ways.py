@@ -1,4 +1,4 @@
-"""Situations on the way to the site: redirects, hosts, TLS, proxies, cookies, connections and time."""
+"""Situations between client and site: redirects, hosts, TLS, proxies, cookies, connections and time."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from .situation import TIMEOUT, Outcome, Place, Situation, hello, says, served, 
 
 Handles = Callable[[Outcome], bool]
 
-NOBODY = "http://127.0.0.1:9"  # no proxy listens at the discard port
+NOBODY = "http://127.0.0.1:9"  # no proxy listens on the discard port
 UNTIL_CLOSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 # Set-Cookie values of real sites, each with a fault; browsers keep or ignore them.
 ODD_COOKIES = (
@@ -86,7 +86,7 @@ def redirects() -> Iterator[Situation]:
 
 
 def _moved(status: str, prefix: str = "", suffix: str = "") -> Script:
-    """Return a site that redirects to the address with the prefix and suffix, which knows POST alone."""
+    """Return a site that redirects to the address with the prefix and suffix, and that answers only POST there."""
 
     def has_arrived(request: Received) -> bool:
         return request.target.startswith(f"{quote(prefix)}/") and request.target.endswith(suffix)
@@ -176,8 +176,8 @@ def tls() -> Iterator[Situation]:
     def over_tls(name: str, opened: Callable[[], object], handles: Handles = hello) -> Situation:
         return Situation("TLS", name, opened, handles)  # type: ignore[arg-type]
 
-    ragged = partial(_without_goodbye, UNTIL_CLOSE + b"".join(HELLO))
-    cut = partial(_without_goodbye, UNTIL_CLOSE + live("Hel"))
+    ragged = partial(_without_close_notify, UNTIL_CLOSE + b"".join(HELLO))
+    cut = partial(_without_close_notify, UNTIL_CLOSE + live("Hel"))
     yield over_tls("verify= a path", lambda: secure(answering()))
     yield over_tls("no close_notify behind the end", lambda: secure(site(ragged)))
     yield over_tls("no close_notify before the end", lambda: secure(site(cut)), tells(text="Hel"))
@@ -187,7 +187,7 @@ def tls() -> Iterator[Situation]:
     yield over_tls(
         "a context that trusts the authority", lambda: secure(answering(), lambda _: {"verify": pinned("ours")})
     )
-    yield over_tls("a context that trusts another one", partial(secure, answering(), _other_context), tells())
+    yield over_tls("a context that trusts another authority", partial(secure, answering(), _other_context), tells())
     yield over_tls("TLS 1.2 alone", partial(secure, answering(), server_tls=context_of_tls_1_2))
     yield over_tls("an authority that nobody trusts", lambda: secure(answering(), lambda _: {}), tells())
     yield over_tls("https:// at a port without TLS", _plain_port, tells())
@@ -198,12 +198,12 @@ def _by_environment(variable: str, bundle: str) -> dict[str, object]:
 
 
 def _other_context(bundle: str) -> dict[str, object]:
-    """Return a context that trusts another authority, in an environment that names ours."""
+    """Return a context that trusts another authority, while the environment names ours."""
     return {"verify": pinned("another"), "environment": {"REQUESTS_CA_BUNDLE": bundle}}
 
 
-def _without_goodbye(data: bytes, peer: Peer, _request: Received) -> None:
-    """Send the data and a FIN with no close_notify before it."""
+def _without_close_notify(data: bytes, peer: Peer, _request: Received) -> None:
+    """Send the data and a FIN, without a close_notify before it."""
     peer.send(data)
     with socket.socket(fileno=os.dup(peer.socket.fileno())) as raw:
         raw.shutdown(socket.SHUT_WR)
@@ -211,7 +211,7 @@ def _without_goodbye(data: bytes, peer: Peer, _request: Received) -> None:
 
 
 def _refuse_tls(peer: Peer) -> None:
-    """Answer what is not HTTP, as a server without TLS does."""
+    """Send bytes that are not HTTP, as a server without TLS does."""
     peer.socket.recv(65_536)
     peer.send(response(b"", "400 Bad Request"))
 
@@ -299,16 +299,16 @@ def cookies() -> Iterator[Situation]:
     yield cookie("a value with an equals sign and a colon", lambda sent: sent == "a=b:c=d==", "a=b:c=d==; path=/")
     yield cookie("a value of JSON", lambda sent: sent == 'a={"b":1}', 'a={"b":1}; path=/')
     yield cookie("a value in UTF-8", lambda sent: sent.encode("latin-1") == "a=да".encode(), "a=да; path=/")
-    yield cookie("one for another path is not sent", lambda sent: "a=" not in sent, "a=1; path=/wp-admin", kept)
-    yield cookie("an expired one is not sent", lambda sent: "a=" not in sent, "a=1; Max-Age=0; path=/", kept)
+    yield cookie("a cookie for another path is not sent", lambda sent: "a=" not in sent, "a=1; path=/wp-admin", kept)
+    yield cookie("an expired cookie is not sent", lambda sent: "a=" not in sent, "a=1; Max-Age=0; path=/", kept)
     yield cookie(
-        "one of another host is not sent", lambda sent: "a=" not in sent, "a=1; domain=example.org; path=/", kept
+        "a cookie of another host is not sent", lambda sent: "a=" not in sent, "a=1; domain=example.org; path=/", kept
     )
     yield Situation("cookies", "a netrc file names the host", _with_netrc, hello)
 
 
 def _cookie_site(accepts: Callable[[str], bool], values: tuple[str, ...]) -> Script:
-    """Return a site that sets cookies with the nonce, and answers questions with the right Cookie header alone."""
+    """Return a site that sets cookies with the nonce, and answers only questions with the right Cookie header."""
     lines = "".join(f"\r\nSet-Cookie: {value}" for value in values).encode()
 
     def script(peer: Peer) -> None:
@@ -325,7 +325,7 @@ def _cookie_site(accepts: Callable[[str], bool], values: tuple[str, ...]) -> Scr
 
 @contextmanager
 def _with_netrc() -> Iterator[Place]:
-    """Start a site for guests in an environment where a netrc file has a password for its host."""
+    """Start a site for guests while a netrc file has a password for its host."""
     with TemporaryDirectory() as folder:
         file = Path(folder, "netrc")
         file.write_text("machine 127.0.0.1\nlogin u\npassword p\n")
@@ -341,10 +341,12 @@ def connections() -> Iterator[Situation]:
         return Situation("connections", name, served(script), hello)
 
     yield twice("two questions", answering)
-    yield twice("a kept one closes on the second question", in_turn(streamed(*HELLO), close_now, streamed(*HELLO)))
-    yield twice("a kept one is reset on the second question", in_turn(streamed(*HELLO), reset_now, streamed(*HELLO)))
+    yield twice("the second question closes a connection", in_turn(streamed(*HELLO), close_now, streamed(*HELLO)))
+    yield twice("the second question resets a connection", in_turn(streamed(*HELLO), reset_now, streamed(*HELLO)))
     for name, farewell in {"closes": b"", "answers 408": response(b"", "408 Request Timeout")}.items():
-        yield twice(f"an idle one {name}", lambda farewell=farewell: partial(_idle_close, farewell), 4 * IDLE_SECONDS)
+        yield twice(
+            f"an idle connection {name}", lambda farewell=farewell: partial(_idle_close, farewell), 4 * IDLE_SECONDS
+        )
     yield once("Connection: close with the nonce", lambda: _closing_nonce)
     yield once("an answer before the question was read", lambda: answering_before_the_body)
     large = {"prompt": "x" * 20_000_000}
@@ -353,7 +355,7 @@ def connections() -> Iterator[Situation]:
         yield Situation("connections", f"413 before the question was read, and it {name}", opened, tells("413"))
 
 
-IDLE_SECONDS = 0.15  # after which a server closes a kept connection; a client takes far less between two requests
+IDLE_SECONDS = 0.15  # seconds until a server closes a kept connection; a client sends its second request much earlier
 
 
 def _idle_close(farewell: bytes, peer: Peer) -> None:
@@ -389,7 +391,7 @@ def _refuse_early(lingers: bool, peer: Peer) -> None:
             peer.socket.shutdown(socket.SHUT_WR)
             peer.wait_for_close()
         else:
-            time.sleep(0.1)  # the refusal is on its way before the reset that follows from unread data
+            time.sleep(0.1)  # the refusal arrives before the reset that unread data causes
 
 
 def times() -> Iterator[Situation]:
@@ -407,12 +409,12 @@ def times() -> Iterator[Situation]:
     silent = served(then_hang())
     yield Situation("time", "it never answers", silent, tells())
     yield Situation(
-        "time", "it stops in the answer", served(then_hang(stream_head() + chunk(live("Hel")))), tells(text="Hel")
+        "time", "the answer stops", served(then_hang(stream_head() + chunk(live("Hel")))), tells(text="Hel")
     )
-    yield Situation("time", "it stays open behind the end", served(then_hang(stream_head() + chunk(*HELLO))), hello)
+    yield Situation("time", "the connection stays open", served(then_hang(stream_head() + chunk(*HELLO))), hello)
 
 
-BEATS = 8  # the time between two of them is a fraction of TIMEOUT
+BEATS = 8  # bytes or lines; the time between two is a fraction of TIMEOUT
 
 
 def _drip(pieces: Callable[[], Iterator[bytes]], seconds: float, peer: Peer, _request: Received) -> None:

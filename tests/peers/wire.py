@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from ..behaviours import HELLO, WHOLE, headed, streamed, then_close
 from ..server import LAST_CHUNK, chunk, live, response, says, site, stream_head
-from .situation import Outcome, Situation, hello, hello_or_told, served, tells
+from .situation import Outcome, Situation, hello, hello_or_error, served, tells
 
 Handles = Callable[[Outcome], bool]
 
@@ -60,7 +60,7 @@ def heads() -> Iterator[Situation]:
     yield head("two blanks in the status line", headed(status=b"HTTP/1.1  200 OK"))
     yield head("a blank behind the status line", headed(status=b"HTTP/1.1 200 OK "))
     # RFC 9112, section 2.3: the name is case-sensitive, so an error is right too
-    yield kept("heads", "http/1.1 in lower case", headed(status=b"http/1.1 200 OK"), hello_or_told)
+    yield kept("heads", "http/1.1 in lower case", headed(status=b"http/1.1 200 OK"), hello_or_error)
     yield head("an offer of HTTP/2", headed(b"Upgrade: h2,h2c", b"Connection: Upgrade, Keep-Alive"))
     yield head("blank lines before it", b"\r\n\r\n" + plain)
     yield head("a reason and a header in UTF-8", headed("X-Note: да".encode(), status="HTTP/1.1 200 Да".encode()))
@@ -100,7 +100,7 @@ def _chunks() -> Iterator[Situation]:
     yield framing("chunk sizes end in LF", stream_head() + size + b"\n" + WHOLE + b"\r\n" + LAST_CHUNK)
     yield framing("the lines of chunks end in LF", stream_head() + size + b"\n" + WHOLE + b"\n0\n\n")
     yield framing("a bad line in the trailers", stream_head() + chunk(*HELLO) + b"0\r\nno colon\r\n\r\n")
-    yield cut("chunked that is not", stream_head() + WHOLE, hello_or_told)
+    yield cut("chunked that is not", stream_head() + WHOLE, hello_or_error)
 
 
 def _transfer_codings() -> Iterator[Situation]:
@@ -127,7 +127,7 @@ def _lengths() -> Iterator[Situation]:
     yield framing("the length twice in a list", headed(b"Content-Length: %d, %d" % (length, length), body=WHOLE))
     yield framing("two lengths that differ", headed(b"Content-Length: 5"), tells())
     yield cut("an empty length", stream_head("Content-Length: ") + WHOLE, hello)
-    yield cut("a length that is not a number", stream_head("Content-Length: abc") + WHOLE, hello_or_told)
+    yield cut("a length that is not a number", stream_head("Content-Length: abc") + WHOLE, hello_or_error)
     yield framing("more than its length", headed() + b"and more")
 
 
