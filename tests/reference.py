@@ -56,10 +56,7 @@ def reference(body: bytes) -> list[tuple[Any, ...]]:
 
 
 def _embedded(line: str) -> str | None:
-    """Return the payload of the event behind other output in a line, or None.
-
-    The line is no event and no comment itself.
-    """
+    """Return the payload of the event behind other output in a line, or None for an event or a comment."""
     starts = [] if line.startswith(":") else re.finditer(r"data:[ \t]*\{", line)
     for start in starts:
         payload = line[start.start() + 5 :].strip(" \t")

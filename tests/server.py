@@ -64,7 +64,7 @@ class Peer:
                 size = int(headers.get("content-length", 0))
                 body = stream.read(size)
                 if len(body) < size:
-                    return  # the client went away
+                    return  # the client closed the connection
                 request = Received(method, target, headers, body)
                 self.server.requests.append(request)
                 yield request
@@ -154,7 +154,7 @@ class Server:
                 with connection:
                     self.script(Peer(connection, self))
             except OSError:
-                pass  # the client went away, or the test is over
+                pass  # the client closed the connection, or the test is over
             except BaseException as error:
                 self.errors.append(error)
 

@@ -316,7 +316,7 @@ finals = st.fixed_dictionaries(
         "responseId": st.one_of(texts, values),
     },
 )
-"""Final objects whose fields may have any shape."""
+"""Final objects with fields of any shape."""
 
 subtypes = st.sampled_from(["content", "thinking", "status", "tool_call", "embeddings", "new", "", None])
 

@@ -73,7 +73,7 @@ def test_each_payload_is_the_json_of_its_event(workload: Workload) -> None:
             }
 
 
-def test_payloads_are_written_as_php_writes_them(workload: Workload) -> None:
+def test_payloads_are_encoded_as_in_php(workload: Workload) -> None:
     for payload in workload.payloads:
         assert payload.isascii()
         assert not re.search(r"(?<!\\)/", payload)
@@ -84,7 +84,7 @@ def test_workloads_are_the_same_each_time() -> None:
 
 
 @pytest.mark.parametrize("name", ["tokens", "escapes", "notices"])
-def test_one_a_piece(name: str) -> None:
+def test_each_piece_has_one_event(name: str) -> None:
     workload = MAKERS[name]()
     assert [parse([piece]) for piece in workload.pieces] == [[event] for event in workload.events]
 
@@ -99,7 +99,7 @@ def test_cut_pieces_have_their_size(name: str, size: int) -> None:
     assert 0 < len(last) <= size
 
 
-def test_same_events_however_cut() -> None:
+def test_payloads_are_equal_for_each_cut() -> None:
     tokens, burst, drip = (make(COUNT) for make in (workloads.tokens, workloads.burst, workloads.drip))
     assert tokens.payloads == burst.payloads == drip.payloads
     assert workloads.escapes(COUNT).payloads == workloads.escapes_burst(COUNT).payloads

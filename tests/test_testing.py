@@ -255,7 +255,7 @@ def test_page_equals_the_recorded_page(version: str) -> None:
 
 
 def test_path_outside_the_rest_api_gives_a_html_page() -> None:
-    """What is outside of the REST API is an HTML page, with the recorded headers."""
+    """The page has the recorded headers."""
     recorded = recordings.load("3.6.2/wrong_path")
     with serve_site() as site:
         head, body = replay("3.6.2/wrong_path", site)
@@ -297,7 +297,7 @@ def test_each_kind_of_script_is_streamed(script: Any, texts: list[str]) -> None:
 
 
 def test_script_receives_the_chat() -> None:
-    """The callable sees what was asked, and of whom."""
+    """The chat has the question and its bot."""
     chats: list[Chat] = []
     body = question(" hi\n", botId="support", chatId="c1", messages=[{"role": "user", "content": "x"}], stream=False)
 

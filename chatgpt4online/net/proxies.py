@@ -100,7 +100,7 @@ def environment_proxy(origin: Origin) -> URL | None:
 def is_exempt(origin: Origin, no_proxy: str) -> bool:
     """Return whether a value of ``no_proxy`` exempts a server from the proxy.
 
-    Commas or white space separate the entries. An entry is ``*``, a host name, an IP address or a network, and all but
+    Commas or white space separate the entries. An entry is ``*``, a host name, an IP address or a network. Each except
     ``*`` may have a port. A host name, with or without a leading dot, includes all names below it.
     """
     try:

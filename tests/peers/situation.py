@@ -57,7 +57,7 @@ class Outcome:
 
 
 Driver = Callable[[Place, Outcome], None]
-"""Asks as the place says, adds each piece of text to the outcome as it arrives, and raises what went wrong."""
+"""Asks the questions of a place, adds each piece of text to the outcome as it arrives, and raises the error."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 UNNAMED = "a firewall or bot check"
-"""What :func:`find_block` returns for a block page that names no product."""
+"""The result of :func:`find_block` for a block page without the name of a product."""
 
 _SEARCHED = 65_536  # characters of a page that are searched; block pages are smaller
 _TITLE = re.compile(r"<title[^<>]*>([^<]*)<")

@@ -17,7 +17,7 @@
     |   +-- NotAiEngine       the address is not the API of AI Engine
     |   +-- Blocked           a firewall or a bot check answered in place of the site
     +-- ServerError           the site reports that the chat failed; .message, .raw, .hint
-        +-- LimitReached      the visitor has used up what the site's owner allows
+        +-- LimitReached      the visitor has reached a limit of the site's owner
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class InvalidInput(LocalError, ValueError):
 
 
 class InvalidState(LocalError, RuntimeError):
-    """The call came at the wrong moment, for example data for a parser that has already seen the end."""
+    """The call came at the wrong moment, for example receive_data after receive_eof."""
 
 
 class ConnectionFailed(ChatError):
@@ -187,7 +187,7 @@ class ServerError(ChatError):
 
 
 class LimitReached(ServerError):
-    """The visitor has used up what the site's owner allows.
+    """The visitor has reached a limit of the site's owner.
 
     The site counts questions per visitor or per user. :class:`RateLimited` is different: it means the HTTP status 429.
     Only the plugin's own texts are recognised. A text that the site's owner wrote gives :class:`ServerError`. Source:
