@@ -35,6 +35,8 @@ CALLS = ("test_calls",)
 PAGE = ("test_page",)
 WIRE = ("test_wire", "test_turn")
 MESSAGES = ("test_messages",)
+FLIGHTS = ("test_flights",)
+TIMEOUT = ("test_timeout",)
 CONVERSATION = ("test_conversation",)
 
 _EXCHANGE = "protocol.calls.exchange:Exchange."
@@ -290,6 +292,37 @@ EXCHANGE = [
 ]
 
 POLICIES = [
+    Mutant(
+        "the total time of one turn ends the others",
+        _POLICIES + "Handshake.failed",
+        lambda old: lambda self, error: replace(self, failure=error),
+        FLIGHTS,
+    ),
+    Mutant(
+        "the failure of a search is nobody's",
+        _POLICIES + "Handshake.failed",
+        lambda old: lambda self, error: self,
+        FLIGHTS,
+    ),
+    Mutant("turns share one error object", "protocol.calls.exchange:_copy", lambda old: lambda error: error, FLIGHTS),
+    Mutant(
+        "nothing is said of a renewal",
+        _POLICIES + "Handshake.explain",
+        lambda old: lambda self, error, nonce: None,
+        FLIGHTS,
+    ),
+    Mutant(
+        "who waits for a search has no limit but the total",
+        "protocol.calls.deadline:Deadline.follow",
+        lambda old: lambda self, clock, since, now: self.left(now),
+        TIMEOUT,
+    ),
+    Mutant(
+        "who waits for a search looks only at its present limit",
+        "protocol.calls.deadline:Deadline.follow",
+        lambda old: lambda self, clock, since, now: self.allow(clock, since),
+        TIMEOUT,
+    ),
     Mutant("a nonce is renewed without end", _POLICIES + "Handshake.renewed", _result(has_renewed=False), TURN),
     Mutant("a login is renewed as a guest is", _POLICIES + "Handshake.renewed", _result(asks_page=False), DISCOVERY),
     Mutant("the last refusal counts", _POLICIES + "Handshake.refused", _last_refusal_counts, DISCOVERY),
