@@ -35,7 +35,7 @@ CALLS = ("test_calls",)
 PAGE = ("test_page",)
 WIRE = ("test_wire", "test_turn")
 MESSAGES = ("test_messages",)
-FLIGHTS = ("test_flights",)
+SHARED = ("test_shared_failure",)
 TIMEOUT = ("test_timeout",)
 CONVERSATION = ("test_conversation",)
 
@@ -296,20 +296,20 @@ POLICIES = [
         "the total time of one turn ends the others",
         _POLICIES + "Handshake.failed",
         lambda old: lambda self, error: replace(self, failure=error),
-        FLIGHTS,
+        SHARED,
     ),
     Mutant(
         "the failure of a search is nobody's",
         _POLICIES + "Handshake.failed",
         lambda old: lambda self, error: self,
-        FLIGHTS,
+        SHARED,
     ),
-    Mutant("turns share one error object", "protocol.calls.exchange:_copy", lambda old: lambda error: error, FLIGHTS),
+    Mutant("turns share one error object", "protocol.calls.exchange:_copy", lambda old: lambda error: error, SHARED),
     Mutant(
         "nothing is said of a renewal",
         _POLICIES + "Handshake.explain",
         lambda old: lambda self, error, nonce: None,
-        FLIGHTS,
+        SHARED,
     ),
     Mutant(
         "who waits for a search has no limit but the total",
