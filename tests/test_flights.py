@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import requests
 
 from chatgpt4online import AsyncClient, Client, TimedOut, Timeout
 from chatgpt4online.protocol import (
@@ -202,6 +203,21 @@ def test_first_byte_of_the_leader_ends_the_wait_of_all(kind: str) -> None:
 
 
 # What ends the leader without an outcome: one of the others takes its place.
+def test_a_waiter_takes_over_while_the_leader_is_still_blocked() -> None:
+    """A session of the caller's own does not tell its socket, so nothing wakes its thread."""
+    gated = Gated()
+
+    def meanwhile(crowd: Crowd) -> None:
+        gated.wait_for_request()
+        crowd.stop()
+        gated.wait_for_request()
+        gated.answer(good, good)
+
+    with Server(gated) as server, requests.Session() as http:
+        outcomes = Crowd(server.url, 4, {"retries": 0, "http": http}).run("Client", meanwhile)
+    assert (outcomes[1:], gated.sessions) == (["q1", "q2", "q3"], 2)
+
+
 @pytest.mark.parametrize("kind", CLIENTS)
 @pytest.mark.parametrize("how", ["closed", "out of its total time"])
 def test_a_waiter_takes_over_from_a_leader_that_stops(kind: str, how: str) -> None:

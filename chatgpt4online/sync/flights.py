@@ -60,8 +60,10 @@ class Flights:
             return self._current, False
 
     def land(self, flight: Flight, failure: ChatError | None) -> None:
-        """End a flight, and wake all streams that wait for it."""
+        """End a flight, and wake all streams that wait for it. Does nothing where the flight has ended before."""
         with self._guard:
+            if self._current is not flight:
+                return
             self._current = None
             flight.failure, flight.is_over = failure, True
         for flag in flight.waiting:

@@ -145,6 +145,8 @@ class Stream(Generator[T, None, None]):
         self.close()
 
     def _free(self) -> None:
+        if (flight := self._flight) is not None:  # the thread that reads may be busy with a connection for long
+            self._transport.flights.land(flight, None)
         if self._busy.acquire(blocking=False):  # else the thread that reads frees the connection
             try:
                 self._ready = iter(())
