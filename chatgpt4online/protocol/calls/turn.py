@@ -21,14 +21,14 @@ _USUAL_LIMIT = 512  # characters; the plugin's default (protocol section 1.4)
 
 
 class Turn:
-    """One question to one site, from the nonce to the last event, without any I/O; see :class:`Exchange` for its loop.
+    """One question to one site, from the nonce to the last event, without any I/O.
 
-    ``site`` is an address (see :func:`rest_roots`). ``session`` holds the nonce, and may be shared by many turns.
-    ``headers`` are sent with each request; credentials among them only to the site's own origin. ``uploads`` are sent
-    before the question, and their files go with it. ``on_end`` is called with the last event. ``retries`` is how often
-    a request is sent again that got no answer, 429 or 503. A nonce that the site finds stale is renewed once besides.
-    Redirects are followed as POST, and the nonce never leaves its origin. Raises InvalidInput for a bad address or
-    limit. Source: protocol sections 1, 2 and 5.
+    ``docs/guides/embedding.rst`` shows its loop. ``site`` is the address of a site, of a page or of a REST root.
+    ``session`` holds the nonce, and may be shared by many turns. ``headers`` are sent with each request; credentials
+    among them only to the site's own origin. ``uploads`` are sent before the question, and their files go with it.
+    ``on_end`` is called with the last event. ``retries`` is how often a request is sent again that got no answer, 429
+    or 503. A nonce that the site finds stale is renewed once besides. Redirects are followed as POST, and the nonce
+    never leaves its origin. Raises InvalidInput for a bad address or limit. Source: protocol sections 1, 2 and 5.
     """
 
     def __init__(
