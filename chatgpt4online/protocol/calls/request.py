@@ -28,7 +28,7 @@ Content: TypeAlias = bytes | Multipart
 class Request:
     """An HTTP request to send.
 
-    ``headers`` is a dict; ``body`` is bytes, or a :class:`Multipart` to iterate over. Wait ``delay`` seconds before
+    ``headers`` is a dict; ``body`` is bytes, or a ``Multipart`` to iterate over. Wait ``delay`` seconds before
     sending it. An ``exclusive`` request fetches a nonce for the session. Where several turns share a session, send one
     such request at a time, and call ``next_request()`` again before sending it, since another turn may have fetched
     the nonce meanwhile. To tell turns that wait that the search of another one failed, see ``Turn.receive_failure``.
