@@ -37,7 +37,7 @@ PAGES = [ROOT / "README.rst", *sorted(DOCS.rglob("*.rst"))]
 LONGEST_LINE = 120
 LONGEST_CODE_LINE = 88
 ONE_LINE = "    python3 -m venv "  # the README's two commands; .ci/run reads one of them
-MOST_THAT_DO_NOT_RUN = 12
+MOST_THAT_DO_NOT_RUN = 8
 
 _DIRECTIVE = re.compile(r"^( *)\.\. code-block:: *([\w-]*)\n(?:\1   :.*\n)*\n((?:\1   +.*\n|[ ]*\n)+)", re.MULTILINE)
 _MARK = re.compile(r"^ *\.\. not run: (.+(?:\n +.+)*)\n\n\Z", re.MULTILINE)
