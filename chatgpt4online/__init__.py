@@ -1,7 +1,8 @@
 """Stream chats from WordPress sites that run the AI Engine plugin.
 
-``ask`` and ``stream`` are for scripts, ``Client`` for programs; ``EventParser`` and ``Turn`` are for those who bring
-their own I/O. Each name is loaded when it is first used, so that importing the parser loads no HTTP library.
+``ask`` and ``stream`` are for scripts. ``Client`` and ``AsyncClient`` are for services. ``EventParser`` and ``Turn``
+are for programs with their own I/O. Each name is loaded on first use, so that importing the parser loads no HTTP
+library.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-TYPE_CHECKING = False  # type checkers take this name for true; importing typing for it would cost more than the parser
+TYPE_CHECKING = False  # type checkers read this name as True; an import of typing would take longer than the parser
 if TYPE_CHECKING:
     from ._version import __version__ as __version__
     from .aio.client import AsyncClient as AsyncClient
@@ -110,7 +111,7 @@ __all__ = [
     "stream",
 ]
 
-_HOMES = {
+_MODULES = {
     "_version": ("__version__",),
     "aio.client": ("AsyncClient", "aask", "astream"),
     "aio.conversation": ("AsyncConversation",),
@@ -157,15 +158,15 @@ _HOMES = {
     "sync.conversation": ("Conversation",),
     "sync.stream": ("Stream",),
 }
-_HOME = {name: home for home, names in _HOMES.items() for name in names}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
-    home = _HOME.get(name)
-    if home is None:
-        # With the name and the module, Python suggests the name that was meant.
+    module = _MODULE_OF.get(name)
+    if module is None:
+        # Python suggests a similar name when the error has the name and the module.
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
-    value = getattr(import_module(f".{home}", __name__), name)
+    value = getattr(import_module(f".{module}", __name__), name)
     globals()[name] = value
     return value
 

@@ -1,4 +1,4 @@
-"""``python -m chatgpt4online``: the command line."""
+"""Run the command line: ``python -m chatgpt4online``."""
 
 import sys
 

@@ -1,3 +1,3 @@
-"""The version of this package; no other place has it."""
+"""The version of this package. Every other place reads it from here."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""What real servers sent: the recordings in ``captures/``, with their framing taken off."""
+"""The recordings of real servers in ``captures/``, without their HTTP framing."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ FOLDER = Path(__file__).parent / "captures"
 
 @dataclass(frozen=True)
 class Recording:
-    """One exchange: ``raw`` is the response as it came, ``pieces`` its body as each read brought it.
+    """One exchange. ``raw`` is the response as it came, and ``pieces`` is its body as the reads returned it.
 
-    ``pieces`` have lost their chunks and their gzip; joined they are ``body``. ``complete`` is false where the
-    connection ended before the body did.
+    ``pieces`` are without chunked framing and gzip. Joined they are ``body``. ``complete`` is false if the connection
+    ended before the body did.
     """
 
     name: str
@@ -39,7 +39,7 @@ def names() -> list[str]:
 
 
 def recorded_reads(name: str) -> list[bytes]:
-    """Return the response's raw bytes as each read of the recording brought them."""
+    """Return the raw bytes of the response, one item for each read of the recorder."""
     raw = (FOLDER / f"{name}.resp.http").read_bytes()
     sizes = [size for _, size in json.loads((FOLDER / f"{name}.json").read_bytes())["recv_ms_and_bytes"]]
     assert sum(sizes) == len(raw), name
@@ -52,7 +52,7 @@ def recorded_reads(name: str) -> list[bytes]:
 
 @cache
 def load(name: str) -> Recording:
-    """Return the recording with this name."""
+    """Return the recording with this name (``VERSION/NAME``)."""
     notes = json.loads((FOLDER / f"{name}.json").read_bytes())
     request = (FOLDER / f"{name}.req.http").read_bytes()
     method, target = request.split(b" ", 2)[:2]
@@ -72,7 +72,7 @@ def load(name: str) -> Recording:
         while True:
             try:
                 event = connection.next_event()
-            except h11.RemoteProtocolError:  # the connection ended in the middle of the body
+            except h11.RemoteProtocolError:  # the connection ended within the body
                 break
             if isinstance(event, h11.Response):
                 response = event

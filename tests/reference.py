@@ -1,7 +1,7 @@
-"""The oracle: what a whole body means, from the words of protocol sections 2, 5 and 7, slowly and without cuts.
+"""A reference for the parser: slow, without cuts, and written from protocol sections 2, 5 and 7 only.
 
-It shares no code with the package but the names of its errors, and says what happened in tuples; :func:`plainly` puts
-the package's events into the same form.
+It shares only the names of the errors with the package. It returns tuples, and :func:`as_tuples` converts the package's
+events to the same form.
 """
 
 from __future__ import annotations
@@ -16,47 +16,50 @@ from typing import Any
 from chatgpt4online.protocol.parsing.events import Done, Event, Failed, Notice, Text
 
 _BLANK = "\ufeff \t\r\n"
-_NO_FIELDS = (":", "event:", "id:", "retry:")
+_IGNORED = (":", "event:", "id:", "retry:")
 
 
 def reference(body: bytes) -> list[tuple[Any, ...]]:
-    """Return what happens in a body that came with status 200, up to and with its end."""
-    happened: list[tuple[Any, ...]] = []
+    """Return the events of a body that came with status 200, up to and including the last one."""
+    events: list[tuple[Any, ...]] = []
     others: list[str] = []
     streamed = empty_error = False
     for whole in re.split("\r\n|\r|\n", body.decode("utf-8", "replace")):
         line = whole.lstrip("\ufeff")
         payload = line[5:].strip(" \t") if line.startswith("data:") else _embedded(line)
         if payload is None:
-            others += [line] if line.strip() and not line.startswith(_NO_FIELDS) else []
+            others += [line] if line.strip() and not line.startswith(_IGNORED) else []
             continue
         streamed, others = True, []
         event = _json(payload)
         kind = event.get("type") if isinstance(event, dict) else None
         data = event.get("data") if isinstance(event, dict) else None
         if kind == "live" and event.get("subtype") not in (None, "", 0, False, [], {}, "content"):
-            happened.append(("notice", _said(event["subtype"]), _said(data), *_details(event)))
+            events.append(("notice", _as_text(event["subtype"]), _as_text(data), *_details(event)))
         elif kind == "live" and isinstance(data, str):
-            happened.append(("text", data))
+            events.append(("text", data))
         elif kind == "error":
-            if _words(_said(data)):
-                return [*happened, ("failed", "ServerError", _words(_said(data)), _text(happened))]
+            if _message(_as_text(data)):
+                return [*events, ("failed", "ServerError", _message(_as_text(data)), _text(events))]
             empty_error = True
         elif kind == "end":
             final = _json(data.strip()) if isinstance(data, str) else data
             if not isinstance(final, dict) and data is not False:
-                happened.append(("notice", "malformed", payload.strip()[:200], "", "{}", None))
-            return _end(happened, final if isinstance(final, dict) else {})
+                events.append(("notice", "malformed", payload.strip()[:200], "", "{}", None))
+            return _end(events, final if isinstance(final, dict) else {})
         elif isinstance(kind, str) and kind != "live":
             rest = {key: value for key, value in event.items() if key not in ("type", "data")}
-            happened.append(("notice", kind, _said(data), "", repr(rest), None))
+            events.append(("notice", kind, _as_text(data), "", repr(rest), None))
         elif kind != "live" or data is not None:
-            happened.append(("notice", "malformed", payload.strip()[:200], "", "{}", None))
-    return _cut_short(happened, others, streamed, empty_error)
+            events.append(("notice", "malformed", payload.strip()[:200], "", "{}", None))
+    return _cut_short(events, others, streamed, empty_error)
 
 
 def _embedded(line: str) -> str | None:
-    """Return the payload of the event behind other output in a line that is neither an event nor a comment."""
+    """Return the payload of the event behind other output in a line, or None.
+
+    The line is no event and no comment itself.
+    """
     starts = [] if line.startswith(":") else re.finditer(r"data:[ \t]*\{", line)
     for start in starts:
         payload = line[start.start() + 5 :].strip(" \t")
@@ -71,34 +74,34 @@ def _embedded(line: str) -> str | None:
     return None
 
 
-def _cut_short(happened: list[Any], others: list[str], streamed: bool, empty_error: bool) -> list[Any]:
-    """Return what a body without ``end`` and ``error`` comes to; None stands for words that are not checked."""
+def _cut_short(events: list[Any], others: list[str], streamed: bool, empty_error: bool) -> list[Any]:
+    """Return the events of a body without ``end`` and ``error``. A message of None is not checked."""
     for number, line in enumerate(others):
         answer = _first_json("\n".join(others[number:]).lstrip("\ufeff" + " \t\n")) if "{" in line else None
         if empty_error or not isinstance(answer, dict):
             continue
         if answer.get("success"):
-            return _end(happened, answer)
+            return _end(events, answer)
         if "success" in answer:
-            return [*happened, ("failed", "ServerError", _words(_own(answer.get("message"))) or None, _text(happened))]
+            return [*events, ("failed", "ServerError", _message(_string(answer.get("message"))) or None, _text(events))]
         if isinstance(answer.get("code"), str):
-            return [*happened, ("failed", "StatusError", None, _text(happened))]
+            return [*events, ("failed", "StatusError", None, _text(events))]
         if "code" in answer:
             break
     start = "\n".join(others).lstrip(_BLANK)
     broken = start.startswith("{") and _json(start.rstrip()) is _NO_JSON
     error = "ServerError" if empty_error else "Truncated" if streamed or not start or broken else "ProtocolError"
     error = "StatusError" if error == "ProtocolError" and start.startswith("<") else error
-    return [*happened, ("failed", error, None, _text(happened))]
+    return [*events, ("failed", error, None, _text(events))]
 
 
-def _end(happened: list[Any], final: dict[str, Any]) -> list[Any]:
+def _end(events: list[Any], final: dict[str, Any]) -> list[Any]:
     if not final.get("success", True):
-        return [*happened, ("failed", "ServerError", _words(_said(final.get("message"))) or None, _text(happened))]
-    streamed, reply = _text(happened), _own(final.get("reply"))
+        return [*events, ("failed", "ServerError", _message(_as_text(final.get("message"))) or None, _text(events))]
+    streamed, reply = _text(events), _string(final.get("reply"))
     late = [("text", reply)] if reply and not streamed else []
     odd = [("notice", "malformed", key, "", "{}", None) for key, sound in _SHAPES.items() if not sound(final.get(key))]
-    return [*happened, *late, *odd, ("done", reply or streamed, repr(final))]
+    return [*events, *late, *odd, ("done", reply or streamed, repr(final))]
 
 
 def _is_text(value: Any) -> bool:
@@ -125,7 +128,7 @@ def _is_list(value: Any, sound: Callable[[Any], bool]) -> bool:
 
 
 def _is_tagged(value: Any, **fields: Callable[[Any], bool]) -> bool:
-    """Whether it is null, or an object with a type and data."""
+    """Return whether a value is null, or an object with a type and data."""
     if not isinstance(value, dict):
         return value is None
     return _is_text(value.get("type")) and value.get("data") is not None and _is_object(value["data"], **fields)
@@ -159,7 +162,7 @@ def _json(text: str) -> Any:
 
 
 def _first_json(text: str) -> Any:
-    """Return the first value in the text if it has a key by which the site's answers are known."""
+    """Return the first JSON value in the text if it has a key of the site's answers, else None."""
     try:
         answer = json.JSONDecoder().raw_decode(text)[0] if text.startswith("{") else None
     except (ValueError, RecursionError):
@@ -174,20 +177,20 @@ def _details(event: dict[str, Any]) -> tuple[str, str, float | None]:
     except OverflowError:
         seconds = None
     seconds = seconds if seconds is not None and math.isfinite(seconds) else None
-    return _own(visibility), repr(metadata if isinstance(metadata, dict) else {}), seconds
+    return _string(visibility), repr(metadata if isinstance(metadata, dict) else {}), seconds
 
 
-def _said(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     return json.dumps(value, ensure_ascii=False)
 
 
-def _own(value: Any) -> str:
+def _string(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _words(text: str) -> str:
+def _message(text: str) -> str:
     joined = re.sub(r"(?i)</?(a|b|code|em|i|small|span|strong|u)\b[^<>]*>", "", text)
     text = re.sub(r"</?[a-zA-Z!][^<>]*>", " ", joined)
     text = re.sub(r"&#[1-9][0-9]{4300,};?", "\ufffd", text)  # more digits than Python converts
@@ -195,22 +198,25 @@ def _words(text: str) -> str:
     return re.sub("[\ud800-\udfff]", "\ufffd", text)[:300]
 
 
-def _text(happened: list[Any]) -> str:
-    return "".join(item[1] for item in happened if item[0] == "text")
+def _text(events: list[Any]) -> str:
+    return "".join(item[1] for item in events if item[0] == "text")
 
 
-def plainly(events: Iterable[Event]) -> list[tuple[Any, ...]]:
-    """Return the package's events as tuples, whole; NaN equals itself in them, and errors compare by their words."""
-    told: list[tuple[Any, ...]] = []
+def as_tuples(events: Iterable[Event]) -> list[tuple[Any, ...]]:
+    """Return the package's events as tuples with all their fields.
+
+    NaN equals itself, and errors compare by their text.
+    """
+    found: list[tuple[Any, ...]] = []
     for event in events:
         if isinstance(event, Text):
-            told.append(("text", event.text))
+            found.append(("text", event.text))
         elif isinstance(event, Notice):
             seconds = event.timestamp
-            told.append(("notice", event.kind, event.text, event.visibility, repr(event.metadata), seconds))
+            found.append(("notice", event.kind, event.text, event.visibility, repr(event.metadata), seconds))
         elif isinstance(event, Done):
-            told.append(("done", event.reply.text, repr(event.reply.raw), repr(event.reply)))
+            found.append(("done", event.reply.text, repr(event.reply.raw), repr(event.reply)))
         else:
             assert isinstance(event, Failed)
-            told.append(("failed", type(event.error), str(event.error), event.error.partial_text))
-    return [tuple("nan" if item != item else item for item in entry) for entry in told]  # noqa: PLR0124  # only NaN
+            found.append(("failed", type(event.error), str(event.error), event.error.partial_text))
+    return [tuple("nan" if item != item else item for item in entry) for entry in found]  # noqa: PLR0124  # only NaN

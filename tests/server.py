@@ -1,4 +1,4 @@
-"""A scripted server on loopback: a function plays the server, byte by byte, on raw sockets."""
+"""A scripted server on loopback. A function plays the server on raw sockets, so a test controls each byte."""
 
 import json
 import os
@@ -14,7 +14,7 @@ NONCE = "0a1b2c3d4e"
 
 
 class Gate:
-    """What a server waits for before it goes on: that the client has shown what came."""
+    """Lets a server wait until the client has returned the bytes that were sent before."""
 
     def __init__(self):
         self._shown = threading.Semaphore(0)
@@ -23,12 +23,12 @@ class Gate:
         self._shown.release()
 
     def wait(self):
-        assert self._shown.acquire(timeout=10), "the client did not show what had come"
+        assert self._shown.acquire(timeout=10), "the client did not return the bytes that were sent"
 
 
 @dataclass
 class Received:
-    """A request as it came: ``target`` as in the request line, header names in lower case."""
+    """A received request. ``target`` is that of the request line, and names of headers are in lower case."""
 
     method: str
     target: str
@@ -41,7 +41,7 @@ class Received:
 
     @property
     def route(self):
-        """The last part of the path, which tells the routes of the interface apart."""
+        """The last part of the path, by which tests distinguish the routes."""
         return self.target.rstrip("/").rpartition("/")[2]
 
 
@@ -80,7 +80,7 @@ class Peer:
     def reset(self) -> None:
         """End the connection with an RST."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        os.close(self.socket.detach())  # a file made of the socket would keep it open
+        os.close(self.socket.detach())  # socket.close() would wait for files that were made of the socket
 
     def wait_for_close(self) -> None:
         """Return when the client has closed the connection."""
@@ -91,7 +91,7 @@ class Peer:
 
 @dataclass
 class Server:
-    """A listening socket and the connections that it has taken; each is played by ``script`` in a thread."""
+    """A listening socket and its connections. A thread runs ``script`` for each connection."""
 
     script: Callable[[Peer], None]
     tls: ssl.SSLContext | None = None
@@ -129,7 +129,7 @@ class Server:
         return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
 
     def seen(self) -> list[str]:
-        """The routes that were asked for, in their order."""
+        """The routes that were requested, in their order."""
         return [request.route for request in self.requests]
 
     def _accept(self) -> None:
@@ -160,7 +160,7 @@ class Server:
 
 
 def response(body: bytes, status: str = "200 OK", **headers: str) -> bytes:
-    """Return a response with a length; underscores in the names of headers are hyphens."""
+    """Return a response with a Content-Length. Underscores in the names of headers become hyphens."""
     fields = {"Content_Type": "application/json", "Content_Length": str(len(body))} | headers
     lines = [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
     return "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""]).encode() + body
@@ -171,7 +171,7 @@ def json_response(value: object, status: str = "200 OK", **headers: str) -> byte
 
 
 def stream_head(framing: str = "Transfer-Encoding: chunked", **headers: str) -> bytes:
-    """Return the head of a streamed answer with the given framing header (empty: until close)."""
+    """Return the head of a streamed answer with this framing header, or with Connection: close for ``""``."""
     lines = ["HTTP/1.1 200 OK", "Content-Type: text/event-stream", *([framing] if framing else ["Connection: close"])]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
@@ -198,7 +198,7 @@ def session_response(nonce: str = NONCE) -> bytes:
 
 
 def site(chat: Callable[[Peer, Received], None], nonces: list[str] | None = None) -> Callable[[Peer], None]:
-    """Return a script that starts sessions, with ``nonces`` one after the other, and leaves the chats to ``chat``."""
+    """Return a script that starts sessions, with one of ``nonces`` after the other, and calls ``chat`` for chats."""
     fresh = iter(nonces) if nonces is not None else None
 
     def script(peer: Peer) -> None:
@@ -212,5 +212,5 @@ def site(chat: Callable[[Peer, Received], None], nonces: list[str] | None = None
 
 
 def says(*pieces: bytes) -> Callable[[Peer, Received], None]:
-    """Return a chat that sends these bytes, whatever it is asked."""
+    """Return a chat that sends these bytes to any question."""
     return lambda peer, _: peer.send(*pieces)

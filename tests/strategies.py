@@ -1,4 +1,4 @@
-"""What bodies are made of. The alphabet is the test: see each rarity's name."""
+"""Strategies that draw bodies, and a table of rare lines. The key of each rare line describes it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SESSION = {"success": True, "sessionId": "6720f0c1a2b3c", "restNonce": "0a1b2c3d
 
 _PLAIN = b'data: {"type":"live","data":"'
 
-# Lines without their ends, one rarity each.
+# One rare line each, without its line end.
 RARE: dict[str, bytes] = {
     "plain": live("Hello"),
     "plain, empty": live(""),
@@ -297,7 +297,7 @@ usages = st.dictionaries(
 
 
 def listed(items: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Draw a list as PHP writes one: as a list, or with gaps as an object; or another value."""
+    """Draw a list as PHP writes it: as a list, as an object if it has gaps, or another value."""
     lists = st.lists(items, max_size=3)
     gaps = st.dictionaries(st.sampled_from(["0", "1", "2", "10", "a"]), items, max_size=3)
     return st.one_of(lists, lists, gaps, values)
@@ -358,7 +358,7 @@ lines = st.one_of(
 
 @st.composite
 def bodies(draw: st.DrawFn, max_lines: int = 8) -> bytes:
-    """Draw a body: lines with any ends, which may be cut short or have a byte wrong."""
+    """Draw a body of lines with any line ends. It may be cut short or have a wrong byte."""
     parts = draw(st.lists(st.tuples(lines, st.sampled_from(LINE_ENDS)), max_size=max_lines))
     body = b"".join(text + ending for text, ending in parts)
     match draw(st.integers(0, 7)):
@@ -375,7 +375,7 @@ def bodies(draw: st.DrawFn, max_lines: int = 8) -> bytes:
 
 
 def cut(body: bytes, sizes: list[int]) -> list[bytes]:
-    """Return the body in pieces of these sizes, over and over; empty pieces are pieces too."""
+    """Return the body in pieces of these sizes, which repeat. A size of 0 gives an empty piece."""
     pieces, start, number = [], 0, 0
     while start < len(body):
         size = sizes[number % len(sizes)] if sizes and any(sizes) else len(body)
@@ -386,7 +386,7 @@ def cut(body: bytes, sizes: list[int]) -> list[bytes]:
 
 @st.composite
 def cut_bodies(draw: st.DrawFn, drawn: st.SearchStrategy[bytes] | None = None) -> list[bytes]:
-    """Draw a body in pieces: at random places, byte by byte, or by a rhythm of sizes."""
+    """Draw a body in pieces: cut at random places, byte by byte, or by repeated sizes."""
     body = draw(drawn if drawn is not None else bodies())
     match draw(st.integers(0, 3)):
         case 0 if len(body) <= 400:

@@ -1,4 +1,4 @@
-"""Bodies that are no streams: what each refusal means."""
+"""Bodies that are not streams: the error for each refusal, and the text that an error shows."""
 
 from __future__ import annotations
 
@@ -135,8 +135,10 @@ REFUSALS: list[tuple[Any, int, dict[str, str], type[StatusError], int, str, str]
 
 
 @pytest.mark.parametrize("case", REFUSALS, ids=lambda case: f"{case[1]}-{case[3].__name__}-{case[5] or case[6]}"[:60])
-def test_refusal(case: tuple[Any, int, dict[str, str], type[StatusError], int, str, str]) -> None:
-    """One refusal: the class of the error and everything in it."""
+def test_refusal_gives_the_right_class_and_fields(
+    case: tuple[Any, int, dict[str, str], type[StatusError], int, str, str],
+) -> None:
+    """Each refusal gives the expected class of error with all its fields."""
     body, status, headers, kind, said, code, message = case
     error = read(body, status, headers)
     assert type(error) is kind
@@ -166,37 +168,35 @@ def test_refusal(case: tuple[Any, int, dict[str, str], type[StatusError], int, s
         (FATAL, 500, {}, ""),
     ],
 )
-def test_advice(body: Any, status: int, headers: dict[str, str], advice: str) -> None:
-    """The words say what can be done, where something can."""
+def test_refusal_has_the_right_advice(body: Any, status: int, headers: dict[str, str], advice: str) -> None:
+    """An error names the next step for the caller, if one is known."""
     error = read(body, status, headers)
     assert advice in error.advice
     assert bool(advice) == bool(error.advice)
     assert str(error).endswith(f"[{error.advice}]" if advice else error.message)
 
 
-def test_advice_is_of_one_error() -> None:
-    """What one error advises is not said by the next."""
+def test_advice_of_one_error_does_not_leak_into_the_next() -> None:
     read(wp("rest_disabled", 401), 401)
     assert StatusError(500).advice == ""
 
 
 @pytest.mark.parametrize("said", [{}, {"data": {"status": 200}}])
-def test_an_error_with_a_good_status_is_no_redirect(said: dict[str, Any]) -> None:
-    """A code in a 200 leads nowhere, so nothing is said of redirects."""
+def test_error_code_under_200_is_not_shown_as_redirect(said: dict[str, Any]) -> None:
     error = read({"code": "odd", "message": "Odd.", **said}, 200)
     assert (type(error), error.code, error.message) == (StatusError, "odd", "Odd.")
     assert "redirect" not in str(error)
 
 
 @pytest.mark.parametrize("status", [200, 401, 403, 404, 500, 503])
-def test_the_sites_own_word(status: int) -> None:
-    """``success`` decides, whatever the status says; the message is cleared of HTML."""
+def test_success_field_overrides_the_status(status: int) -> None:
+    """``success`` in the JSON counts, not the status. HTML is removed from the message."""
     answer = {"success": True, "reply": "Hi"}
     assert read(answer, status) == answer
     error = read({"success": False, "message": "No <i>way</i>"}, status)
     assert (type(error), error.message, error.hint) == (ServerError, "No way", "")
     for mute in ({"success": False}, {"success": 0, "message": None}, {"success": None, "message": ["a"]}):
-        assert read(mute, status).message == "the site says that it failed, but not why"
+        assert read(mute, status).message == "the site reports a failure without a reason"
 
 
 @pytest.mark.parametrize("indent", [None, 1, 4])
@@ -213,50 +213,49 @@ def test_the_sites_own_word(status: int) -> None:
         ("{\n" * 7, ""),
     ],
 )
-def test_an_answer_in_dirt(before: str, after: str, indent: int | None) -> None:
-    """Warnings, comments and marks around an object do not hide it."""
+def test_object_is_found_between_warnings_and_comments(before: str, after: str, indent: int | None) -> None:
+    """PHP warnings, comments and byte order marks around an object do not hide it."""
     answer = {"success": True, "reply": "a {b} c", "usage": {"price": None}}
     assert read(before + json.dumps(answer, indent=indent) + after) == answer
 
 
 @pytest.mark.parametrize("before", ["{\n" * 8, "x ", "x{", "<p>"])
-def test_an_answer_that_is_hidden(before: str) -> None:
-    """An object amid a line is somebody's example, and the ninth brace is a script."""
+def test_object_within_a_line_or_behind_eight_braces_is_not_found(before: str) -> None:
+    """An object within a line may be part of a text, and a ninth brace part of a script."""
     assert isinstance(read(before + '{"success":true}'), ProtocolError | NotAiEngine | Truncated)
 
 
 @pytest.mark.parametrize("body", ["", "\ufeff", " \r\n\t", "\n\ufeff\n"])
-def test_nothing(body: str) -> None:
-    """An empty answer is one that was cut before its first byte."""
+def test_empty_body_is_truncated(body: str) -> None:
     error = read(body)
-    assert (type(error), str(error)) == (Truncated, "the site answered with nothing at all")
+    assert (type(error), str(error)) == (Truncated, "the site sent an empty answer")
 
 
 @pytest.mark.parametrize(
     "body",
     ['{"success":tr', '{"success":true', "{", '{"a":"\n"}', '{"a":1} {', '\ufeff {"success":true,"reply":"x' * 50],
 )
-def test_json_that_stopped(body: str) -> None:
-    """An object that does not end was cut; the error shows how it begins."""
+def test_unfinished_json_is_truncated(body: str) -> None:
+    """The error shows the beginning of the body."""
     error = read(body)
     assert type(error) is Truncated
     assert repr(body.lstrip("\ufeff \t\r\n")[:200]) in str(error)
 
 
 @pytest.mark.parametrize("body", ["Hello", "[1]", '{"a":1}', "null", "data", "x" * 999, '{"a":1}\n\u2003', "{}"])
-def test_what_no_site_sends(body: str) -> None:
-    """Anything else is shown by its beginning."""
+def test_unknown_body_is_a_protocol_error(body: str) -> None:
+    """The error shows the beginning of the body."""
     error = read(body)
     assert type(error) is ProtocolError
     assert repr(body[:200]) in str(error)
 
 
-def test_behind_a_stream() -> None:
-    """After events a rest that is no JSON is the last words of an answer that was cut."""
+def test_rest_behind_events_is_truncated_or_a_refusal() -> None:
+    """After events, a rest without JSON is shown as the last text of a truncated answer."""
     assert str(read("", streamed=True)) == "the answer stopped before its end"
     error = read("<b>Fatal error</b>:  memory", streamed=True)
     assert type(error) is Truncated
-    assert str(error).endswith("last words were: Fatal error: memory")
+    assert str(error).endswith("last text from the site was: Fatal error: memory")
     assert type(read(page("502"), 502, streamed=True)) is StatusError
     assert type(read(FATAL, streamed=True)) is StatusError
     assert read({"success": True}, streamed=True) == {"success": True}
@@ -289,8 +288,8 @@ def test_behind_a_stream() -> None:
         ({"retry-after": "Mon, 23 Nov 0000 02:23:08 GMT", "date": "Mon, 23 Nov 2026 02:22:08 GMT"}, None),
     ],
 )
-def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
-    """Seconds, or a date against the response's own; anything else is nothing."""
+def test_retry_after_gives_seconds(headers: dict[str, str], seconds: float | None) -> None:
+    """The header has seconds, or a date that is compared with ``Date``. Any other value gives None."""
     assert retry_after(headers) == seconds
     assert refusal(503, "", "", headers).retry_after == seconds
 
@@ -298,7 +297,7 @@ def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
 @given(st.text(), st.text())
 @example("Mon, ٢٣ Nov ٢٠٢٦ 02:23:08 GMT", "Mon, 23 Nov 2026 02:22:08 GMT")
 def test_retry_after_never_raises(value: str, date: str) -> None:
-    """Headers are the server's."""
+    """Any text in the two headers gives a number or None."""
     seconds = retry_after({"retry-after": value, "date": date})
     assert seconds is None or seconds >= 0
 
@@ -334,14 +333,14 @@ def test_retry_after_never_raises(value: str, date: str) -> None:
         ("Wrong key: sk-" + "a1" * 20, "Wrong key: sk-***"),
     ],
 )
-def test_words(text: str, expected: str) -> None:
-    """HTML comes down to what a reader would see of it."""
+def test_words_remove_markup(text: str, expected: str) -> None:
+    """HTML is reduced to the text that a reader of the page sees."""
     assert words(text) == expected
 
 
 @given(st.text(st.one_of(characters, st.sampled_from(list("<>/!-&;scriptheadyl "))), max_size=80))
-def test_words_are_words(text: str) -> None:
-    """At most 300 characters, on one line, in any text."""
+def test_words_are_short_and_on_one_line(text: str) -> None:
+    """Any text gives at most 300 characters, without line ends."""
     said = words(text)
     assert len(said) <= 300
     assert said == " ".join(said.split())
@@ -351,20 +350,19 @@ def test_words_are_words(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", " 1", "1 ", "{", '{"a":}', "[1,]", "\ufeff1", "nul", "1 2", "[" * 100_000, "9" * 5000, "'a'", '"\n"']
 )
-def test_no_json(text: str) -> None:
-    """What is no JSON value from its first to its last character is a ValueError, of whatever kind it is not."""
+def test_decode_json_raises_value_error_for_any_invalid_text(text: str) -> None:
+    """Every kind of invalid JSON gives ValueError, and no other error."""
     with pytest.raises(ValueError):
         decode_json(text)
 
 
 @given(values)
-def test_json(value: Any) -> None:
-    """P5: what was encoded is decoded."""
+def test_decode_json_reverses_json_dumps(value: Any) -> None:
     assert decode_json(json.dumps(value)) == value
     assert decode_json(json.dumps(value, indent=1, ensure_ascii=False)) == value
 
 
-# Texts at which a call of the standard library raises, or that no stream can print.
+# Texts for which a call of the standard library raises, or that no stream can print.
 RARE_TEXTS = [
     "&#" + "9" * 4301 + ";",
     "&#" + "0" * 4301 + "65;",
@@ -395,7 +393,7 @@ foreign = st.one_of(
 @given(foreign, st.one_of(st.integers(), st.integers(100, 599)), st.booleans())
 @example('{"code":"x","data":{"status":true}}', 200, False)
 def test_any_body_is_an_answer_or_a_printable_error(body: str, status: int, streamed: bool) -> None:
-    """P3: nothing raises, not even when the error is printed."""
+    """No body raises, and every error can be printed."""
     answer = read_answer(body, status, {}, streamed=streamed)
     assert isinstance(answer, dict | ChatError)
     if isinstance(answer, ChatError):
@@ -403,8 +401,8 @@ def test_any_body_is_an_answer_or_a_printable_error(body: str, status: int, stre
 
 
 @pytest.mark.parametrize("text", RARE_TEXTS, ids=lambda text: text[:20].encode("ascii", "backslashreplace").decode())
-def test_rare_texts_do_not_raise(text: str) -> None:
-    """Each of them as a body of each kind, as a text, and as the words of an error."""
+def test_texts_that_break_the_standard_library_do_not_raise(text: str) -> None:
+    """Each text is tried as a body, as a text and as the message of an error."""
     for status in (200, 404, 503):
         assert str(read_answer(text, status, {})).encode("utf-8", "backslashreplace")
     assert words(text).encode()
@@ -415,20 +413,19 @@ def test_rare_texts_do_not_raise(text: str) -> None:
 @given(st.text(st.sampled_from(list("&#xX;0123456789abcdefampltquo <"))))
 @example("&#00000000065;&#65;&#x41;&#000000000")
 @example("&#99999999;&#1114112;&#55296;&#12345678901")
-def test_unescape_is_the_standard_librarys(text: str) -> None:
-    """The same result as ``html.unescape``, wherever that one does not raise."""
+def test_unescape_equals_html_unescape(text: str) -> None:
+    """The result is that of ``html.unescape`` for any text for which that does not raise."""
     assert unescape(text) == html.unescape(text)
 
 
 @pytest.mark.parametrize("said", [True, -1, 0, 99, 600, 1000, 7.5, 403.0, "403", None, [403], 10**3999])
-def test_a_status_in_the_body_must_be_an_http_status(said: Any) -> None:
-    """Anything else leaves the status of the answer."""
+def test_invalid_status_in_the_body_is_ignored(said: Any) -> None:
     assert read({"code": "x", "data": {"status": said}}, 400).status == 400
 
 
 @pytest.mark.parametrize("said", [100, 403, 599])
-def test_a_status_in_the_body_replaces_the_answers(said: int) -> None:
-    """A page cache may answer 200 to what WordPress refused."""
+def test_status_in_the_body_replaces_that_of_the_answer(said: int) -> None:
+    """A page cache may answer 200 when WordPress refused."""
     assert read({"code": "x", "data": {"status": said}}, 200).status == said
 
 
@@ -443,8 +440,8 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_a_megabyte_of_markup_takes_linear_work(text: str) -> None:
-    """Bodies, words and masks, with and without something that opens a hidden part before it."""
+def test_megabyte_of_markup_takes_linear_time(text: str) -> None:
+    """The texts are read as bodies and as messages, with and without the start of a hidden part before them."""
     for start in ("", "<script>", "<!--", "&#"):
         body = start + text * (MEGABYTE // len(text))
         assert len(words(body)) <= 300
@@ -462,8 +459,7 @@ def test_a_megabyte_of_markup_takes_linear_work(text: str) -> None:
         " <p>Our chatbot went to sleep. Please try again later.</p>",
     ],
 )
-def test_a_limit_of_the_site_is_told_from_a_failure(text: str) -> None:
-    """The plugin's own texts, by the function and in an answer."""
+def test_texts_of_the_plugin_about_limits_give_limit_reached(text: str) -> None:
     for error in (server_error(text), read({"success": False, "message": text})):
         assert (type(error), error.message, error.raw) == (LimitReached, words(text), text)
         assert "not HTTP rate limiting" in str(error)
@@ -472,8 +468,8 @@ def test_a_limit_of_the_site_is_told_from_a_failure(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["You reached our limit.", "You have reached the limit. Buy more!", "Unauthorized query."]
 )
-def test_an_owners_own_text_is_a_server_error(text: str) -> None:
-    """Nobody can know what it means."""
+def test_limit_text_of_an_owner_gives_server_error(text: str) -> None:
+    """The meaning of a text that the site's owner wrote cannot be known."""
     assert (type(server_error(text)), server_error(text).hint) == (ServerError, "")
 
 
@@ -496,8 +492,8 @@ KEYS = {
 
 
 @pytest.mark.parametrize(("text", "masked"), KEYS.items())
-def test_api_keys_are_masked_in_messages_and_whole_in_raw(text: str, masked: str) -> None:
-    """In the message, its repr and its args; ``raw`` has what the site sent."""
+def test_api_keys_are_masked_except_in_raw(text: str, masked: str) -> None:
+    """Message, repr and args mask the keys. ``raw`` is the text as the site sent it."""
     error = server_error(text)
     assert error.message == masked
     assert text == masked or text not in f"{error} {error!r} {error.args}"
@@ -509,14 +505,13 @@ def test_api_keys_are_masked_in_messages_and_whole_in_raw(text: str, masked: str
 
 @pytest.mark.parametrize("code", ["rest_forbidden", "rest_cookie_invalid_nonce"])
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refusal_of_a_request_that_needs_no_nonce_is_not_a_matter_of_the_nonce(code: str, status: int) -> None:
-    """The nonce is named only where one was needed."""
+def test_request_without_nonce_never_gives_nonce_refused(code: str, status: int) -> None:
     assert type(refusal(status, code, "No", {}, needs_nonce=False)) is StatusError
     assert type(refusal(status, code, "No", {})) is NonceRefused
 
 
 def test_other_refusals_do_not_depend_on_the_nonce() -> None:
-    """Firewalls, missing routes and failures are what they are for every request."""
+    """Firewalls, missing routes and failures give the same error for every request."""
     for code, status, kind in (("", 403, Blocked), ("rest_no_route", 404, NotAiEngine), ("x", 500, StatusError)):
         assert type(refusal(status, code, "No", {}, needs_nonce=False)) is kind
 
@@ -544,6 +539,6 @@ def test_other_refusals_do_not_depend_on_the_nonce() -> None:
         ("", ""),
     ],
 )
-def test_an_address_is_shown_without_secrets(url: str, shown: str) -> None:
-    """What is left is enough to see what was asked."""
+def test_shown_url_hides_secrets(url: str, shown: str) -> None:
+    """The rest of the address is enough to recognise the request."""
     assert shown_url(url) == shown

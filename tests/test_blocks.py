@@ -1,4 +1,4 @@
-"""Which answers are blocks, and by which product. The other table is at least as important: what is not a block."""
+"""Block pages give the name of their product. Other answers, which are in a second table, do not count as blocks."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ ARTICLE = page(
     '&lt;script src="/aes.js"&gt; slowAES.decrypt( Security check by BitNinja. captcha-delivery.com</p>',
 )
 CLOUDFLARE = {"server": "cloudflare", "cf-ray": "8f0-FRA", "cf-cache-status": "DYNAMIC"}
-# Cloudflare's detections by JavaScript add this to any page, also to a site's own errors.
+# Cloudflare adds this script to any page, also to the error pages of a site.
 DETECTIONS = "<script>a.src='/cdn-cgi/challenge-platform/scripts/jsd/main.js'</script>"
 NOT_BLOCKS: list[tuple[str, int, dict[str, str], str]] = [
     ("an article about blocks", 200, CLOUDFLARE, ARTICLE),
@@ -214,8 +214,8 @@ NOT_BLOCKS: list[tuple[str, int, dict[str, str], str]] = [
 @pytest.mark.parametrize(
     ("product", "status", "headers", "body"), BLOCKS, ids=[f"{number}-{row[0]}" for number, row in enumerate(BLOCKS)]
 )
-def test_a_block_names_its_product(product: str, status: int, headers: dict[str, str], body: str) -> None:
-    """By the table, and by the error, which says what to do and not how to get around it."""
+def test_block_names_its_product(product: str, status: int, headers: dict[str, str], body: str) -> None:
+    """Both the table and the error name it. The error says what to do, and no way around the block."""
     assert find_block(status, headers, body) == product
     error = read_answer(body, status, headers)
     assert type(error) is Blocked
@@ -226,14 +226,14 @@ def test_a_block_names_its_product(product: str, status: int, headers: dict[str,
 @pytest.mark.parametrize(
     ("status", "headers", "body"), [row[1:] for row in NOT_BLOCKS], ids=[row[0] for row in NOT_BLOCKS]
 )
-def test_a_page_that_only_looks_like_a_block_is_not_blocked(status: int, headers: dict[str, str], body: str) -> None:
-    """Products that let everything through have headers and scripts too; pages may be about blocks."""
+def test_page_that_resembles_a_block_is_not_blocked(status: int, headers: dict[str, str], body: str) -> None:
+    """These products add headers and scripts to good answers too, and a page may be an article about blocks."""
     assert find_block(status, headers, body) == ""
     assert not isinstance(read_answer(body, status, headers), Blocked)
 
 
-def test_every_row_of_the_table_is_needed() -> None:
-    """Each row recognises a page of this file by itself, and names its source."""
+def test_every_row_has_a_source_and_a_sign() -> None:
+    """Texts are in lower case, and each product of the table has a page in this file."""
     for row in _ROWS:
         assert row.source
         assert row.headers or row.title or row.page or row.start, row
@@ -247,8 +247,8 @@ def test_every_row_of_the_table_is_needed() -> None:
 @pytest.mark.parametrize(
     "headers", [{"cf-mitigated": "challenge"}, {"sg-captcha": "challenge"}, {"x-sucuri-block": "1"}]
 )
-def test_an_answer_of_the_api_is_never_a_block(headers: dict[str, str]) -> None:
-    """WordPress's JSON comes from the site itself, whatever is before it and whatever words it has."""
+def test_json_of_wordpress_is_never_a_block(headers: dict[str, str]) -> None:
+    """JSON of WordPress comes from the site itself, whatever its headers and texts are."""
     answer = {"success": True, "reply": "<title>Just a moment...</title>"}
     assert read_answer(json.dumps(answer), 200, headers) == answer
     for refusal, status in ((STALE, 403), (NO_ROUTE, 404), ({"code": "x", "message": "<title>Captcha</title>"}, 403)):
@@ -261,12 +261,11 @@ def test_an_answer_of_the_api_is_never_a_block(headers: dict[str, str]) -> None:
 @given(st.integers(), st.dictionaries(st.text(max_size=12), st.text(max_size=12), max_size=3), st.text())
 @example(403, {"cf-mitigated": "\ud800"}, "<title>\ud800")
 @example(-1, {}, "<title>İ&#" + "9" * 5000)
-def test_any_answer_is_looked_up(status: int, headers: dict[str, str], body: str) -> None:
-    """Nothing raises."""
+def test_find_block_never_raises(status: int, headers: dict[str, str], body: str) -> None:
     assert isinstance(find_block(status, headers, body), str)
 
 
 @pytest.mark.parametrize("text", ["<", "<title", "<title>", "Just a moment ", "<script ", " ", "&#", "\n<"])
-def test_a_large_body_is_searched_at_its_beginning_only(text: str) -> None:
-    """Ten megabytes: quadratic work would not end."""
+def test_large_body_is_searched_only_at_its_beginning(text: str) -> None:
+    """With quadratic work, ten megabytes would take hours."""
     assert find_block(503, {}, "<" + text * (10_000_000 // len(text))) == ""

@@ -1,4 +1,4 @@
-"""The chunks of the sync client are those of h11, however the bytes are cut."""
+"""The chunk reader of the sync client gives the same bytes as h11, however the bytes are cut."""
 
 import io
 from http.client import IncompleteRead
@@ -19,7 +19,7 @@ SIZE = 65_536
 
 
 class Pieces(io.RawIOBase):
-    """A file that gives these pieces one by one, as a socket does, and counts its reads."""
+    """A file that returns one piece for each read, as a socket does, and counts the reads."""
 
     def __init__(self, pieces):
         self.left = list(pieces)
@@ -68,18 +68,18 @@ def read_by_h11(data):
 
 @settings(max_examples=1_000, deadline=None)
 @given(
-    bodies.filter(lambda body: b" ;" not in body),  # h11 knows no white space before an extension
+    bodies.filter(lambda body: b" ;" not in body),  # h11 does not accept white space before an extension
     st.one_of(st.just([]), st.lists(st.integers(1, 30)), st.lists(st.just(1), min_size=300, max_size=300)),
 )
 @example(b"5\r\nhello\r\n5\r\nworld\rX", [])
 @example(b"1\r\na\r\n-1\r\nb", [])
-def test_body_is_that_of_h11(body, cuts):
+def test_body_equals_that_of_h11(body, cuts):
     parts, error = read(_cut(body, cuts))
     theirs, is_faulty = read_by_h11(body)
     assert b"".join(parts) == theirs
     if not is_faulty:
         assert error is None
-    # A malformed trailer is the only fault behind the body, which is whole then
+    # Only a malformed trailer is a fault behind the body, which is complete in that case.
     assert is_faulty == (error is not None) or b"\n0" in b"\n" + body
 
 
@@ -95,7 +95,7 @@ def test_cuts_change_nothing(body):
 
 
 @given(st.lists(st.binary(min_size=1, max_size=1_000), min_size=1, max_size=40))
-def test_run_of_chunks_is_read_at_once(payloads):
+def test_run_of_chunks_takes_one_read(payloads):
     file = Pieces([b"".join(map(chunk, payloads)), LAST_CHUNK])
     reader = ChunkReader(io.BufferedReader(file, SIZE))
     assert reader.read1(SIZE) == b"".join(payloads)
@@ -103,7 +103,7 @@ def test_run_of_chunks_is_read_at_once(payloads):
     assert reader.read1(SIZE) == b""
 
 
-def test_part_of_a_chunk_is_returned_before_the_rest_comes():
+def test_part_of_a_chunk_is_returned_before_the_rest_arrives():
     file = Pieces([b"a\r\nhello", b"world", b"\r\n"])
     reader = ChunkReader(io.BufferedReader(file, SIZE))
     assert reader.read1(SIZE) == b"hello"
@@ -112,13 +112,13 @@ def test_part_of_a_chunk_is_returned_before_the_rest_comes():
     assert file.reads == 2
 
 
-def test_runs_are_read_at_once_again_behind_a_chunk_that_came_in_parts():
+def test_run_behind_a_chunk_in_parts_takes_one_read():
     reader = ChunkReader(io.BufferedReader(Pieces([b"5\r\nhe", b"llo\r\n" + chunk(b"a", b"b", b"c")]), SIZE))
     assert [reader.read1(SIZE) for _ in range(3)] == [b"he", b"llo", b"abc"]
 
 
 @pytest.mark.parametrize("first", [b"hello\r\n", b"5 hello\r\n", b"\r\n", b"0x5\r\n", b"5;" + b"x" * HEAD_LIMIT])
-def test_body_that_does_not_begin_as_a_chunk_is_refused(first):
+def test_body_that_does_not_begin_with_a_chunk_is_refused(first):
     parts, error = read([first, chunk(b"hello") + LAST_CHUNK])
     assert parts == []
     assert isinstance(error, BadHead)
@@ -126,13 +126,13 @@ def test_body_that_does_not_begin_as_a_chunk_is_refused(first):
 
 
 @pytest.mark.parametrize("trailers", [b"X: y\r\n" * 1_001 + b"\r\n", b"X: " + b"y" * HEAD_LIMIT + b"\r\n\r\n", b"X: y"])
-def test_trailers_over_the_limits_or_cut_short_end_the_connection(trailers):
+def test_trailers_over_the_limits_or_cut_short_are_incomplete(trailers):
     parts, error = read([chunk(b"hello") + b"0\r\n" + trailers])
     assert parts == [b"hello"]
     assert isinstance(error, IncompleteRead)
 
 
-def test_chunks_with_extensions_are_not_searched_for_runs_again_and_again(monkeypatch):
+def test_chunks_with_extensions_are_searched_once(monkeypatch):
     """The buffer is copied for each search, which would take quadratic time."""
     searched = []
     monkeypatch.setattr(

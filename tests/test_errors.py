@@ -1,4 +1,4 @@
-"""The tree of errors."""
+"""The tree of errors: parents, texts, copies, and secrets that no error may show."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ SECRETS = {
 }
 
 
-def dressed(error: ChatError, **attributes: Any) -> ChatError:
-    """Return the error with these attributes set, as the package sets them."""
+def with_attributes(error: ChatError, **attributes: Any) -> ChatError:
+    """Return the error with these attributes set."""
     for name, value in attributes.items():
         setattr(error, name, value)
     return error
@@ -70,24 +70,24 @@ SAMPLES: list[ChatError] = [
     LocalError("a"),
     InvalidInput("a"),
     InvalidState("a"),
-    dressed(ConnectionFailed("a"), retryable=False),
+    with_attributes(ConnectionFailed("a"), retryable=False),
     TimedOut("idle", 60.0),
     TimedOut("connect", 1.0),
     ProtocolError("a"),
     Truncated("a"),
     TooLarge("a"),
-    dressed(StatusError(500, "c", "m", {"a": "b"}, 1.5), advice="do this", url="https://example.org/wp-json"),
+    with_attributes(StatusError(500, "c", "m", {"a": "b"}, 1.5), advice="do this", url="https://example.org/wp-json"),
     NonceRefused(403),
     RateLimited(429, retry_after=7.0),
     NotAiEngine(404),
-    dressed(Blocked(403, headers={"server": "x", **SECRETS}), advice="ask the owner"),
-    dressed(ServerError("no", "hint"), raw="<b>no</b>"),
-    dressed(LimitReached("no", "hint"), raw="<b>no</b>"),
+    with_attributes(Blocked(403, headers={"server": "x", **SECRETS}), advice="ask the owner"),
+    with_attributes(ServerError("no", "hint"), raw="<b>no</b>"),
+    with_attributes(LimitReached("no", "hint"), raw="<b>no</b>"),
 ]
 
 
-def test_the_tree() -> None:
-    """Every class has the parents that the module draws, and there is no other class."""
+def test_classes_have_the_parents_that_the_module_documents() -> None:
+    """The module contains no other class."""
     defined = {
         value for value in vars(errors).values() if isinstance(value, type) and value.__module__ == errors.__name__
     }
@@ -109,8 +109,8 @@ def test_the_tree() -> None:
         ],
     ],
 )
-def test_errors_travel(error: ChatError, duplicate: Any) -> None:
-    """An error survives a copy and a process boundary, with its partial text."""
+def test_errors_survive_copy_and_pickle(error: ChatError, duplicate: Any) -> None:
+    """A copy has the same class, text and attributes, including ``partial_text``."""
     error.partial_text = "so far"
     twin = duplicate(error)
     assert type(twin) is type(error)
@@ -121,23 +121,22 @@ def test_errors_travel(error: ChatError, duplicate: Any) -> None:
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_secrets_of_the_headers_are_in_no_part_of_an_error(name: str) -> None:
-    """Not in its text, its repr, its args, its attributes or its pickle; other headers stay."""
+def test_no_part_of_an_error_has_secret_headers(name: str) -> None:
+    """Text, repr, args, attributes and pickle are checked. Other headers stay."""
     error = Blocked(403, "c", "m", {name: SECRETS[name], "server": "x"}, 1.0)
     assert error.headers == {"server": "x"}
     assert "s3cret" not in f"{error} {error!r} {error.args} {vars(error)}"
     assert b"s3cret" not in pickle.dumps(error)
 
 
-def test_the_raw_text_of_the_site_is_in_no_message() -> None:
-    """It is only in the attribute ``raw``; by itself, an error has its message there."""
-    error = dressed(ServerError("no", "hint"), raw="key s3cret")
+def test_raw_text_is_only_in_raw() -> None:
+    """An error without ``raw`` of its own has its message there."""
+    error = with_attributes(ServerError("no", "hint"), raw="key s3cret")
     assert "s3cret" not in f"{error} {error!r} {error.args}"
     assert ServerError("no").raw == LimitReached("no").raw == "no"
 
 
-def test_partial_text_is_empty_at_first() -> None:
-    """It is there on every error, and each has its own."""
+def test_partial_text_is_empty_and_separate_for_each_error() -> None:
     one, other = ChatError(), ServerError("a")
     one.partial_text = "x"
     assert other.partial_text == ""
@@ -151,20 +150,18 @@ def test_partial_text_is_empty_at_first() -> None:
         (StatusError(500, message="m"), "HTTP 500: m"),
         (StatusError(503, "c", "m", {}, 1.5), "HTTP 503 (c): m (the site asks to wait 1.5 s)"),
         (StatusError(503, retry_after=0.0), "HTTP 503 (the site asks to wait 0 s)"),
-        (dressed(StatusError(501, message="m"), url="https://x.org/a"), "HTTP 501 from https://x.org/a: m"),
-        (dressed(StatusError(501, "c"), url="https://x.org/a"), "HTTP 501 from https://x.org/a (c)"),
+        (with_attributes(StatusError(501, message="m"), url="https://x.org/a"), "HTTP 501 from https://x.org/a: m"),
+        (with_attributes(StatusError(501, "c"), url="https://x.org/a"), "HTTP 501 from https://x.org/a (c)"),
         (RateLimited(429, "", "m"), f"HTTP 429: m [{RateLimited.advice}]"),
         (ServerError("no"), "no"),
         (ServerError("no", "because"), "no [because]"),
     ],
 )
-def test_words(error: ChatError, text: str) -> None:
-    """An error's text says all that is known."""
+def test_text_of_an_error_shows_all_known_parts(error: ChatError, text: str) -> None:
     assert str(error) == text
 
 
-def test_the_parts_of_a_status_error() -> None:
-    """Parts that are not known are empty."""
+def test_unknown_parts_of_a_status_error_are_empty() -> None:
     error = StatusError(500)
     assert (error.status, error.code, error.message, error.headers, error.retry_after) == (500, "", "", {}, None)
     assert (error.url, error.advice) == ("", "")
@@ -173,8 +170,7 @@ def test_the_parts_of_a_status_error() -> None:
 
 
 @pytest.mark.parametrize("kind", [NonceRefused, RateLimited, NotAiEngine, Blocked])
-def test_each_kind_has_advice(kind: type[StatusError]) -> None:
-    """Whoever reads the error learns what to do."""
+def test_each_refusal_class_shows_its_advice(kind: type[StatusError]) -> None:
     assert kind(400).advice in str(kind(400))
     assert kind.advice
 
@@ -184,17 +180,16 @@ def test_each_kind_has_advice(kind: type[StatusError]) -> None:
     [
         ("connect", "no connection was made", True),
         ("first_byte", "the site sent nothing", False),
-        ("idle", "the answer stood still", False),
+        ("idle", "the answer made no progress", False),
         ("total", "the answer was not complete", False),
     ],
 )
-def test_timeouts_name_their_clock(clock: str, words: str, retryable: bool) -> None:
-    """The text says which limit ran out, and which to raise."""
+def test_timeout_names_its_limit(clock: str, words: str, retryable: bool) -> None:
+    """The text names the limit that passed and the option to raise."""
     error = TimedOut(clock, 2.5)
     assert str(error) == f"{words} within 2.5 s; raise timeout.{clock} if the site needs longer"
     assert (error.clock, error.seconds, error.retryable) == (clock, 2.5, retryable)
 
 
-def test_failed_connections_may_be_tried_again() -> None:
-    """Unless who found them knows better."""
+def test_connection_failures_are_retryable_by_default() -> None:
     assert ConnectionFailed("x").retryable is True

@@ -1,4 +1,4 @@
-"""Events and replies: what is read from a final object, and what is left in it."""
+"""Events and replies: the fields that are read from a final object, and the values that are left out."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from .strategies import finals, values
 KEYS = ["success", "reply", "images", "actions", "shortcuts", "blocks", "usage", "responseId"]
 
 
-def test_the_sample_of_the_protocol() -> None:
-    """Section 2.6's final object."""
+def test_final_object_of_the_protocol_document_is_read() -> None:
+    """The object is that of protocol section 2.6."""
     raw = {
         "success": True,
         "reply": "Bonjour à tous/toutes",
@@ -67,28 +67,27 @@ def test_the_sample_of_the_protocol() -> None:
 
 
 def read(**raw: Any) -> tuple[Reply, list[str]]:
-    """Return what is read from a final object, without the object."""
+    """Return the reply in a final object, without ``raw``, and the unread fields."""
     reply, unread = read_reply(raw)
     assert reply.raw == raw
     return replace(reply, raw={}), unread
 
 
-@pytest.mark.parametrize("said", ["a", "", None])
-def test_the_text(said: str | None) -> None:
-    """The server's word, where it has one."""
-    assert read(reply=said) == (Reply(said or ""), [])
+@pytest.mark.parametrize("sent", ["a", "", None])
+def test_reply_text_is_that_of_the_final_object(sent: str | None) -> None:
+    assert read(reply=sent) == (Reply(sent or ""), [])
     assert read() == (Reply(), [])
 
 
 @pytest.mark.parametrize("field", ["reply", "responseId"])
-@pytest.mark.parametrize("said", [5, 1.5, float("nan"), True, False, ["a"], [], {}, {"0": "a"}])
-def test_a_text_of_another_type_is_told(field: str, said: Any) -> None:
-    """It stays in raw, and its field is named."""
-    assert read(**{field: said}) == (Reply(), [field])
+@pytest.mark.parametrize("sent", [5, 1.5, float("nan"), True, False, ["a"], [], {}, {"0": "a"}])
+def test_text_of_another_type_is_reported(field: str, sent: Any) -> None:
+    """``raw`` keeps the value, and the field is named."""
+    assert read(**{field: sent}) == (Reply(), [field])
 
 
 @pytest.mark.parametrize(
-    ("said", "images", "read_whole"),
+    ("sent", "images", "read_whole"),
     [
         (["u", "v"], ("u", "v"), True),
         (None, (), True),
@@ -107,14 +106,14 @@ def test_a_text_of_another_type_is_told(field: str, said: Any) -> None:
         (5, (), False),
     ],
 )
-def test_images(said: Any, images: tuple[str, ...], read_whole: bool) -> None:
-    """URLs, in a list or in what PHP made of one; anything else is told."""
-    assert read(images=said) == (Reply(images=images), [] if read_whole else ["images"])
+def test_images_are_read_from_lists_and_php_objects(sent: Any, images: tuple[str, ...], read_whole: bool) -> None:
+    """Values that are not strings are reported."""
+    assert read(images=sent) == (Reply(images=images), [] if read_whole else ["images"])
 
 
 @pytest.mark.parametrize("field", ["actions", "shortcuts", "blocks"])
-def test_lists_that_php_wrote_as_objects(field: str) -> None:
-    """A list with gaps is an object whose keys are numbers."""
+def test_object_with_numbers_as_keys_is_read_as_list(field: str) -> None:
+    """PHP writes a list with gaps as such an object."""
     items = [{"type": "message", "data": {"name": "a", "label": "a", "id": "a"}}, {"type": "x", "data": {}}]
     assert read(**{field: {"1": items[0], "5": items[1]}}) == read(**{field: items})
     assert len(getattr(read(**{field: items})[0], field)) == 2
@@ -122,15 +121,15 @@ def test_lists_that_php_wrote_as_objects(field: str) -> None:
 
 @pytest.mark.parametrize("field", ["actions", "shortcuts", "blocks"])
 @pytest.mark.parametrize(
-    "said",
+    "sent",
     [
         "f()", True, 5, {"type": "x", "data": {}}, ["x"], [1], [[]], [{}], [{"type": "x"}],
         [{"type": "x", "data": None}], [{"data": "x"}], [{"data": ["x"]}], [{"data": 1}], {"0": "x"},
     ],
 )  # fmt: skip
-def test_items_of_another_shape_are_told(field: str, said: Any) -> None:
-    """They stay in raw, and their field is named once."""
-    assert read(**{field: said}) == (Reply(), [field])
+def test_items_of_another_shape_are_reported(field: str, sent: Any) -> None:
+    """``raw`` keeps them, and the field is named once."""
+    assert read(**{field: sent}) == (Reply(), [field])
 
 
 @pytest.mark.parametrize(
@@ -139,8 +138,8 @@ def test_items_of_another_shape_are_told(field: str, said: Any) -> None:
     + [("shortcuts", key) for key in ("label", "message", "shortcutId", "action", "variant", "icon")]
     + [("blocks", key) for key in ("id", "html", "script")],
 )
-def test_values_of_another_type_in_an_item_are_told(field: str, key: str) -> None:
-    """The item is there without them."""
+def test_values_of_another_type_in_an_item_are_reported(field: str, key: str) -> None:
+    """The item is read without these values."""
     for value in (5, True, ["x"]):
         reply, unread = read(**{field: [{"type": "t", "data": {key: value}}] * 2})
         assert unread == [field]
@@ -149,14 +148,13 @@ def test_values_of_another_type_in_an_item_are_told(field: str, key: str) -> Non
     assert read(**{field: [{"type": 5, "data": {}}]})[1] == [field]
 
 
-def test_fields_are_told_in_their_order() -> None:
-    """Each once."""
+def test_unread_fields_are_reported_once_and_in_order() -> None:
     raw = {"usage": 1, "reply": 1, "blocks": 1, "images": 1, "actions": [1, 2], "responseId": 1, "shortcuts": 1, "x": 1}
     assert read(**raw)[1] == ["reply", "images", "actions", "shortcuts", "blocks", "usage", "responseId"]
 
 
 @pytest.mark.parametrize(
-    ("said", "action"),
+    ("sent", "action"),
     [
         ({"type": "function", "data": {"name": "f", "args": {"a": 1}}}, Action("function", "f", {"a": 1})),
         ({"type": "function", "data": {"name": "f", "args": []}}, Action("function", "f")),
@@ -167,13 +165,12 @@ def test_fields_are_told_in_their_order() -> None:
         ({"data": {"name": "f"}}, Action("", "f")),
     ],
 )
-def test_actions(said: Any, action: Action) -> None:
-    """Calls and scripts are values, whatever shape they have."""
-    assert read_reply({"actions": [None, said, "x", {"type": "function"}]})[0].actions == (action,)
+def test_actions_of_any_shape_are_read(sent: Any, action: Action) -> None:
+    assert read_reply({"actions": [None, sent, "x", {"type": "function"}]})[0].actions == (action,)
 
 
 @pytest.mark.parametrize(
-    ("said", "shortcut"),
+    ("sent", "shortcut"),
     [
         (
             {"type": "message", "data": {"label": "L", "message": "M", "variant": "v", "icon": "i", "className": "c"}},
@@ -185,20 +182,18 @@ def test_actions(said: Any, action: Action) -> None:
         ({"type": "message", "data": {"label": None, "message": 1}}, Shortcut("message")),
     ],
 )
-def test_shortcuts(said: Any, shortcut: Shortcut) -> None:
-    """Ready questions, of a reply or of a page."""
-    assert read_shortcuts({"shortcuts": [said, 1]}) == (shortcut,)
-    assert read_reply({"shortcuts": [said]})[0].shortcuts == (shortcut,)
+def test_shortcuts_of_replies_and_pages_are_read(sent: Any, shortcut: Shortcut) -> None:
+    assert read_shortcuts({"shortcuts": [sent, 1]}) == (shortcut,)
+    assert read_reply({"shortcuts": [sent]})[0].shortcuts == (shortcut,)
 
 
-def test_blocks() -> None:
-    """HTML and scripts are values too."""
-    said = {"id": "outer", "type": "content", "data": {"id": "b", "html": "<p>", "script": "s()"}}
-    assert read_reply({"blocks": [said]})[0].blocks == (Block("content", "b", "<p>", "s()"),)
+def test_blocks_are_read() -> None:
+    sent = {"id": "outer", "type": "content", "data": {"id": "b", "html": "<p>", "script": "s()"}}
+    assert read_reply({"blocks": [sent]})[0].blocks == (Block("content", "b", "<p>", "s()"),)
 
 
 @pytest.mark.parametrize(
-    ("said", "usage", "read_whole"),
+    ("sent", "usage", "read_whole"),
     [
         (None, None, True),
         ([], None, True),
@@ -230,14 +225,14 @@ def test_blocks() -> None:
         ({"total_tokens": 10**5000}, Usage(), False),
     ],
 )
-def test_usage(said: Any, usage: Usage | None, read_whole: bool) -> None:
-    """Numbers may be strings, empty objects arrays; what is no finite number is unknown, and told."""
-    assert read(usage=said) == (Reply(usage=usage), [] if read_whole else ["usage"])
+def test_usage_reads_numbers_and_reports_others(sent: Any, usage: Usage | None, read_whole: bool) -> None:
+    """Numbers may be strings, and an empty object an array. A value that is not a finite number is reported."""
+    assert read(usage=sent) == (Reply(usage=usage), [] if read_whole else ["usage"])
 
 
 @given(st.one_of(finals, st.dictionaries(st.sampled_from(KEYS), values)))
-def test_any_object_is_a_reply(raw: dict[str, Any]) -> None:
-    """P3: whatever a final object holds, its reply has the types that it promises."""
+def test_any_final_object_gives_a_well_typed_reply(raw: dict[str, Any]) -> None:
+    """No value raises, and every field of the reply has the documented type."""
     reply, unread = read_reply(raw)
     assert isinstance(reply.text, str)
     assert all(isinstance(url, str) for url in reply.images)
@@ -251,12 +246,12 @@ def test_any_object_is_a_reply(raw: dict[str, Any]) -> None:
 
 
 @given(finals)
-def test_what_is_not_told_is_in_the_reply(raw: dict[str, Any]) -> None:
-    """A field that is not named was read in whole: as many items as it has, and each of its strings."""
+def test_fields_that_are_not_reported_are_complete(raw: dict[str, Any]) -> None:
+    """A field that is not named has as many items in the reply as in the object, and its strings unchanged."""
     reply, unread = read_reply(raw)
     for field in ("images", "actions", "shortcuts", "blocks"):
-        said = raw.get(field) or []
-        items = said.values() if isinstance(said, dict) else said
+        sent = raw.get(field) or []
+        items = sent.values() if isinstance(sent, dict) else sent
         if field not in unread:
             assert len(getattr(reply, field)) == sum(item is not None for item in items)
     if "reply" not in unread:
@@ -265,8 +260,8 @@ def test_what_is_not_told_is_in_the_reply(raw: dict[str, Any]) -> None:
         assert reply.response_id == (raw.get("responseId") or "")
 
 
-def test_views_of_events() -> None:
-    """One view gives the texts alone, the other all events but the failure; both give its error."""
+def test_texts_and_without_failure_split_events() -> None:
+    """``texts`` returns the texts, ``without_failure`` the events. Both return the error of ``Failed``."""
     events = [Text("a"), Notice("thinking", "b"), Text(""), Done(Reply("c"))]
     error = ChatError("lost")
     assert texts(events) == (["a", ""], None)
@@ -276,8 +271,8 @@ def test_views_of_events() -> None:
     assert texts([]) == without_failure([]) == ([], None)
 
 
-def test_events_are_compared_by_value() -> None:
-    """Two events that say the same are equal; those of different kinds are not."""
+def test_events_compare_by_value() -> None:
+    """Events with the same fields are equal. Events of different kinds are not."""
     assert Text("a") == Text("a") != Text("b")
     assert Notice("a") == Notice("a", "", "", {}, None)
     assert Done(Reply("a")) == Done(Reply("a"))

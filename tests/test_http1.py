@@ -1,4 +1,4 @@
-"""The HTTP transport, against servers on loopback that are scripts: what they say is in the test."""
+"""The HTTP transport against scripted servers on loopback. The bytes of a server are in its test."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _plain_environment(monkeypatch):
 
 
 class Site:
-    """A running script: what connected, and what was asked."""
+    """A running server: the number of its connections, and the requests that it received."""
 
     def __init__(self):
         self.port = 0
@@ -112,7 +112,7 @@ async def serving(script: Callable[[Site, Reader, Writer], Awaitable[None]], *, 
 
 
 def answering(*answers: bytes, close=False, then: Awaitable | None = None):
-    """A script that gives each request of a connection the next of these answers."""
+    """Return a script that answers the requests of a connection with these answers, in this order."""
 
     async def script(site: Site, reader: Reader, writer: Writer) -> None:
         for answer in answers:
@@ -128,7 +128,7 @@ def answering(*answers: bytes, close=False, then: Awaitable | None = None):
 
 
 def run(main: Callable[[], Awaitable[None]]) -> None:
-    """Run, and see that nothing is left behind."""
+    """Run a test, and check that it leaves no task behind."""
 
     async def guarded():
         await asyncio.wait_for(main(), 60)
@@ -193,7 +193,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("cut", ["whole", "bytes"])
-def test_body_is_read_in_each_framing(name, cut):
+def test_body_is_read_with_each_framing(name, cut):
     answer, body, keeps = ANSWERS[name]
 
     async def script(site, reader, writer):
@@ -256,7 +256,7 @@ FRAMINGS = ["chunked", "one chunk", "length", "until close"]
 
 @pytest.mark.parametrize("framing", FRAMINGS)
 @pytest.mark.parametrize("coding", ["identity", "gzip", "deflate", "raw deflate"])
-def test_each_event_is_out_before_the_next_is_sent(framing, coding):
+def test_event_is_returned_before_the_next_is_sent(framing, coding):
     events = [b"data: %d\n\n" % number for number in range(20)]
     wbits = {"gzip": 31, "deflate": 15, "raw deflate": -15}.get(coding)
     pieces = [*events, b""] if wbits is None else _gzip_blocks(events, wbits)
@@ -314,7 +314,7 @@ def test_gzip_members_and_padding_are_read_in_bounded_parts():
         ("deflate", b"\x07nonsense", BadResponse),
     ],
 )
-def test_corrupt_compression(coding, data, expected):
+def test_corrupt_compressed_body_raises(coding, data, expected):
     answer = OK + b"Content-Encoding: %b\r\nContent-Length: %d\r\n\r\n%b" % (coding.encode(), len(data), data)
 
     async def main():
@@ -335,7 +335,7 @@ def test_corrupt_compression(coding, data, expected):
         ("gzip", gzip.compress(b"\0" * 20_000_000), BodyTooLarge, "16777216"),
     ],
 )
-def test_a_coding_that_cannot_be_decoded_is_named(coding, data, expected, says):
+def test_error_names_the_unsupported_coding(coding, data, expected, says):
     answer = OK + b"Content-Encoding: %b\r\nContent-Length: %d\r\n\r\n%b" % (coding.encode(), len(data), data)
 
     async def main():
@@ -350,7 +350,7 @@ def test_a_coding_that_cannot_be_decoded_is_named(coding, data, expected, says):
 @pytest.mark.parametrize(
     ("body", "closes"), [(b"data: hello\n\n", True), (b"data: hello\n\n", False), (b"hello", True), (b"{}", True)]
 )
-def test_a_body_that_is_not_chunked_though_its_head_says_so(body, closes):
+def test_body_that_is_not_chunked_as_announced_raises(body, closes):
     async def main():
         async with serving(answering(CHUNKED + body, close=closes)) as site, pooling() as pool:
             response = await post(pool, site.url())
@@ -360,7 +360,7 @@ def test_a_body_that_is_not_chunked_though_its_head_says_so(body, closes):
     run(main)
 
 
-def test_an_empty_compressed_body_is_empty():
+def test_empty_compressed_body_is_empty():
     answer = OK + b"Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n"
 
     async def main():
@@ -390,7 +390,7 @@ def _reset(writer: Writer) -> None:
         (CHUNKED + b"5\r\nhello\r\n5\r\nworldXX", b"helloworld", BadResponse),
     ],
 )
-def test_a_body_that_is_cut_or_garbage(answer, body, expected):
+def test_cut_or_malformed_body_raises_after_its_bytes(answer, body, expected):
     async def main():
         async with serving(answering(answer, close=True)) as site, pooling() as pool:
             response = await post(pool, site.url())
@@ -408,7 +408,7 @@ def test_a_body_that_is_cut_or_garbage(answer, body, expected):
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nX: "])
 @pytest.mark.parametrize("ending", ["close", "reset"])
-def test_a_connection_that_ends_before_the_response(answer, ending):
+def test_connection_that_ends_before_the_response_raises(answer, ending):
     async def script(site, reader, writer):
         await site.request(reader)
         writer.write(answer)
@@ -425,7 +425,7 @@ def test_a_connection_that_ends_before_the_response(answer, ending):
     run(main)
 
 
-def test_a_reset_in_the_body_comes_after_the_bytes():
+def test_reset_in_the_body_raises_after_the_bytes():
     read = asyncio.Event()
 
     async def script(site, reader, writer):
@@ -476,7 +476,7 @@ def test_malformed_response_is_refused(answer):
     run(main)
 
 
-def test_errors_are_a_family_of_their_own():
+def test_errors_do_not_derive_from_errors_of_other_libraries():
     for kind in (ConnectError, Disconnected, IncompleteBody, BadResponse, WaitExpired):
         assert kind.__mro__[1:] == (HttpError, Exception, BaseException, object)
 
@@ -499,7 +499,7 @@ def test_idle_limit_expires(limit):
     async def main():
         async with serving(answering(CHUNKED + b"5\r\nhello\r\n")) as site, pooling() as pool:
             response = await post(pool, site.url())
-            assert await response.read(30) == b"hello"  # a long limit first: the short one must not wait for its timer
+            assert await response.read(30) == b"hello"  # the short limit below replaces this long one
             with pytest.raises(WaitExpired) as caught:
                 await response.read(limit)
             assert caught.value.clock == "idle"
@@ -508,11 +508,11 @@ def test_idle_limit_expires(limit):
     run(main)
 
 
-def test_a_connect_that_hangs():
+def test_hanging_tls_handshake_expires_as_connect():
     async def main():
         silent = socket.create_server(("127.0.0.1", 0), backlog=0)
         async with pooling(verify=False) as pool:
-            with pytest.raises(WaitExpired) as caught:  # it connects, but the handshake is never answered
+            with pytest.raises(WaitExpired) as caught:  # TCP connects, but the server never answers the handshake
                 await post(pool, f"https://127.0.0.1:{silent.getsockname()[1]}/", connect=0.05)
             assert caught.value.clock == "connect"
         silent.close()
@@ -536,7 +536,7 @@ def test_slow_reader_does_not_expire_and_bounds_the_memory():
             response = await post(pool, site.url())
             connection, total = response._connection, 0
             for _ in range(4):
-                while not connection._is_paused:  # until the server has to wait
+                while not connection._is_paused:  # until the buffers are full
                     await asyncio.sleep(0)
                 await asyncio.sleep(0.02)  # longer than the limit
                 assert connection._unread <= 2 * 262_144
@@ -567,7 +567,7 @@ def test_slow_upload_does_not_expire():
     run(main)
 
 
-def test_first_byte_begins_at_the_end_of_an_upload():
+def test_first_byte_limit_starts_at_the_end_of_an_upload():
     sent = asyncio.Event()
 
     async def script(site, reader, writer):
@@ -606,7 +606,7 @@ def test_two_readers_are_refused():
 
 
 @pytest.mark.parametrize("drip", [b"HTTP/1.1 102 Processing\r\n\r\n", b"X: y\r\n", b"\r\n", b"y"])
-def test_first_byte_is_a_deadline_whatever_drips_before_the_end_of_the_head(drip):
+def test_bytes_of_the_head_do_not_extend_the_first_byte_limit(drip):
     async def script(site, reader, writer):
         await site.request(reader)
         writer.write(b"" if drip.startswith((b"HTTP", b"\r")) else OK + b"X: ")
@@ -631,7 +631,7 @@ FRAMING_ONLY = {"sizes": b"000", "extensions": b";a=b", "trailers": b"X: y\r\n"}
 
 
 @pytest.mark.parametrize("name", FRAMING_ONLY)
-def test_framing_alone_does_not_restart_the_idle_clock(name):
+def test_framing_does_not_restart_the_idle_clock(name):
     async def script(site, reader, writer):
         await site.request(reader)
         writer.write(CHUNKED + b"5\r\nhello\r\n" + {"sizes": b"", "extensions": b"5"}.get(name, b"0\r\n"))
@@ -646,7 +646,7 @@ def test_framing_alone_does_not_restart_the_idle_clock(name):
             response = await post(pool, site.url())
             assert await response.read(30) == b"hello"
             began = loop.time()
-            with pytest.raises((WaitExpired, BadResponse)) as caught:  # h11 bounds the digits of a size
+            with pytest.raises((WaitExpired, BadResponse)) as caught:  # h11 limits the digits of a chunk size
                 await response.read(0.05)
             assert caught.type is WaitExpired or name == "sizes"
             assert loop.time() - began < 0.3
@@ -655,7 +655,7 @@ def test_framing_alone_does_not_restart_the_idle_clock(name):
     run(main)
 
 
-def test_compressed_bytes_that_decode_to_nothing_yet_restart_the_idle_clock():
+def test_compressed_bytes_without_output_restart_the_idle_clock():
     data = gzip.compress(b"hello")
 
     async def script(site, reader, writer):
@@ -701,8 +701,8 @@ def test_finish_is_limited_in_time_and_in_bytes(drip):
 
 
 @pytest.mark.parametrize("coding", ["gzip", "identity"])
-def test_other_tasks_run_while_a_body_that_is_there_is_read(coding):
-    """A body that came at once must not keep the event loop, and its reader can be cancelled."""
+def test_other_tasks_run_while_a_received_body_is_read(coding):
+    """A body that arrived at once must not block the event loop, and its reader can be cancelled."""
     plain = b": comment\n\n" * 400_000
     data = gzip.compress(plain) if coding == "gzip" else plain
     answer = OK + b"Content-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (coding.encode(), len(data)) + data
@@ -778,21 +778,21 @@ def test_idle_connection_is_closed_after_idle_seconds():
     run(main)
 
 
-def test_a_connection_found_closed_is_replaced():
+def test_kept_connection_that_is_closed_is_replaced():
     async def main():
         async with serving(answering(LENGTH, close=True)) as site, pooling() as pool:
             for number in range(3):
                 response = await post(pool, site.url())
                 assert await body_of(response) == b"hello"
                 await site.closed.wait()
-                site.closed.clear()  # the client's loop may not have seen it: nothing is awaited until the next request
+                site.closed.clear()  # without an await here, the client's loop has not seen the close yet
                 assert site.connections == number + 1
 
     run(main)
 
 
-def test_a_close_that_only_the_kernel_knows_is_noticed():
-    """The peer closes while this loop is busy elsewhere."""
+def test_close_that_the_loop_has_not_seen_yet_is_noticed():
+    """The peer closes while this loop is busy."""
     go, closed = threading.Event(), threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
     count = []
@@ -823,7 +823,7 @@ def test_a_close_that_only_the_kernel_knows_is_noticed():
     assert len(count) == 2
 
 
-def test_a_kept_connection_that_closes_on_the_request_is_not_asked_twice():
+def test_request_is_not_repeated_if_a_kept_connection_closes_after_it():
     async def script(site, reader, writer):
         await site.request(reader)
         writer.write(LENGTH)
@@ -911,7 +911,7 @@ def test_close_frees_the_connection_at_once():
     run(main)
 
 
-def test_closing_the_pool():
+def test_closed_pool_ends_responses_and_refuses_requests():
     async def main():
         async with serving(answering(LENGTH, CHUNKED + b"5\r\nhello\r\n")) as site:
             pool = Pool()
@@ -925,7 +925,7 @@ def test_closing_the_pool():
             pool.close()
             with pytest.raises(Disconnected):
                 await reading
-            assert await body_of(second) == b"hello"  # it had come
+            assert await body_of(second) == b"hello"  # it had arrived before
             await pool.aclose()
             assert not pool._live
             with pytest.raises(RuntimeError, match="closed"):
@@ -934,7 +934,7 @@ def test_closing_the_pool():
     run(main)
 
 
-def test_a_pool_that_is_closed_while_it_connects():
+def test_pool_closed_while_it_connects_raises():
     async def main():
         async with serving(answering(LENGTH)) as site:
             pool = Pool()
@@ -948,14 +948,16 @@ def test_a_pool_that_is_closed_while_it_connects():
     run(main)
 
 
-def test_a_pool_can_be_closed_when_its_loop_is_closed():
+def test_pool_can_be_closed_after_its_loop():
     pool, (near, far) = Pool(), socket.socketpair()
 
     async def main():
         pool._check()
         await asyncio.get_running_loop().create_connection(lambda: Connection(pool._live), sock=near)
 
-    with pytest.warns(ResourceWarning, match="unclosed transport"):  # asyncio's own: it was not closed in time
+    with pytest.warns(
+        ResourceWarning, match="unclosed transport"
+    ):  # a warning of asyncio, because the pool was not closed in time
         asyncio.run(main())
         pool.close()
         pool._live.clear()
@@ -963,7 +965,7 @@ def test_a_pool_can_be_closed_when_its_loop_is_closed():
     far.close()
 
 
-def test_a_caller_who_asks_for_another_protocol_gets_none():
+def test_upgrade_to_another_protocol_raises():
     async def main():
         answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
         async with serving(answering(answer)) as site, pooling() as pool:
@@ -973,7 +975,7 @@ def test_a_caller_who_asks_for_another_protocol_gets_none():
     run(main)
 
 
-def test_an_unclosed_pool_warns():
+def test_unclosed_pool_warns():
     async def main():
         async with serving(answering(LENGTH)) as site:
             pool = Pool(idle_seconds=0)
@@ -986,7 +988,7 @@ def test_an_unclosed_pool_warns():
     run(main)
 
 
-def test_another_loop_is_refused():
+def test_pool_refuses_another_loop():
     pool = Pool()
 
     async def main():
@@ -1002,7 +1004,7 @@ def test_another_loop_is_refused():
 # -- Requests ----------------------------------------------------------------------------------------------------------
 
 
-def test_request_line_and_headers():
+def test_request_has_the_right_line_and_headers():
     async def main():
         async with serving(answering(LENGTH, LENGTH)) as site, pooling() as pool:
             url = site.url("/wp json/?q=é&r=%20#fragment").replace("//", "//u%40:p@", 1)
@@ -1035,7 +1037,7 @@ def test_request_line_and_headers():
         {"Content-Length": "99"},
     ],
 )
-def test_headers_that_cannot_be_sent(headers):
+def test_invalid_headers_are_refused(headers):
     async def main():
         async with serving(answering(LENGTH)) as site, pooling() as pool:
             with pytest.raises(ValueError, match="cannot be sent"):
@@ -1071,13 +1073,13 @@ def test_malformed_url_is_refused(url):
         ("http://bücher.example/ü?a=ü b", "xn--bcher-kva.example", "xn--bcher-kva.example", "/%C3%BC?a=%C3%BC%20b"),
     ],
 )
-def test_url_is_read_into_host_and_target(url, host, netloc, target):
+def test_url_gives_host_and_target(url, host, netloc, target):
     read = url_module.parse_url(url)
     assert (read.origin.host, read.origin.netloc, read.target) == (host, netloc, target)
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-length": "10"}])
-def test_a_body_in_pieces(headers):
+def test_body_in_pieces_is_sent(headers):
     async def body():
         yield b"hello"
         yield b""
@@ -1095,7 +1097,7 @@ def test_a_body_in_pieces(headers):
     run(main)
 
 
-def test_a_body_of_another_length_than_said():
+def test_body_of_another_length_than_announced_raises():
     async def body():
         yield b"hello"
 
@@ -1108,7 +1110,7 @@ def test_a_body_of_another_length_than_said():
     run(main)
 
 
-def test_a_body_that_raises():
+def test_body_that_raises_closes_the_connection():
     async def body():
         yield b"hello"
         raise KeyError("mine")
@@ -1123,7 +1125,7 @@ def test_a_body_that_raises():
 
 
 @pytest.mark.parametrize("in_pieces", [True, False])
-def test_a_reset_before_the_body_was_sent(in_pieces):
+def test_reset_before_the_body_was_sent_raises(in_pieces):
     async def pieces():
         for _ in range(1_000):
             yield b"x" * 100_000
@@ -1143,7 +1145,7 @@ def test_a_reset_before_the_body_was_sent(in_pieces):
 
 @pytest.mark.parametrize("closes", [True, False])
 @pytest.mark.parametrize("in_pieces", [True, False])
-def test_an_answer_before_the_body_was_sent(in_pieces, closes):
+def test_early_refusal_ends_the_upload(in_pieces, closes):
     finalized = []
 
     async def pieces():
@@ -1159,7 +1161,7 @@ def test_an_answer_before_the_body_was_sent(in_pieces, closes):
         await writer.drain()
         if closes:
             writer.write_eof()
-        await asyncio.sleep(3600)  # and reads nothing more
+        await asyncio.sleep(3600)  # the server stops reading
 
     async def main():
         async with serving(script) as site, pooling() as pool:
@@ -1168,12 +1170,12 @@ def test_an_answer_before_the_body_was_sent(in_pieces, closes):
             assert await body_of(response) == b"large"
             assert finalized == [True] * in_pieces
             await body_of(await post(pool, site.url(), b"x"))
-            assert site.connections == 2  # the first one was in the middle of a request
+            assert site.connections == 2  # the first connection was in the middle of a request
 
     run(main)
 
 
-def test_a_good_answer_that_begins_before_the_body_was_sent():
+def test_early_success_does_not_end_the_upload():
     async def pieces():
         for _ in range(100):
             yield b"x" * 100_000
@@ -1223,7 +1225,7 @@ def _own_context(path):
 
 @pytest.mark.parametrize("how", ["file", "context", "off", "variable"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_https_with_each_kind_of_trust(tls, trusted, how, host, monkeypatch):
+def test_https_works_with_each_kind_of_trust(tls, trusted, how, host, monkeypatch):
     if how == "variable":
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", trusted)
     verify = {"file": trusted, "off": False, "variable": True}.get(how)
@@ -1242,7 +1244,7 @@ def test_https_with_each_kind_of_trust(tls, trusted, how, host, monkeypatch):
     run(main)
 
 
-def test_a_directory_of_certificates(tls, authority, tmp_path):
+def test_directory_of_certificates_is_trusted(tls, authority, tmp_path):
     import subprocess
 
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -1258,7 +1260,7 @@ def test_a_directory_of_certificates(tls, authority, tmp_path):
     run(main)
 
 
-def test_a_certificate_that_does_not_verify(tls):
+def test_untrusted_certificate_raises(tls):
     async def main():
         async with serving(answering(LENGTH), tls=tls) as site, pooling() as pool:
             with pytest.raises(ConnectError, match="unknown issuer") as caught:
@@ -1268,25 +1270,25 @@ def test_a_certificate_that_does_not_verify(tls):
     run(main)
 
 
-def test_https_to_a_server_without_tls(trusted):
+def test_https_to_a_server_without_tls_raises(trusted):
     async def script(site, reader, writer):
         await reader.read(1)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
     async def main():
         async with serving(script) as site, pooling(verify=trusted) as pool:
-            with pytest.raises(ConnectError, match=f"127.0.0.1:{site.port} does not speak TLS; is it http://"):
+            with pytest.raises(ConnectError, match=f"127.0.0.1:{site.port} does not use TLS; try http://"):
                 await post(pool, site.url(scheme="https"))
 
     run(main)
 
 
-def test_a_bundle_that_is_not_there():
+def test_missing_bundle_is_refused():
     with pytest.raises(ValueError, match="'/nowhere' does not exist"):
         Pool(verify="/nowhere")
 
 
-def test_a_variable_that_names_no_file_is_an_error_of_the_connection(monkeypatch):
+def test_variable_with_a_missing_file_raises_connect_error(monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
 
     async def main():
@@ -1318,7 +1320,7 @@ def test_contexts_are_built_once_and_never_for_http(tls, trusted, monkeypatch):
     run(main)
 
 
-def test_hanging_up_in_the_handshake_is_explained(trusted):
+def test_connection_closed_during_the_handshake_has_a_message(trusted):
     async def script(site, reader, writer):
         await reader.read(1)
 
@@ -1330,13 +1332,13 @@ def test_hanging_up_in_the_handshake_is_explained(trusted):
     run(main)
 
 
-def test_tls_without_a_closing_alert_ends_the_body_as_it_would_without_tls(tls, trusted):
+def test_missing_tls_alert_ends_the_body_as_without_tls(tls, trusted):
     async def script(site, reader, writer):
         await site.request(reader)
         writer.write(OK + b"Connection: close\r\n\r\nhello")
         await writer.drain()
         raw = writer.get_extra_info("socket")
-        socket.socket.shutdown(raw._sock, socket.SHUT_WR)  # TCP ends, and TLS says nothing
+        socket.socket.shutdown(raw._sock, socket.SHUT_WR)  # TCP ends without a TLS alert
         await reader.read()
 
     async def main():
@@ -1346,7 +1348,7 @@ def test_tls_without_a_closing_alert_ends_the_body_as_it_would_without_tls(tls, 
     run(main)
 
 
-def test_a_reset_in_tls(tls, trusted):
+def test_reset_in_tls_raises_disconnected(tls, trusted):
     async def script(site, reader, writer):
         await site.request(reader)
         writer.write(CHUNKED + b"5\r\nhello\r\n")
@@ -1373,7 +1375,7 @@ def _free_port():
         return sock.getsockname()[1]
 
 
-def test_refused_and_unknown():
+def test_refused_connection_and_unknown_host_raise():
     async def main():
         async with pooling() as pool:
             for url in (f"http://127.0.0.1:{_free_port()}/", "http://no-such-host.invalid/"):
@@ -1386,7 +1388,7 @@ def test_refused_and_unknown():
 
 
 def _lead_to(monkeypatch, *places):
-    """Let every name have these addresses."""
+    """Let every name resolve to these addresses."""
 
     async def getaddrinfo(self, host, port, **options):
         return [
@@ -1397,7 +1399,7 @@ def _lead_to(monkeypatch, *places):
     monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
 
 
-def test_one_address_of_many_is_enough(monkeypatch):
+def test_first_working_address_is_used(monkeypatch):
     async def main():
         async with serving(answering(LENGTH)) as site, pooling() as pool:
             dead = ("127.0.0.1", _free_port())
@@ -1407,7 +1409,7 @@ def test_one_address_of_many_is_enough(monkeypatch):
     run(main)
 
 
-def test_all_addresses_of_many_refuse(monkeypatch):
+def test_error_names_each_address_that_refused(monkeypatch):
     async def main():
         async with pooling() as pool:
             port = _free_port()
@@ -1418,7 +1420,7 @@ def test_all_addresses_of_many_refuse(monkeypatch):
     run(main)
 
 
-def test_an_address_that_hangs_is_overtaken(monkeypatch):
+def test_hanging_address_does_not_delay_the_next(monkeypatch):
     async def main():
         async with serving(answering(LENGTH)) as site, pooling() as pool:
             real = asyncio.get_running_loop().sock_connect
@@ -1433,7 +1435,7 @@ def test_an_address_that_hangs_is_overtaken(monkeypatch):
     run(main)
 
 
-def test_nodelay_is_set():
+def test_connection_sets_nodelay():
     async def main():
         async with serving(answering(LENGTH)) as site, pooling() as pool:
             response = await post(pool, site.url())
@@ -1444,7 +1446,7 @@ def test_nodelay_is_set():
     run(main)
 
 
-def test_ipv6():
+def test_ipv6_address_and_zone_work():
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
@@ -1452,7 +1454,7 @@ def test_ipv6():
 
     async def main():
         async with serving(answering(LENGTH, LENGTH), host="::1") as site, pooling() as pool:
-            for host in ("[::1]", "[0:0::1%251]"):  # a zone is for this machine, and has its own connections
+            for host in ("[::1]", "[0:0::1%251]"):  # an address with a zone has connections of its own
                 if "%" not in host or sys.platform == "linux":
                     assert await body_of(await post(pool, site.url(host=host))) == b"hello"
             assert {head.partition(b"Host: ")[2].partition(b"\r\n")[0] for head in site.heads} == {
@@ -1513,7 +1515,7 @@ async def socks5_proxy(site, reader, writer):
     await _relay(reader, writer, host, port)
 
 
-def test_http_through_an_http_proxy(monkeypatch):
+def test_http_works_through_an_http_proxy(monkeypatch):
     async def main():
         async with (
             serving(answering(LENGTH, LENGTH, LENGTH)) as proxy,
@@ -1524,7 +1526,7 @@ def test_http_through_an_http_proxy(monkeypatch):
             assert proxy.heads[0].startswith(b"POST http://example.org/x?y HTTP/1.1\r\nHost: example.org\r\n")
             assert b"Proxy-Authorization: Basic YUA6Yg==\r\n" in proxy.heads[1]
             assert proxy.connections == 1
-            monkeypatch.setenv("http_proxy", f"127.0.0.1:{proxy.port}")  # a scheme may be missing
+            monkeypatch.setenv("http_proxy", f"127.0.0.1:{proxy.port}")  # an address without a scheme
             async with pooling() as other:
                 assert await body_of(await post(other, "http://example.net/")) == b"hello"
 
@@ -1532,7 +1534,7 @@ def test_http_through_an_http_proxy(monkeypatch):
 
 
 @pytest.mark.parametrize("proxy_scheme", ["http", "https"])
-def test_https_through_a_proxy(tls, trusted, proxy_scheme):
+def test_https_works_through_a_proxy(tls, trusted, proxy_scheme):
     async def main():
         answer = OK + b"Content-Length: 1000000\r\n\r\n" + b"x" * 1_000_000
         async with (
@@ -1552,7 +1554,7 @@ def test_https_through_a_proxy(tls, trusted, proxy_scheme):
     run(main)
 
 
-def test_http_through_a_proxy_with_tls(tls, trusted):
+def test_http_works_through_a_proxy_with_tls(tls, trusted):
     async def main():
         async with (
             serving(answering(LENGTH), tls=tls) as proxy,
@@ -1570,10 +1572,10 @@ def test_http_through_a_proxy_with_tls(tls, trusted):
         (b"HTTP/1.1 403 Forbidden\r\n\r\n", "403 Forbidden", False),
         (b"HTTP/1.1 503 Busy\r\n\r\n", "503 Busy", True),
         (b"", "closed", True),
-        (b"SSH-2.0\r\n\r\n", "does not speak HTTP", True),
+        (b"SSH-2.0\r\n\r\n", "did not answer in HTTP", True),
     ],
 )
-def test_a_proxy_that_refuses(answer, says, retryable, trusted):
+def test_proxy_that_refuses_raises(answer, says, retryable, trusted):
     async def script(site, reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
@@ -1643,7 +1645,7 @@ async def connect_refused(site, reader, writer):
     writer.write(b"HTTP/1.1 403 Forbidden\r\n\r\n")
 
 
-def test_a_proxy_that_hangs(trusted):
+def test_hanging_proxy_expires_as_connect(trusted):
     async def main():
         async with serving(answering(b"")) as proxy, pooling(proxy=proxy.url(), verify=trusted) as pool:
             with pytest.raises(WaitExpired) as caught:
@@ -1672,7 +1674,7 @@ def test_socks_proxy_resolves_names_as_its_scheme_says(tls, trusted, scheme, sec
     run(main)
 
 
-def test_a_socks_proxy_that_refuses_or_is_not_there():
+def test_socks_proxy_that_refuses_or_is_missing_raises():
     async def main():
         async with serving(socks5_proxy) as proxy:
             for url in (proxy.url(scheme="socks5", host="u:wrong@127.0.0.1"), f"socks5://127.0.0.1:{_free_port()}"):
@@ -1683,7 +1685,7 @@ def test_a_socks_proxy_that_refuses_or_is_not_there():
     run(main)
 
 
-def test_socks_without_its_package(monkeypatch):
+def test_error_for_socks_without_its_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "python_socks", None)
     with pytest.raises(ValueError, match=r"chatgpt4online\[socks\]"):
         Pool(proxy="socks5://127.0.0.1")
@@ -1724,7 +1726,7 @@ HOSTS = ["http://example.org/", "http://www.example.org:8080/", "https://example
         {"all_proxy": "http://all:3", "NO_PROXY": "EXAMPLE.ORG"},
     ],
 )
-def test_the_environment_means_what_it_means_to_requests(url, environment, monkeypatch):
+def test_environment_proxy_equals_that_of_requests(url, environment, monkeypatch):
     from requests.utils import get_environ_proxies, select_proxy
 
     for name, value in environment.items():
@@ -1738,7 +1740,7 @@ def test_the_environment_means_what_it_means_to_requests(url, environment, monke
 
 
 @pytest.mark.parametrize("way", ["http", "race", "https", "connect", "tls in tls", "socks", "upload"])
-def test_cancelling_anywhere_leaves_nothing_behind(way, tls, trusted, monkeypatch):
+def test_cancellation_at_any_point_leaves_no_task_or_socket(way, tls, trusted, monkeypatch):
     answer = CHUNKED + b"5\r\nhello\r\n0\r\n\r\n"
 
     async def pieces():
@@ -1765,7 +1767,7 @@ def test_cancelling_anywhere_leaves_nothing_behind(way, tls, trusted, monkeypatc
                 url = "http://example.org/"
                 _lead_to(monkeypatch, *[("127.0.0.1", _free_port())] * 2, *[("127.0.0.1", site.port)] * 2)
             async with pooling(proxy=proxy, verify=trusted) as pool:
-                await exchange(pool, url)  # so that the TLS context is there
+                await exchange(pool, url)  # builds the TLS context
             for steps in range(2_000):
                 pool = Pool(proxy=proxy, verify=trusted)
                 task = asyncio.create_task(exchange(pool, url))
@@ -1795,7 +1797,7 @@ def test_cancelling_anywhere_leaves_nothing_behind(way, tls, trusted, monkeypatc
 # -- Many --------------------------------------------------------------------------------------------------------------
 
 
-def test_many_at_once():
+def test_many_requests_at_once_succeed():
     async def script(site, reader, writer):
         while True:
             await site.request(reader)
@@ -1845,7 +1847,7 @@ def _h11() -> h11.Connection:
 
 
 def _history(pieces: list[bytes], merger: ChunkMerger | None) -> list[tuple]:
-    """What is known after each piece: the body so far, and the end or the error."""
+    """Return the state after each piece: the body so far, and the end or the error."""
     http, body, history = _h11(), b"", []
     for piece in [*pieces, b""]:
         end = None
@@ -1938,7 +1940,7 @@ bodies = st.builds(
 @example(b"5\r\nhello\r\n5\r\nworld\rX", [])
 @example(b"5\r\nhello\r\n5\r\nworld\r", [11])
 @example(b"400\r\n" + b"x" * 1024 + b"\r\n1\r\ny\r\n1\r\nz\r\n0\r\n\r\n", [10])
-def test_the_merger_cannot_be_noticed(body, cuts):
+def test_merger_does_not_change_the_result_of_h11(body, cuts):
     pieces = list(_cut(body, cuts))
     assert _history(pieces, ChunkMerger()) == _history(pieces, None)
 
@@ -1947,14 +1949,14 @@ def test_the_merger_cannot_be_noticed(body, cuts):
 @given(bodies.filter(lambda body: len(body) < 400))
 @example(b"5\r\nhello\r\n5;a\r\nworld\r\n0\r\nX: 1\r\n\r\n")
 @example(b"1\r\na\r\n1\r\nb\r\n1x\r\nc\r\n")
-def test_the_merger_cannot_be_noticed_at_any_cut(body):
+def test_merger_does_not_change_the_result_of_h11_at_any_cut(body):
     for cut in range(len(body) + 1):
         pieces = [piece for piece in (body[:cut], body[cut:]) if piece]
         assert _history(pieces, ChunkMerger()) == _history(pieces, None), cut
 
 
 @given(st.lists(payloads.filter(lambda payload: len(payload) < 1024), min_size=2, max_size=50))
-def test_a_run_of_chunks_is_one_event(parts):
+def test_run_of_chunks_gives_one_event(parts):
     merger, http = ChunkMerger(), _h11()
     http.receive_data(merger.merge(b"".join(_encode(part, "%x") for part in parts)))
     assert http.next_event().data == b"".join(parts)
@@ -1963,7 +1965,7 @@ def test_a_run_of_chunks_is_one_event(parts):
 
 
 @given(st.lists(st.binary(max_size=30)))
-def test_the_merger_holds_less_than_a_line(pieces):
+def test_merger_holds_less_than_ten_bytes(pieces):
     merger = ChunkMerger()
     for piece in pieces:
         if piece:
@@ -1978,12 +1980,12 @@ def test_lost_connection_is_not_aborted_again():
         with reader:
             loop, connection = asyncio.get_running_loop(), Connection(set())
             await loop.create_connection(lambda: connection, sock=writer)
-            connection.transport.write(b"x" * 4_000_000)  # more than the system takes at once
+            connection.transport.write(b"x" * 4_000_000)  # more than the buffer of the kernel holds
             connection.transport.close()
             while await loop.sock_recv(reader, 65_536):
                 pass
             await connection.closed
-            await asyncio.sleep(0)  # in which the transport gives up its loop
+            await asyncio.sleep(0)  # the transport drops its reference to the loop
             connection.abort()
             assert connection.is_over
 

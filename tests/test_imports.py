@@ -210,7 +210,7 @@ class TestNames:
         """``__all__`` has every name once, in order, and each is really there."""
         assert face.__all__ == sorted(set(face.__all__))
         assert set(face.__all__) <= set(dir(face))
-        for home, names in face._HOMES.items():
+        for home, names in face._MODULES.items():
             module = importlib.import_module(f"{face.__name__}.{home}")
             for name in names:
                 assert getattr(face, name) is getattr(module, name)
@@ -225,7 +225,7 @@ class TestNames:
                     assert line.level == 1
                     for alias in line.names:
                         seen[alias.asname or ""] = f"{line.module}.{alias.name}"
-        homes = {name: f"{home}.{name}" for home, names in face._HOMES.items() for name in names}
+        homes = {name: f"{home}.{name}" for home, names in face._MODULES.items() for name in names}
         assert seen == homes
         assert set(face.__all__) == set(homes) - {"__version__"}
 

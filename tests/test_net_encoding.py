@@ -1,4 +1,4 @@
-"""Content codings: which ones a header names, and decoding in bounded parts."""
+"""Content codings: the names in the header, and decoding in bounded parts."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from chatgpt4online.net.encoding import DecodedTooLarge, Decoder, EncodingError,
         ),
     ],
 )
-def test_names_that_are_no_coding_are_ignored(values, expected):
+def test_unregistered_names_are_ignored(values, expected):
     assert read_codings(values) == expected
 
 
 @pytest.mark.parametrize(
     "name", ["br", "zstd", "compress", "x-compress", "BR", "exi", "dcb", "dcz", "aes128gcm", "pack200-gzip"]
 )
-def test_registered_coding_that_cannot_be_decoded_is_named(name):
+def test_error_names_the_unsupported_coding(name):
     with pytest.raises(EncodingError, match=f"content coding {name.lower()}"):
         read_codings(["gzip", name])
 
@@ -102,7 +102,7 @@ def test_gzip_that_is_named_twice_and_applied_once_is_decoded_once(plain, cuts):
 @pytest.mark.parametrize("rubbish", [b"\0", b"\0" * 99, b"rubbish", b"\x1f", b"\x1fX", b"\r\n"])
 @pytest.mark.parametrize("coding", CODINGS)
 @pytest.mark.parametrize("step", [1, 1000])
-def test_what_follows_the_compressed_data_is_ignored(rubbish, coding, step):
+def test_padding_behind_compressed_data_is_ignored(rubbish, coding, step):
     data = _compress(b"hello", coding) + rubbish
     decoder = Decoder((coding.split()[-1],))
     assert _decode(decoder, [data[start : start + step] for start in range(0, len(data), step)]) == b"hello"
@@ -156,7 +156,7 @@ def _nested(size: int) -> bytes:
         (("gzip",), gzip.compress(b"\0" * 17_000_000, mtime=0)),
         (("deflate",), zlib.compress(b"\0" * 17_000_000)),
         (("gzip", "gzip"), _nested(17_000_000)),
-        (("gzip", "gzip"), gzip.compress(gzip.compress(b"", mtime=0) * 900_000)),  # the inner stage puts out nothing
+        (("gzip", "gzip"), gzip.compress(gzip.compress(b"", mtime=0) * 900_000)),  # the inner stage has no output
     ],
 )
 def test_bomb_is_refused(codings, data):
@@ -164,9 +164,9 @@ def test_bomb_is_refused(codings, data):
         _decode(Decoder(codings), [data])
 
 
-def test_large_text_is_no_bomb():
+def test_large_text_is_not_refused_as_bomb():
     assert len(_decode(Decoder(("gzip",)), [gzip.compress(b"\0" * 16_000_000, mtime=0)])) == 16_000_000
-    text = b"".join(b"%d\n" % number for number in range(3_000_000))  # over 16 MiB, at a ratio that text has
+    text = b"".join(b"%d\n" % number for number in range(3_000_000))  # over 16 MiB, with the ratio of usual text
     assert len(text) > 16 * 1_048_576
     decoder, size = Decoder(("gzip",)), 0
     for part in [gzip.compress(text, mtime=0)]:

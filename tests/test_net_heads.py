@@ -1,4 +1,4 @@
-"""Heads: which header lines survive, what decides the length of a body, and which request headers are refused."""
+"""Heads: the header lines that are kept, the length of a body, and the request headers that are refused."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("line", MALFORMED)
-def test_head_that_is_unclear_about_the_body_is_refused(line):
+def test_head_with_ambiguous_body_length_is_refused(line):
     with pytest.raises(BadHead, match=r"(Content|Transfer)-(Length|Encoding)"):
         clean_head(OK + b"A: 1\r\n" + line + b"\r\n\r\n")
 
@@ -111,7 +111,7 @@ def test_head_that_is_unclear_about_the_body_is_refused(line):
     [b"hello", b"SSH-2.0", b"HTTP/2 200\n", b"HTTP/2", b"\x15\x03\x01", b"ICY 200 OK\r\n\r\n", b"\r\nx", b"<html>\n\n",
      b"0\r\n\r\n"],
 )  # fmt: skip
-def test_bytes_that_are_no_head_are_refused_at_once(data):
+def test_bytes_that_are_not_http_are_refused_at_once(data):
     with pytest.raises(BadHead, match=r"not HTTP/1.1"):
         clean_head(data[: find_head_end(data)])
     with pytest.raises(BadHead):
@@ -127,7 +127,7 @@ def test_malformed_status_line_is_refused(line):
         clean_head(line + b"\r\n\r\n")
 
 
-def test_head_that_is_cut_short_is_never_taken_for_a_whole_one():
+def test_head_that_is_cut_short_is_never_complete():
     raw = b"\r\n" + OK + b"A: 1\r\nContent-Length: 5\r\n\r\n"
     for end in range(len(raw)):
         assert find_head_end(raw[:end]) == -1
@@ -139,7 +139,7 @@ def test_head_that_is_cut_short_is_never_taken_for_a_whole_one():
     assert read_head(io.BytesIO(b"").readline) == b""
 
 
-def test_limits_of_a_head():
+def test_head_over_a_limit_is_refused():
     assert clean_head(OK + b"A: 1\r\n" * 900 + b"\r\n").count(b"A: 1") == 900
     assert len(clean_head(OK + b"A: " + b"x" * 250_000 + b"\r\n\r\n")) > 250_000
     for raw in (OK + b"A: 1\r\n" * 1_000 + b"\r\n", OK + b"A: " + b"x" * 262_144 + b"\r\n\r\n"):
@@ -163,7 +163,7 @@ lines = st.one_of(
 @given(st.lists(lines, max_size=8), st.sampled_from([b"\r\n", b"\n"]))
 @example([b"A: \x85\xa0", b"B:\t"], b"\r\n")
 @example([b"A: x\x0cy"], b"\n")
-def test_what_is_returned_is_read_alike_by_h11_and_by_http_client(headers, end):
+def test_h11_and_http_client_read_a_cleaned_head_alike(headers, end):
     raw = end.join([b"HTTP/1.1 200 OK", *headers, b"", b""])
     raw = raw[: find_head_end(raw)]
     try:
@@ -183,7 +183,7 @@ def test_what_is_returned_is_read_alike_by_h11_and_by_http_client(headers, end):
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_break_the_reader(data):
+def test_no_bytes_raise_another_error(data):
     for prefix in (b"", OK, b"HTTP/1.1 "):
         try:
             end = find_head_end(prefix + data)
@@ -203,13 +203,13 @@ def test_header_of_the_transport_is_refused_by_name(name):
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:", "a\n", "ä", "a\x00", "(a)", " a"])
-def test_name_that_is_no_token_is_refused(name):
-    with pytest.raises(ValueError, match="is not a name of a header"):
+def test_header_name_with_invalid_characters_is_refused(name):
+    with pytest.raises(ValueError, match="is not the name of a header"):
         check_headers({name: "1"})
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\r", "\x00", "€", " a", "a ", "a\t", "\x7f"])
-def test_value_that_cannot_be_sent_is_refused_by_the_name_of_its_header(value):
+def test_error_for_a_bad_value_names_the_header(value):
     with pytest.raises(ValueError, match="the value of the header X-Secret has") as caught:
         check_headers({"X-Secret": "secret" + value if not value.startswith(" ") else value + "secret"})
     assert "secret" not in str(caught.value)
@@ -219,7 +219,7 @@ def test_value_that_cannot_be_sent_is_refused_by_the_name_of_its_header(value):
     "headers", [None, "A: 1", b"A", [("A", "1")], {1: "a"}, {"A": 1}, {"A": b"1"}, {"A": None}, {b"A": "1"}, 7]
 )
 def test_headers_of_another_type_are_refused(headers):
-    with pytest.raises(ValueError, match=r"headers is a dict|has to be a str"):
+    with pytest.raises(ValueError, match=r"headers is a dict|must be a str"):
         check_headers(headers)
 
 

@@ -1,4 +1,4 @@
-"""Proxies: how an address is read, what the environment means, and which servers no_proxy exempts."""
+"""Proxies: addresses, the environment, and the servers that no_proxy exempts."""
 
 from __future__ import annotations
 
@@ -64,17 +64,17 @@ def test_credentials_need_no_percent_encoding_in_another_script(userinfo):
     assert base64.b64decode(parse_proxy(f"{userinfo}@h:1").basic.split()[1]).decode() == userinfo
 
 
-def test_socks4_takes_a_user_name_alone():
+def test_socks4_accepts_a_user_name_without_password():
     assert parse_proxy("socks4://user@h:1").username == "user"
 
 
-def test_user_name_alone_is_sent():
+def test_user_name_without_password_is_sent():
     assert base64.b64decode(parse_proxy("http://key@127.0.0.1:8080").basic.split()[1]) == b"key:"
 
 
 @pytest.mark.parametrize("proxy", [{"http": "http://h:1"}, None, b"http://h:1", 8080, ["h:1"], True])
 def test_proxy_of_another_type_is_refused(proxy):
-    with pytest.raises(ValueError, match="a proxy is one address such as"):
+    with pytest.raises(ValueError, match="proxy must be one address such as"):
         parse_proxy(proxy)
 
 
@@ -106,7 +106,7 @@ def test_unusable_proxy_is_refused_without_its_password(address):
 
 
 @given(st.text())
-def test_no_text_breaks_the_reading_of_a_proxy(text):
+def test_no_text_raises_another_error_than_value_error(text):
     try:
         parse_proxy(text)
     except ValueError as error:
@@ -176,7 +176,7 @@ def test_server_that_no_proxy_does_not_name_is_not_exempt(url, no_proxy):
 
 
 @given(st.text())
-def test_no_text_breaks_the_reading_of_no_proxy(text):
+def test_no_value_of_no_proxy_raises(text):
     for url in ("http://example.org/", "http://10.0.0.1/", "http://[::1]/"):
         is_exempt(origin(url), text)
 
@@ -201,7 +201,7 @@ SITE = origin("http://example.org/")
         ({"http_proxy": "one:1", "no_proxy": "other.org", "NO_PROXY": "example.org"}, "one:1"),
     ],
 )
-def test_environment_is_read_as_urllib_reads_it(environment, expected, monkeypatch):
+def test_environment_proxy_equals_that_of_urllib(environment, expected, monkeypatch):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     proxy = environment_proxy(SITE)
@@ -216,7 +216,7 @@ def test_unusable_proxy_of_the_environment_raises_without_its_password(monkeypat
 
 
 @pytest.mark.parametrize("bypass", [True, False, OSError()])
-def test_settings_of_the_system_count_without_variables(bypass, monkeypatch):
+def test_settings_of_the_system_are_used_without_variables(bypass, monkeypatch):
     def proxy_bypass(host: str) -> bool:
         assert host == SITE.host
         if isinstance(bypass, OSError):

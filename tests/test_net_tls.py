@@ -1,4 +1,4 @@
-"""Trust: what verify= may be, which certificates are the default, and failures in plain words."""
+"""Trust: the values of verify=, the default certificates, and the messages for failures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def no_variables(monkeypatch):
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory):
-    """Files with one authority each, and one file that holds no certificate."""
+    """Return the paths of files with one authority each, and of one file without a certificate."""
     folder = tmp_path_factory.mktemp("bundles")
     for name in VARIABLES:
         trustme.CA().cert_pem.write_to_path(folder / name)
@@ -50,8 +50,8 @@ def test_context_is_a_valid_verify():
 
 
 @pytest.mark.parametrize("verify", ["", 0, 1, None, b"/tmp", [], ssl, "/nowhere", Path("/nowhere"), 1.0])
-def test_other_verify_is_refused_by_a_message_that_says_what_is_right(verify):
-    with pytest.raises(ValueError, match=r"verify is .*path of a file or directory of certificates") as caught:
+def test_error_for_another_verify_lists_the_accepted_values(verify):
+    with pytest.raises(ValueError, match=r"verify must be .*path of a file or directory of certificates") as caught:
         tls.check_verify(verify)
     if verify in ("/nowhere", Path("/nowhere")):
         assert "'/nowhere' does not exist" in str(caught.value)
@@ -95,14 +95,14 @@ def test_default_trust_without_variables_is_certifi(monkeypatch):
 
 
 @pytest.mark.parametrize("name", VARIABLES)
-def test_variable_that_names_a_missing_path_is_named(name, monkeypatch):
+def test_error_for_a_missing_path_names_the_variable(name, monkeypatch):
     monkeypatch.setenv(name, "/nowhere")
     with pytest.raises(ValueError, match=f"{name} names '/nowhere', which does not exist"):
         tls.build_context(True)
     assert tls.build_context(False).verify_mode is ssl.CERT_NONE
 
 
-def test_file_without_certificates_is_named(bundles, monkeypatch):
+def test_error_for_a_file_without_certificates_names_it(bundles, monkeypatch):
     with pytest.raises(ValueError, match=r"verify names .*empty.* no readable certificates"):
         tls.build_context(str(bundles / "empty"))
     monkeypatch.setenv("SSL_CERT_FILE", str(bundles / "empty"))
@@ -110,7 +110,7 @@ def test_file_without_certificates_is_named(bundles, monkeypatch):
         tls.build_context(True)
 
 
-def test_each_kind_of_trust_has_one_context(bundles, monkeypatch):
+def test_context_is_built_once_for_each_trust(bundles, monkeypatch):
     path = str(bundles / "SSL_CERT_FILE")
     assert tls.ready_context(path) is None
     context = tls.build_context(path)
@@ -127,7 +127,7 @@ def _server(certificate) -> ssl.SSLContext:
 
 
 def _handshake(client: ssl.SSLContext, server: ssl.SSLContext | None, host: str, raw: bytes = b"") -> OSError:
-    """Return the error of a handshake in memory, against a server or against bytes that are no TLS."""
+    """Return the error of a handshake in memory, with a server or with bytes that are not TLS."""
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
     near = client.wrap_bio(to_client, to_server, server_hostname=host)
     far = server.wrap_bio(to_server, to_client, server_side=True) if server else None
@@ -145,7 +145,7 @@ def _handshake(client: ssl.SSLContext, server: ssl.SSLContext | None, host: str,
     raise AssertionError("the handshake did not fail")
 
 
-def test_certificate_errors_are_in_plain_words(tmp_path):
+def test_certificate_error_has_its_message(tmp_path):
     ca, other = trustme.CA(), trustme.CA()
     trusting, strange = ssl.create_default_context(), ssl.create_default_context(cafile=certifi.where())
     ca.configure_trust(trusting)
@@ -169,7 +169,7 @@ def test_certificate_errors_are_in_plain_words(tmp_path):
     ("code", "says"),
     [(18, "self-signed"), (19, "not trusted here"), (9, "not valid yet"), (64, "another host"), (85, "refused: odd")],
 )
-def test_each_fault_of_a_certificate_has_its_words(code, says):
+def test_each_fault_of_a_certificate_has_a_message(code, says):
     error = ssl.SSLCertVerificationError(1, "[SSL] certificate verify failed")
     error.verify_code, error.verify_message = code, "odd"
     assert says in tls.explain_tls_failure(error, "x.example:443")
@@ -185,16 +185,19 @@ def test_each_fault_of_a_certificate_has_its_words(code, says):
         b"<html>" * 10,
     ],
 )
-def test_bytes_that_are_no_tls_are_said_to_be_none(raw):
+def test_bytes_that_are_not_tls_have_a_message(raw):
     error = _handshake(ssl.create_default_context(), None, "x.example", raw)
-    assert tls.explain_tls_failure(error, "127.0.0.1:8080") == "127.0.0.1:8080 does not speak TLS; is it http://?"
+    assert (
+        tls.explain_tls_failure(error, "127.0.0.1:8080")
+        == "127.0.0.1:8080 does not use TLS; try http:// in its address"
+    )
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError(), ConnectionAbortedError(), ssl.SSLEOFError(8, "eof")])
-def test_connection_that_closes_in_the_handshake_says_so(error):
+def test_connection_closed_during_the_handshake_has_a_message(error):
     assert "closed the connection during the TLS handshake" in tls.explain_tls_failure(error, "x.example:443")
 
 
-def test_other_failures_keep_their_words():
+def test_other_failures_keep_the_text_of_the_error():
     assert tls.explain_tls_failure(ssl.SSLError(1, "odd"), "x:443").startswith("TLS with x:443 failed: ")
     assert tls.explain_tls_failure(OSError(), "x:443") == "TLS with x:443 failed"

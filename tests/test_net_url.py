@@ -1,4 +1,4 @@
-"""Addresses: hosts in ASCII, the comparison of origins, and messages without passwords."""
+"""Addresses: hosts in ASCII, equal origins, and messages without passwords."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from chatgpt4online.net.url import Origin, absolute, ascii_host, is_web_address,
         ("my_site.bücher.example", "my_site.xn--bcher-kva.example"),
         ("a--b.example-", "a--b.example-"),
         ("127.0.0.1", "127.0.0.1"),
-        ("127.1", "127.1"),  # for the resolver, as in requests, httpx and curl
+        ("127.1", "127.1"),  # the resolver reads it, as in requests, httpx and curl
         ("0x7f.1", "0x7f.1"),
         ("localhost", "localhost"),
     ],
@@ -168,7 +168,7 @@ def test_cookies_belong_to_the_host_in_ascii():
 
 
 @given(st.text())
-def test_no_text_breaks_the_functions_that_read_what_a_server_sent(text):
+def test_functions_for_texts_of_servers_never_raise(text):
     assert isinstance(origin(text), Origin)
     assert is_web_address(text) in (True, False)
     assert isinstance(redacted(text), str)
@@ -176,7 +176,7 @@ def test_no_text_breaks_the_functions_that_read_what_a_server_sent(text):
 
 
 @given(st.text(min_size=1, max_size=20))
-def test_host_that_is_accepted_is_ascii_and_read_again_as_itself(host):
+def test_accepted_host_is_ascii_and_stays_equal_when_read_again(host):
     try:
         url = parse_url(f"http://{host}/")
     except ValueError:

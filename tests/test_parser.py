@@ -1,4 +1,4 @@
-"""Bodies to events: first what holds for every body, then what each quirk of the protocol means."""
+"""Bodies become events: properties that hold for every body, then each quirk of the protocol."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from chatgpt4online.protocol.parsing.events import (
 )
 from chatgpt4online.protocol.parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT, EventParser
 
-from .reference import plainly, reference
+from .reference import as_tuples, reference
 from .strategies import (
     FATAL,
     RARE,
@@ -52,7 +52,7 @@ NAMES = sorted(RARE)
 
 
 def parse(*pieces: bytes, **options: Any) -> list[Event]:
-    """Return the events of a body in pieces."""
+    """Return the events of a body that comes in pieces."""
     parser = EventParser(**options)
     events: list[Event] = []
     for piece in pieces:
@@ -69,19 +69,19 @@ def sizes(event_limit: int | None, body_limit: int | None, text_limit: int | Non
 
 
 def assert_prefix_equation(pieces: list[bytes], **options: Any) -> None:
-    """P1: after each piece, what came is what a fresh parser says to the same bytes at once."""
+    """After each piece, the events so far are those of a fresh parser that gets the same bytes at once."""
     parser, events, fed = EventParser(**options), [], b""
     for piece in pieces:
         events += parser.receive_data(piece)
         fed += piece
         fresh = EventParser(**options)
-        assert plainly(events) == plainly(fresh.receive_data(fed))
+        assert as_tuples(events) == as_tuples(fresh.receive_data(fed))
         assert parser.text == fresh.text
-    assert plainly(events + parser.receive_eof()) == plainly(parse(fed, **options))
+    assert as_tuples(events + parser.receive_eof()) == as_tuples(parse(fed, **options))
 
 
 class TestForAnyBody:
-    """The properties."""
+    """Properties that hold for every body."""
 
     @settings(max_examples=300)
     @given(cut_bodies(), limits, limits, limits)
@@ -109,21 +109,21 @@ class TestForAnyBody:
     @example([live("x" * 40) + b"\n\n", end(reply="x" * 65), b"\n"], None, None, 64)
     @example([end(reply="\xe9" * 33), b"\n"], None, None, 64)
     @example([RARE["plain, lone surrogate"] + b"\n\n" + live("x" * 62) + b"\n", b"\n"], None, None, 64)
-    def test_prefix_equation(
+    def test_cuts_change_no_event(
         self, pieces: list[bytes], event_limit: int | None, body_limit: int | None, text_limit: int | None
     ) -> None:
-        """P1: cuts make no difference, neither to events nor to limits nor to when they come."""
+        """Cuts change neither events, nor limits, nor the moment when an event is returned."""
         assert_prefix_equation(pieces, **sizes(event_limit, body_limit, text_limit))
 
     @given(cut_bodies(), statuses, header_sets)
-    def test_prefix_equation_for_refusals(self, pieces: list[bytes], status: int, headers: dict[str, str]) -> None:
-        """P1 with any status and headers."""
+    def test_cuts_change_no_event_of_a_refusal(self, pieces: list[bytes], status: int, headers: dict[str, str]) -> None:
+        """Status and headers are drawn too."""
         assert_prefix_equation(pieces, status=status, headers=headers)
 
     @pytest.mark.parametrize("ending", [b"\n\n", b"\r\n\r\n", b"\r", b" \n", b""])
     @pytest.mark.parametrize("name", NAMES)
-    def test_prefix_equation_for_each_rarity(self, name: str, ending: bytes) -> None:
-        """P1 for each rarity, between two events, cut around each place near its ends, and byte by byte."""
+    def test_cuts_change_no_event_of_a_rare_line(self, name: str, ending: bytes) -> None:
+        """Each rare line is between two events, cut near its ends and byte by byte."""
         body = live("before") + b"\n\n" + RARE[name] + ending + live("after") + b"\n\n" + end(reply=None) + b"\n\n"
         around = {len(live("before")) + 2 + delta for delta in range(-2, 9)}
         around |= {len(body) - len(live("after") + end(reply=None)) - 4 + delta for delta in range(-5, 3)}
@@ -139,27 +139,28 @@ class TestForAnyBody:
 
     @settings(max_examples=300)
     @given(bodies())
-    def test_the_oracle_agrees(self, body: bytes) -> None:
-        """P2: the parser says what the reference says."""
-        assert_like_the_oracle(body)
+    def test_events_equal_those_of_the_reference(self, body: bytes) -> None:
+        assert_equals_reference(body)
 
     @pytest.mark.parametrize("ending", [b"\n\n", b"\r\n", b"\r", b""])
     @pytest.mark.parametrize("name", NAMES)
-    def test_the_oracle_agrees_about_each_rarity(self, name: str, ending: bytes) -> None:
-        """P2 for each rarity: alone, behind text, and before text and an end."""
-        assert_like_the_oracle(RARE[name] + ending)
-        assert_like_the_oracle(live("before") + b"\n\n" + RARE[name] + ending)
-        assert_like_the_oracle(RARE[name] + ending + live("after") + b"\n\n" + end(reply="end") + b"\n\n")
-        assert_like_the_oracle(BOM + b"<br />\n" + RARE[name] + ending + RARE["fatal"] + b"\n")
+    def test_events_of_a_rare_line_equal_those_of_the_reference(self, name: str, ending: bytes) -> None:
+        """Each rare line is alone, behind a text, and before a text and an end."""
+        assert_equals_reference(RARE[name] + ending)
+        assert_equals_reference(live("before") + b"\n\n" + RARE[name] + ending)
+        assert_equals_reference(RARE[name] + ending + live("after") + b"\n\n" + end(reply="end") + b"\n\n")
+        assert_equals_reference(BOM + b"<br />\n" + RARE[name] + ending + RARE["fatal"] + b"\n")
 
     @given(bodies(), st.integers(64, 200), st.lists(texts, max_size=30))
     @example(end(reply="\xe9" * 33) + b"\n", 65, [])
     @example(end(reply="a" * 65) + b"\n", 64, ["b"])
-    def test_the_oracle_agrees_about_the_size_of_the_text(self, body: bytes, limit: int, said: list[str]) -> None:
-        """P2 with a limit for the text: the answer ends before the first text that breaks it."""
+    def test_text_limit_ends_the_answer_where_the_reference_says(
+        self, body: bytes, limit: int, said: list[str]
+    ) -> None:
+        """The answer ends before the first text that exceeds the limit."""
         body = b"".join(live(text) + b"\n\n" for text in said) + body
-        told = plainly(parse(body, max_text_size=limit))
-        unlimited = plainly(parse(body))
+        found = as_tuples(parse(body, max_text_size=limit))
+        unlimited = as_tuples(parse(body))
         size, expected = 0, []
         for entry in unlimited:
             size += utf8_size(entry[1]) if entry[0] == "text" else 0
@@ -167,15 +168,15 @@ class TestForAnyBody:
                 break
             expected.append(entry)
         if len(expected) == len(unlimited):
-            assert told == unlimited
+            assert found == unlimited
             return
-        kind, error, message, partial = told[-1]
+        kind, error, message, partial = found[-1]
         assert (kind, error) == ("failed", TooLarge)
         assert f"larger than {limit} bytes" in message
         assert "max_text_size" in message
         assert partial == "".join(entry[1] for entry in expected if entry[0] == "text")
-        assert told[:-1] == expected[: len(told) - 1]
-        assert all(entry[1] == "malformed" for entry in expected[len(told) - 1 :])  # of the final object
+        assert found[:-1] == expected[: len(found) - 1]
+        assert all(entry[1] == "malformed" for entry in expected[len(found) - 1 :])  # each names a field
 
     @settings(max_examples=200)
     @given(st.one_of(cut_bodies(), st.lists(st.binary(max_size=30), max_size=8)), statuses, header_sets, limits, limits)
@@ -185,10 +186,10 @@ class TestForAnyBody:
     @example([RARE["refusal with a reference of 4301 digits"]], 403, {}, None, None)
     @example([b"<title>&#" + b"9" * 4301 + b";</title>"], 503, {}, None, None)
     @example([], 429, {"Retry-After": "99999999999999999999"}, None, None)
-    def test_totality(
+    def test_no_body_raises_and_each_ends_once(
         self, pieces: list[bytes], status: int, headers: dict[str, str], event_limit: int | None, body_limit: int | None
     ) -> None:
-        """P3: nothing that arrives raises; one Done or Failed comes, last, and nothing after it."""
+        """Exactly one Done or Failed is returned, as the last event."""
         options = {"status": status, "headers": headers, **sizes(event_limit, body_limit)}
         events = parse(*pieces, **options)
         assert [isinstance(event, Done | Failed) for event in events] == [False] * (len(events) - 1) + [True]
@@ -201,15 +202,17 @@ class TestForAnyBody:
             assert isinstance(events[-1].reply, Reply)
 
     @given(cut_bodies(), limits, limits)
-    def test_bounds(self, pieces: list[bytes], event_limit: int | None, body_limit: int | None) -> None:
-        """P4: what is held between two calls is one unfinished line and one body within the limits."""
+    def test_held_bytes_are_within_the_limits(
+        self, pieces: list[bytes], event_limit: int | None, body_limit: int | None
+    ) -> None:
+        """Between two calls, the parser holds one unfinished line and one body."""
         options = sizes(event_limit or 64, body_limit or 64)
         parser = EventParser(**options)
         for piece in pieces:
             events = parser.receive_data(piece)
             held, others = bytes(parser._lines.held), parser._other.getvalue()
             assert len(held) <= options["max_event_size" if held.startswith(b"data:") else "max_body_size"]
-            assert len(others) <= options["max_body_size"] + 1  # and the end of its last line
+            assert len(others) <= options["max_body_size"] + 1  # one more for the end of its last line
             assert "data:" not in [other[:5] for other in others.split("\n")]
             if any(isinstance(event, Done | Failed) for event in events):
                 assert (held, others) == (b"", "")
@@ -221,8 +224,10 @@ class TestForAnyBody:
     )
     @example([("a\r\nb\u2028\ufeff", False, b"\r", 1), ("", True, b"\r\n", 2)], [1], "")
     @example([("\u0085", False, b"\n", 2), ("😀", True, b"\n", 2)], [7], "😀")
-    def test_round_trip(self, said: list[tuple[str, bool, bytes, int]], rhythm: list[int], reply: str) -> None:
-        """P5: texts in, encoded by any server and cut by any network, are the same texts out."""
+    def test_texts_survive_encoding_and_cuts(
+        self, said: list[tuple[str, bool, bytes, int]], rhythm: list[int], reply: str
+    ) -> None:
+        """Any encoding by a server and any cut by a network gives the same texts."""
         body = b"".join(
             line({"type": "live", "data": text}, ascii_only=ascii_only) + ending * times
             for text, ascii_only, ending, times in said
@@ -237,8 +242,8 @@ class TestForAnyBody:
         assert last.reply.text == (reply or streamed)
 
     @given(st.lists(st.tuples(texts.filter(bool), values, st.dictionaries(texts, values, max_size=2)), max_size=5))
-    def test_round_trip_of_notices(self, said: list[tuple[str, Any, dict[str, Any]]]) -> None:
-        """P5 for notices: any kind, data and metadata."""
+    def test_notices_survive_encoding(self, said: list[tuple[str, Any, dict[str, Any]]]) -> None:
+        """Kind, data and metadata are drawn."""
         said = [item for item in said if item[0] != "content"]
         body = b"".join(live(data, subtype=kind, metadata=metadata) + b"\n\n" for kind, data, metadata in said)
         *notices, _ = parse(body)
@@ -253,14 +258,14 @@ def utf8_size(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
 
 
-def assert_like_the_oracle(body: bytes) -> None:
-    """Compare the parser with the reference; None in the latter is what it does not say."""
-    *told, last = plainly(parse(body))
+def assert_equals_reference(body: bytes) -> None:
+    """Compare the parser with the reference, where None means that a message is not checked."""
+    *found, last = as_tuples(parse(body))
     *expected, outcome = [
         tuple("nan" if item != item else item for item in entry)  # noqa: PLR0124  # NaN
         for entry in reference(body)
     ]
-    assert told == expected
+    assert found == expected
     if outcome[0] == "done":
         assert last[:3] == outcome
         return
@@ -273,7 +278,7 @@ def assert_like_the_oracle(body: bytes) -> None:
 
 
 def state_of(parser: EventParser) -> dict[str, Any]:
-    """Return all that a parser knows, as values."""
+    """Return the whole state of a parser as values."""
     return vars(parser) | {
         "_lines": bytes(parser._lines.held),
         "_text": parser.text,
@@ -282,7 +287,7 @@ def state_of(parser: EventParser) -> dict[str, Any]:
 
 
 class ParserMachine(RuleBasedStateMachine):
-    """P6: whatever order the calls come in, the parser stays legal, and a wrong call changes nothing."""
+    """Calls in any order keep the parser valid, and a wrong call changes nothing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -304,7 +309,7 @@ class ParserMachine(RuleBasedStateMachine):
             self.events += events
 
     @rule(data=st.sampled_from(["text", None, 3, ["data"]]))
-    def receive_what_is_not_bytes(self, data: Any) -> None:
+    def receive_other_types(self, data: Any) -> None:
         before = state_of(self.parser)
         with pytest.raises((InvalidInput, InvalidState)):
             self.parser.receive_data(data)
@@ -348,7 +353,7 @@ def malformed(beginning: str) -> Notice:
 
 
 QUIRKS: dict[str, tuple[bytes, list[Event]]] = {
-    # Section 2.2 and 2.3: what is text and what is not.
+    # Sections 2.2 and 2.3: which events are text.
     "live": (live("Hi"), [Text("Hi")]),
     "live, empty": (live(""), [Text("")]),
     "live, null": (live(None), []),
@@ -362,7 +367,7 @@ QUIRKS: dict[str, tuple[bytes, list[Event]]] = {
         [notice("embeddings", "Found 2", visibility="visible", metadata={"count": 2}, timestamp=1795400129.12)],
     ),
     "unknown subtype": (live("x", subtype="brand_new"), [notice("brand_new", "x")]),
-    "subtype that is no string": (live("x", subtype=["a"]), [notice('["a"]', "x")]),
+    "subtype of another type": (live("x", subtype=["a"]), [notice('["a"]', "x")]),
     "subtype, data null": (live(None, subtype="heartbeat"), [notice("heartbeat")]),
     "subtype, data an object": (live({"é": 1}, subtype="debug"), [notice("debug", '{"é": 1}')]),
     "metadata as PHP's empty array": (live("x", subtype="status", metadata=[]), [notice("status", "x")]),
@@ -379,7 +384,7 @@ QUIRKS: dict[str, tuple[bytes, list[Event]]] = {
         [notice("usage", '{"a": 1}', metadata={"more": [1]})],
     ),
     "unknown type, no data": (line({"type": "ping"}), [notice("ping")]),
-    # Section 5, 2 and 3: how it may be written.
+    # Section 5, 2 and 3: the ways to write an event.
     "no space after the colon": (b'data:{"type":"live","data":"Hi"}', [Text("Hi")]),
     "two spaces": (b'data:  {"type":"live","data":"Hi"}', [Text("Hi")]),
     "white space behind": (live("Hi") + b" \t", [Text("Hi")]),
@@ -404,10 +409,10 @@ QUIRKS: dict[str, tuple[bytes, list[Event]]] = {
         [notice("usage", "1", metadata={"more": 2})],
     ),
     "a field before data": (b"event: message" + live("Hi"), [Text("Hi")]),
-    "what looks like events before data": (b"x data: {} data: { data:{" + live("Hi"), [Text("Hi")]),
+    "starts of events before data": (b"x data: {} data: { data:{" + live("Hi"), [Text("Hi")]),
     "a comment before data": (b": keepalive" + live("Hi"), []),
-    "a word before data, words behind": (b"debug" + live("Hi") + b"x", []),
-    "a word before data that is no event": (b'debugdata: {"data":"Hi"}', []),
+    "a word before data, text behind": (b"debug" + live("Hi") + b"x", []),
+    "a word before data, not an event": (b'debugdata: {"data":"Hi"}', []),
     "a word before data, type a number": (b'debugdata: {"type":1}', []),
     "a word before data null": (b"debugdata: null", []),
     "a word before empty data": (b"debugdata: ", []),
@@ -454,15 +459,15 @@ QUIRKS: dict[str, tuple[bytes, list[Event]]] = {
 
 @pytest.mark.parametrize("ending", [b"\n\n", b"\n", b"\r\n\r\n", b"\r\n", b"\r"])
 @pytest.mark.parametrize("name", QUIRKS)
-def test_quirk(name: str, ending: bytes) -> None:
-    """One quirk amid an ordinary answer, whole and byte by byte."""
+def test_quirk_gives_its_events(name: str, ending: bytes) -> None:
+    """The quirk is within a usual answer, which is read whole and byte by byte."""
     written, expected = QUIRKS[name]
     before = b"" if written.startswith(BOM) else live("1") + ending
     body = before + written + ending + live("2") + ending + end(reply="12") + ending
     events = [*([Text("1")] if before else []), *expected, Text("2")]
     for pieces in ([body], cut(body, [1]) if len(body) < 1000 else cut(body, [997])):
-        *told, last = parse(*pieces)
-        assert told == events
+        *found, last = parse(*pieces)
+        assert found == events
         assert last == Done(Reply("12", raw={"success": True, "reply": "12"}))
 
 
@@ -514,7 +519,7 @@ ENDS: dict[str, tuple[bytes, list[Event]]] = {
     "end, success null": (RARE["end, success null"], [ServerError('{"a": 1}')]),
     "end, success false, mute": (
         line({"type": "end", "data": '{"success":false}'}),
-        [ServerError("the site says that it failed, but not why")],
+        [ServerError("the site reports a failure without a reason")],
     ),
     "end twice": (end(reply="A") + b"\n\n" + end(reply="B"), [Text("A"), done("A", raw=SUCCESS | {"reply": "A"})]),
     "text behind end": (end(reply="A") + b"\n\n" + live("B"), [Text("A"), done("A", raw=SUCCESS | {"reply": "A"})]),
@@ -531,9 +536,9 @@ ENDS: dict[str, tuple[bytes, list[Event]]] = {
     ),
     "error empty, then nothing": (
         live("A") + b"\n\n" + error(None),
-        [Text("A"), ServerError("the site reported an error without a word about it")],
+        [Text("A"), ServerError("the site reported an error without a message")],
     ),
-    "error of tags alone": (error("<br />&nbsp;") + b"\n" + error("real"), [ServerError("real")]),
+    "error with tags only": (error("<br />&nbsp;") + b"\n" + error("real"), [ServerError("real")]),
     "error twice": (error("first") + b"\n\n" + error("second"), [ServerError("first")]),
     "no end": (live("A"), [Text("A"), Truncated("the answer stopped before its end")]),
     "no end, an event cut": (
@@ -544,14 +549,14 @@ ENDS: dict[str, tuple[bytes, list[Event]]] = {
         live("Hm", subtype="thinking"),
         [notice("thinking", "Hm"), Truncated("the answer stopped before its end")],
     ),
-    "no end, only a comment": (b": keepalive\n\n", [Truncated("the site answered with nothing at all")]),
+    "no end, only a comment": (b": keepalive\n\n", [Truncated("the site sent an empty answer")]),
     "no end, only an empty event": (b"data: \n\n", [malformed(""), Truncated("the answer stopped before its end")]),
     "no end, an event cut behind a word": (
         live("A") + b"\n\nx" + live("B")[:-3],
         [
             Text("A"),
             Truncated(
-                "the answer stopped before its end; the site's last words were: "
+                "the answer stopped before its end; the last text from the site was: "
                 'xdata: {"type":"live","data":"'
             ),
         ],
@@ -585,16 +590,16 @@ ENDS: dict[str, tuple[bytes, list[Event]]] = {
         error("a <b>b</b> &#" + "9" * 4301 + ";"),
         [ServerError("a b \ufffd")],
     ),
-    "no end, last words": (
+    "no end, text behind the last event": (
         live("A") + b"\n\n<b>Fatal error</b>: none",
-        [Text("A"), Truncated("the answer stopped before its end; the site's last words were: Fatal error: none")],
+        [Text("A"), Truncated("the answer stopped before its end; the last text from the site was: Fatal error: none")],
     ),
-    "words before an event are not the last": (
+    "no end, text before the last event": (
         b"<b>Warning</b>\n" + live("A"),
         [Text("A"), Truncated("the answer stopped before its end")],
     ),
-    "nothing": (b"", [Truncated("the site answered with nothing at all")]),
-    "white space": (BOM + b" \r\n\t\n", [Truncated("the site answered with nothing at all")]),
+    "nothing": (b"", [Truncated("the site sent an empty answer")]),
+    "white space": (BOM + b" \r\n\t\n", [Truncated("the site sent an empty answer")]),
     "plain JSON": (
         php({"success": True, "reply": "Hi"}).encode(),
         [Text("Hi"), done("Hi", raw=HI)],
@@ -612,7 +617,7 @@ ENDS: dict[str, tuple[bytes, list[Event]]] = {
         [Truncated("the site's JSON stopped before its end; it begins " + repr('{"success":true,"reply":"H\n'))],
     ),
     "plain refusal": (b'{"success":false,"message":"No <b>bot</b>"}', [ServerError("No bot")]),
-    "plain refusal, mute": (b'{"success":false}', [ServerError("the site says that it failed, but not why")]),
+    "plain refusal, mute": (b'{"success":false}', [ServerError("the site reports a failure without a reason")]),
     "deep JSON": (
         b"{" + b'"a":{' * 20_000,
         [Truncated("the site's JSON stopped before its end; it begins " + repr("{" + ('"a":{' * 40)[:199]))],
@@ -622,14 +627,14 @@ ENDS: dict[str, tuple[bytes, list[Event]]] = {
 
 @pytest.mark.parametrize("ending", [b"\n\n", b"\n", b"\r\n", b"\r", b""])
 @pytest.mark.parametrize("name", ENDS)
-def test_end(name: str, ending: bytes) -> None:
-    """One way for an answer to end, whole and byte by byte; the last line need not be finished."""
+def test_ending_gives_its_events(name: str, ending: bytes) -> None:
+    """Each ending is read whole and byte by byte. The last line needs no line end."""
     written, expected = ENDS[name]
     body = written + ending
     for pieces in ([body], cut(body, [1] if len(body) < 1000 else [997])):
-        *told, last = parse(*pieces)
+        *found, last = parse(*pieces)
         *before, outcome = expected
-        assert told == before
+        assert found == before
         if isinstance(outcome, Done):
             assert last == outcome
         else:
@@ -645,17 +650,19 @@ def test_end(name: str, ending: bytes) -> None:
 )
 @pytest.mark.parametrize("pretty", [None, 2])
 @pytest.mark.parametrize("before", [b"", live("Hi") + b"\n\n", b"<br />\n"])
-def test_a_fatal_in_midstream(body: dict[str, Any], status: int, code: str, pretty: int | None, before: bytes) -> None:
-    """A bare JSON error behind events says its own status, whatever the response's was."""
-    *told, last = parse(before + json.dumps(body, indent=pretty).encode(), status=200)
-    assert told == ([Text("Hi")] if before.startswith(b"data") else [])
+def test_status_in_json_behind_events_replaces_that_of_the_response(
+    body: dict[str, Any], status: int, code: str, pretty: int | None, before: bytes
+) -> None:
+    """A PHP fatal error in the middle of a stream appends such JSON."""
+    *found, last = parse(before + json.dumps(body, indent=pretty).encode(), status=200)
+    assert found == ([Text("Hi")] if before.startswith(b"data") else [])
     assert isinstance(last, Failed)
     assert (last.error.status, last.error.code) == (status, code)
-    assert last.error.partial_text == ("Hi" if told else "")
+    assert last.error.partial_text == ("Hi" if found else "")
 
 
-def test_the_whole_reply() -> None:
-    """Every field of section 2.4 arrives where the reply has a place for it."""
+def test_reply_has_every_field_of_the_final_object() -> None:
+    """The fields are those of protocol section 2.4."""
     final = {
         "reply": "Hi",
         "images": ["https://x/1.png", None],
@@ -685,26 +692,25 @@ LIMITS = ["max_event_size", "max_body_size", "max_text_size"]
 
 
 class TestLimits:
-    """What is over a limit ends the answer, at the same byte in any cut."""
+    """An answer over a limit ends at the same byte in any cut."""
 
     @pytest.mark.parametrize("limit", [64, 100, 1000])
     @pytest.mark.parametrize("rhythm", [[1], [7], [63, 2], [100_000]])
     @pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"])
-    def test_an_event_may_be_as_large_as_the_limit(self, limit: int, rhythm: list[int], ending: bytes) -> None:
-        """The limit counts the line without its end: so many bytes are right, one more is wrong."""
+    def test_event_limit_is_exact(self, limit: int, rhythm: list[int], ending: bytes) -> None:
+        """The limit counts the line without its line end."""
         fixed = len(live(""))
         right, wrong = "x" * (limit - fixed), "x" * (limit - fixed + 1)
         assert parse(*cut(live(right) + ending, rhythm), max_event_size=limit)[0] == Text(right)
-        told = parse(*cut(live("ok") + ending + live(wrong) + ending, rhythm), max_event_size=limit)
-        assert told[0] == Text("ok")
-        assert isinstance(told[1], Failed)
-        assert isinstance(told[1].error, TooLarge)
-        assert told[1].error.partial_text == "ok"
-        assert str(limit) in str(told[1].error)
-        assert "max_event_size" in str(told[1].error)
+        found = parse(*cut(live("ok") + ending + live(wrong) + ending, rhythm), max_event_size=limit)
+        assert found[0] == Text("ok")
+        assert isinstance(found[1], Failed)
+        assert isinstance(found[1].error, TooLarge)
+        assert found[1].error.partial_text == "ok"
+        assert str(limit) in str(found[1].error)
+        assert "max_event_size" in str(found[1].error)
 
-    def test_it_fails_as_soon_as_it_is_over(self) -> None:
-        """Nobody waits for the end of a line that is too long already."""
+    def test_too_large_event_fails_before_its_line_ends(self) -> None:
         parser = EventParser(max_event_size=64)
         assert parser.receive_data(b"data: " + b"x" * 58) == []
         (failed,) = parser.receive_data(b"x")
@@ -714,8 +720,8 @@ class TestLimits:
 
     @pytest.mark.parametrize("limit", [64, 100])
     @pytest.mark.parametrize("rhythm", [[1], [7], [100_000]])
-    def test_a_body_may_be_as_large_as_its_limit(self, limit: int, rhythm: list[int]) -> None:
-        """All lines that are no event count together."""
+    def test_body_limit_is_exact(self, limit: int, rhythm: list[int]) -> None:
+        """All lines without an event count together."""
         text = "x" * (limit - 28)
         right = b'{"success":true,\n"reply":"' + text.encode() + b'"}'
         assert len(right) == limit
@@ -726,23 +732,22 @@ class TestLimits:
         assert "max_body_size" in str(failed.error)
 
     @pytest.mark.parametrize("rhythm", [[1], [3], [100_000]])
-    def test_an_event_after_words_is_judged_by_its_own_limit(self, rhythm: list[int]) -> None:
-        """What stands before an event takes nothing from it, even when the cut comes within ``data:``."""
+    def test_output_before_an_event_does_not_count_for_the_event(self, rhythm: list[int]) -> None:
+        """This holds even for a cut within ``data:``."""
         body = b"x" * 62 + b"\n" + live("Hi") + b"\n\n" + end(reply="Hi") + b"\n\n"
-        told = parse(*cut(body, rhythm), max_body_size=64, max_event_size=100)
-        assert told[0] == Text("Hi")
-        assert isinstance(told[-1], Done)
+        found = parse(*cut(body, rhythm), max_body_size=64, max_event_size=100)
+        assert found[0] == Text("Hi")
+        assert isinstance(found[-1], Done)
 
     @pytest.mark.parametrize("rhythm", [[1], [7], [100_000]])
-    def test_words_between_events_do_not_add_up(self, rhythm: list[int]) -> None:
-        """Each event begins the count anew: warnings by the thousand between events break no limit."""
+    def test_each_event_resets_the_body_limit(self, rhythm: list[int]) -> None:
+        """Thousands of PHP warnings between events exceed no limit."""
         body = (b"<b>Warning</b>: something\n" * 2 + live("a") + b"\n\n") * 50 + end(reply="a") + b"\n\n"
-        told = parse(*cut(body, rhythm), max_body_size=64, max_event_size=100)
-        assert told[:-1] == [Text("a")] * 50
-        assert isinstance(told[-1], Done)
+        found = parse(*cut(body, rhythm), max_body_size=64, max_event_size=100)
+        assert found[:-1] == [Text("a")] * 50
+        assert isinstance(found[-1], Done)
 
-    def test_both_limits_count_bytes(self) -> None:
-        """Two bytes of UTF-8 are two."""
+    def test_event_limit_counts_bytes_not_characters(self) -> None:
         text = "é" * 18
         assert len(line({"type": "live", "data": text}, ascii_only=False)) == 67
         (failed,) = parse(line({"type": "live", "data": text}, ascii_only=False), max_event_size=66)
@@ -750,16 +755,15 @@ class TestLimits:
 
     @pytest.mark.parametrize("option", LIMITS)
     @pytest.mark.parametrize("limit", [63, 0, -1])
-    def test_limits_that_take_nothing_are_refused(self, option: str, limit: int) -> None:
-        """No limit may be under 64 bytes."""
+    def test_limit_under_64_bytes_is_refused(self, option: str, limit: int) -> None:
         with pytest.raises(InvalidInput, match=f"{option} must be at least 64 bytes"):
             EventParser(**{option: limit})
         EventParser(**{option: 64})
 
     @pytest.mark.parametrize("option", LIMITS)
     @pytest.mark.parametrize("limit", [True, 1e6, "1000", None, float("nan")])
-    def test_limits_that_are_no_integers_are_refused(self, option: str, limit: Any) -> None:
-        """The message names the option and the type that came."""
+    def test_limit_that_is_not_an_int_is_refused(self, option: str, limit: Any) -> None:
+        """The message names the option and the type of the value."""
         with pytest.raises(InvalidInput, match=f"{option} must be an int of bytes, not {type(limit).__name__}"):
             EventParser(**{option: limit})
 
@@ -768,43 +772,40 @@ class TestLimits:
     @pytest.mark.parametrize(
         ("piece", "count"), [("x", 9000), ("é", 4500), ("漢", 3000), ("😀", 2250), ("aé漢😀", 900)]
     )
-    def test_a_text_may_be_as_large_as_its_limit(
-        self, piece: str, count: int, rhythm: list[int], ascii_only: bool
-    ) -> None:
-        """The limit counts UTF-8 however it was written, and the text that breaks it is not in the answer."""
+    def test_text_limit_is_exact(self, piece: str, count: int, rhythm: list[int], ascii_only: bool) -> None:
+        """The limit counts UTF-8, whatever the encoding in JSON. The text that exceeds it is not part of the answer."""
         event = line({"type": "live", "data": piece}, ascii_only=ascii_only) + b"\n\n"
         body = event * count + live("") + b"\n\n"
         limit = count * len(piece.encode())
-        *told, last = parse(*cut(body + end(reply=None) + b"\n", rhythm), max_text_size=limit)
-        assert told == [Text(piece)] * count + [Text("")]
+        *found, last = parse(*cut(body + end(reply=None) + b"\n", rhythm), max_text_size=limit)
+        assert found == [Text(piece)] * count + [Text("")]
         assert isinstance(last, Done)
         assert last.reply.text == piece * count
-        *told, last = parse(*cut(body + event + live("") + b"\n", rhythm), max_text_size=limit)
-        assert told == [Text(piece)] * count + [Text("")]
+        *found, last = parse(*cut(body + event + live("") + b"\n", rhythm), max_text_size=limit)
+        assert found == [Text(piece)] * count + [Text("")]
         assert isinstance(last, Failed)
         assert isinstance(last.error, TooLarge)
-        assert str(last.error) == f"the answer's text is larger than {limit} bytes; raise max_text_size to take it"
+        assert str(last.error) == f"the answer's text is larger than {limit} bytes; raise max_text_size to accept it"
         assert last.error.partial_text == piece * count
 
     @pytest.mark.parametrize("before", [b"", live("a") + b"\n\n"])
     @pytest.mark.parametrize("plain", [False, True])
-    def test_a_final_reply_counts_as_text(self, before: bytes, plain: bool) -> None:
-        """A reply is measured by itself, not together with the text that was streamed before it."""
+    def test_text_limit_applies_to_the_final_reply_alone(self, before: bytes, plain: bool) -> None:
+        """The reply does not count together with the text that was streamed before."""
 
-        def told(reply: str) -> Event:
+        def found(reply: str) -> Event:
             return parse(
                 before + end(reply=reply) if not plain else php({"success": True, "reply": reply}).encode(),
                 max_text_size=64,
             )[-1]
 
-        assert isinstance(told("x" * 64), Done)
-        failed = told("x" * 65)
+        assert isinstance(found("x" * 64), Done)
+        failed = found("x" * 65)
         assert isinstance(failed, Failed)
         assert isinstance(failed.error, TooLarge)
         assert failed.error.partial_text == ("a" if before and not plain else "")
 
-    def test_the_default_limits(self) -> None:
-        """An answer may have 64 MiB of text, and no more."""
+    def test_default_text_limit_is_64_mib(self) -> None:
         parser, piece = EventParser(), "x" * (1 << 20)
         for _ in range(64):
             assert parser.receive_data(live(piece) + b"\n\n") == [Text(piece)]
@@ -814,21 +815,21 @@ class TestLimits:
         assert len(failed.error.partial_text) == 64 << 20
 
     @pytest.mark.parametrize("rhythm", [[1], [7], [100_000]])
-    def test_a_line_with_output_before_its_event_counts_as_output(self, rhythm: list[int]) -> None:
-        """It is measured with the lines before it; the event then begins the count anew."""
+    def test_line_with_output_and_event_counts_for_the_body_limit(self, rhythm: list[int]) -> None:
+        """It counts together with the lines before it. The event then resets the count."""
         event = b"Notice: x" + live("")
         assert len(event) == 40
         right = b"x" * 23 + b"\n" + event + b"\n"
-        told = parse(*cut(right + right, rhythm), max_body_size=64)
-        assert told[:-1] == [Text(""), Text("")]
-        assert type(told[-1].error) is Truncated  # type: ignore[union-attr]
+        found = parse(*cut(right + right, rhythm), max_body_size=64)
+        assert found[:-1] == [Text(""), Text("")]
+        assert type(found[-1].error) is Truncated  # type: ignore[union-attr]
         (failed,) = parse(*cut(b"x" + right, rhythm), max_body_size=64)
         assert isinstance(failed, Failed)
         assert "max_body_size" in str(failed.error)
 
     @pytest.mark.parametrize("start", [b"data: {", b'data: {"', b'data: {"a":1,', b'data: {"a":"data: {', b"data:"])
-    def test_a_line_full_of_starts_of_events_takes_linear_time(self, start: bytes) -> None:
-        """Four times the starts take about four times as long, not sixteen times."""
+    def test_line_full_of_event_starts_takes_linear_time(self, start: bytes) -> None:
+        """Four times as many starts take about four times as long, not sixteen times."""
 
         def seconds(count: int) -> float:
             body, times = b"x" + start * count + b"\n", []
@@ -843,7 +844,7 @@ class TestLimits:
 
 @pytest.mark.parametrize("kind", ["live", "status", "usage", "error", "end"])
 def test_no_depth_of_nesting_raises(kind: str) -> None:
-    """JSON that can just be read, and not be written again from where we stand, is no reason to raise."""
+    """Some JSON can be read but not written again, because the stack is deeper at that point. It must not raise."""
 
     def encoded(depth: int) -> bytes:
         nested = "[" * depth + "]" * depth
@@ -877,25 +878,24 @@ def test_no_depth_of_nesting_raises(kind: str) -> None:
 
 
 class TestCalls:
-    """How the parser may be called."""
+    """Correct and wrong calls of the parser."""
 
     @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-    def test_any_bytes_like(self, kind: Any) -> None:
+    def test_bytes_like_objects_are_accepted(self, kind: Any) -> None:
         """Buffers of other libraries need no copy by the caller, and are not kept."""
         parser = EventParser()
         assert parser.receive_data(kind(live("Hi")[:9])) == []
         assert parser.receive_data(kind(live("Hi")[9:] + b"\n\n")) == [Text("Hi")]
 
     @pytest.mark.parametrize("data", ["text", None, 1])
-    def test_what_is_not_bytes(self, data: Any) -> None:
-        """A string is refused, and says so, and the parser is as it was."""
+    def test_other_types_are_refused_without_effect(self, data: Any) -> None:
+        """The message names the type, and the parser still works."""
         parser = EventParser()
-        with pytest.raises(InvalidInput, match=f"not as {type(data).__name__}"):
+        with pytest.raises(InvalidInput, match=f"not {type(data).__name__}"):
             parser.receive_data(data)
         assert parser.receive_data(live("Hi") + b"\n\n") == [Text("Hi")]
 
-    def test_the_text_so_far(self) -> None:
-        """``text`` grows with the answer and stays after its end."""
+    def test_text_property_grows_and_stays_after_the_end(self) -> None:
         parser = EventParser()
         seen = [parser.text]
         for piece in (
@@ -909,38 +909,34 @@ class TestCalls:
         parser.receive_eof()
         assert [*seen, parser.text] == ["", "a", "a", "ab", "ab", "ab"]
 
-    def test_calls_after_the_end(self) -> None:
-        """Data after Done is passed over until the end of the body was told; then it is the caller's mistake."""
+    def test_data_after_done_is_ignored_and_after_eof_raises(self) -> None:
         parser = EventParser()
         parser.receive_data(end(reply="Hi") + b"\n\n")
         assert parser.receive_data(live("more") + b"\n\n") == []
         assert parser.receive_eof() == []
-        with pytest.raises(InvalidState, match="new one"):
+        with pytest.raises(InvalidState, match="make a new parser"):
             parser.receive_data(b"")
-        with pytest.raises(InvalidState, match="already"):
+        with pytest.raises(InvalidState, match="called twice"):
             parser.receive_eof()
 
-    def test_header_names_in_any_case(self) -> None:
-        """An embedder may hand over the headers as they came."""
+    def test_header_names_are_case_insensitive(self) -> None:
         (failed,) = parse(status=429, headers={"RETRY-After": "7"})
         assert isinstance(failed, Failed)
         assert failed.error.retry_after == 7.0
 
     @pytest.mark.parametrize("event", [live("x", subtype="status"), line({"type": "ping"}), live(["a"])])
     @pytest.mark.parametrize("cut_before_event", [True, False])
-    def test_lines_before_an_event_are_not_in_the_error_of_a_cut_answer(
-        self, event: bytes, cut_before_event: bool
-    ) -> None:
-        """Only the lines after the last event say why an answer stopped, also where that event is no text."""
+    def test_truncated_error_shows_only_lines_after_the_last_event(self, event: bytes, cut_before_event: bool) -> None:
+        """This holds for an event without text too."""
         warning, rest = b"Warning: something\n", event + b"\n\n"
-        told = parse(*([warning, rest] if cut_before_event else [warning + rest]))
-        assert isinstance(told[0], Notice)
-        assert isinstance(told[-1], Failed)
-        assert isinstance(told[-1].error, Truncated)
-        assert "Warning" not in str(told[-1].error)
+        found = parse(*([warning, rest] if cut_before_event else [warning + rest]))
+        assert isinstance(found[0], Notice)
+        assert isinstance(found[-1], Failed)
+        assert isinstance(found[-1].error, Truncated)
+        assert "Warning" not in str(found[-1].error)
 
-    def test_an_event_is_out_with_its_line(self) -> None:
-        """The blank line behind an event is not waited for, nor is the LF of a CRLF."""
+    def test_event_is_returned_at_the_first_line_end(self) -> None:
+        """The parser waits neither for the blank line behind an event nor for the LF of a CRLF."""
         parser = EventParser()
         assert parser.receive_data(live("a")) == []
         assert parser.receive_data(b"\r") == [Text("a")]

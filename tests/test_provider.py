@@ -250,7 +250,7 @@ class TestAnswers:
     @pytest.mark.parametrize("stream", [True, False])
     def test_never_a_silent_end(self, ask: Callable[..., list[str]], stream: bool) -> None:
         """An answer without a word is an error."""
-        with serve_site(Answer((), reply="")) as site, pytest.raises(errors.ServerError, match="without a word"):
+        with serve_site(Answer((), reply="")) as site, pytest.raises(errors.ServerError, match="without a message"):
             ask(at(site.url), stream=stream)
 
     @METHODS

@@ -1,4 +1,4 @@
-"""What real servers sent, and what each of it means."""
+"""The answers of real servers, and the events that each of them gives."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chatgpt4online.protocol.parsing.events import Action, Done, Event, Failed, 
 from chatgpt4online.protocol.parsing.parser import EventParser
 
 from .recordings import Recording, load, names
-from .reference import plainly, reference
+from .reference import as_tuples, reference
 from .strategies import cut
 
 ENGLISH = (
@@ -64,7 +64,7 @@ NONCE = "eaab421582"
 
 @dataclass(frozen=True)
 class Good:
-    """A turn that ends in Done; ``reply`` is its text where that is not the sum of the pieces."""
+    """The expected outcome of a turn that ends in Done. ``reply`` is its text if that is not the sum of the pieces."""
 
     pieces: int
     text: str
@@ -81,7 +81,7 @@ class Good:
 
 @dataclass(frozen=True)
 class Bad:
-    """A turn that ends in Failed."""
+    """The expected outcome of a turn that ends in Failed."""
 
     error: str
     message: str
@@ -147,9 +147,10 @@ EXPECTED: dict[str, Good | Bad] = {
     "3.6.2/fatal_midstream": _cut,
     "3.6.2/fatal_midstream_display": replace(
         _cut,
-        message="the answer stopped before its end; the site's last words were: Fatal error: Uncaught Error: Call to "
-        "undefined function aie_no_such_function() in /var/www/vhosts/example.org/wp/wp-content/mu-plugins/aie.php:111 "
-        "Stack trace: #0 /var/www/vhosts/example.org/wp/wp-includes/class-wp-hook.php(310): {closure}() #1 "
+        message="the answer stopped before its end; the last text from the site was: Fatal error: Uncaught Error: "
+        "Call to undefined function aie_no_such_function() in "
+        "/var/www/vhosts/example.org/wp/wp-content/mu-plugins/aie.php:111 Stack trace: #0 "
+        "/var/www/vhosts/example.org/wp/wp-includes/class-wp-hook.php(310): {closure}() #1 "
         "/var/www/vhosts/example.org/wp/wp-includes/plugin.php(2",
     ),
     "3.6.2/fatal_stream": _refused(
@@ -188,7 +189,9 @@ EXPECTED: dict[str, Good | Bad] = {
     ),
     "3.6.2/plain_jstool": Good(0, "", tokens=(11, 0, 11), actions=(JS_ACTION,)),
     "3.6.2/ratelimit_3": _refused(429, "", "429 Too Many Requests", "RateLimited"),
-    "3.6.2/rest_index": Bad("ProtocolError", 'this is no answer of an AI Engine site; it begins \'{"namespace":'),
+    "3.6.2/rest_index": Bad(
+        "ProtocolError", 'the answer does not come from an AI Engine site; it begins \'{"namespace":'
+    ),
     "3.6.2/restoff_session": _closed,
     "3.6.2/restoff_stream": _closed,
     "3.6.2/session": _session(),
@@ -246,7 +249,7 @@ EXPECTED: dict[str, Good | Bad] = {
     "3.6.2/wrong_route": _no_route,
 }
 
-# The same bodies when nobody says which status and headers they came with.
+# The same bodies for a parser that knows neither status nor headers.
 WITHOUT_STATUS: dict[str, Bad] = {
     "3.6.2/maintenance_session": _refused(200, "", "Maintenance", "NotAiEngine"),
     "3.6.2/maintenance_stream": _refused(503, "wp_die", _maintenance),
@@ -262,7 +265,7 @@ PAGES = {
     name for name, what in EXPECTED.items() if isinstance(what, Bad) and what.error == "NotAiEngine" and not what.code
 }
 
-# What the sites say one after the other to a turn that knows nothing but their address.
+# The recorded answers, in order, to a turn that knows only the address of the site.
 STORIES: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "pretty permalinks": (
         "http://127.0.0.1:8362",
@@ -303,16 +306,19 @@ STORIES: dict[str, tuple[str, list[tuple[str, str]]]] = {
 }
 
 
-def judge_turn(recording: Recording, events: Iterable[Event], expected: Good | Bad) -> None:
-    """Compare the events of a turn; a session that started well gives none, since all that matters is kept."""
+def check_turn(recording: Recording, events: Iterable[Event], expected: Good | Bad) -> None:
+    """Compare the events of a turn.
+
+    A successful start of a session has no events, since the session stores its values.
+    """
     if "start_session" in recording.target and isinstance(expected, Good):
         assert list(events) == []
     else:
-        judge(events, expected)
+        check_events(events, expected)
 
 
-def judge(events: Iterable[Event], expected: Good | Bad) -> None:
-    """Compare everything that a recording's events say with what is expected of it."""
+def check_events(events: Iterable[Event], expected: Good | Bad) -> None:
+    """Compare all events of a recording with the expected ones."""
     *before, last = events
     pieces = [event.text for event in before if isinstance(event, Text)]
     notices = tuple(event.kind for event in before if isinstance(event, Notice))
@@ -345,7 +351,7 @@ def judge(events: Iterable[Event], expected: Good | Bad) -> None:
 
 
 def parse(pieces: Iterable[bytes], **options: Any) -> list[Event]:
-    """Return the events of a body in pieces."""
+    """Return the events of a body that comes in pieces."""
     parser = EventParser(**options)
     events: list[Event] = []
     for piece in pieces:
@@ -354,15 +360,18 @@ def parse(pieces: Iterable[bytes], **options: Any) -> list[Event]:
 
 
 def exchange_for(recording: Recording) -> tuple[Exchange[Any] | Turn, Session]:
-    """Return the machine that would have sent this recording's request."""
+    """Return the exchange or turn that sends the request of this recording."""
     session = Session() if "start_session" in recording.target else Session(nonce="old")
     if "start_session" in recording.target:
         return Exchange(None, "https://example.org", session), session
     return Turn("https://example.org", Submission("Hello"), session), session
 
 
-def converse(recording: Recording, pieces: Iterable[bytes]) -> tuple[list[Event], Session]:
-    """Return what a turn says to this answer, which it gets again if it asks again, and a nonce if it asks for one."""
+def answer_turn(recording: Recording, pieces: Iterable[bytes]) -> tuple[list[Event], Session]:
+    """Return the events of a turn that gets this answer, and its session.
+
+    The turn gets the answer again when it asks again, and a new nonce when it asks for one.
+    """
     exchange, session = exchange_for(recording)
     pieces, events = list(pieces), []
     first = exchange.next_request()
@@ -386,54 +395,54 @@ def rhythm(body: bytes) -> list[int]:
     return [1] if len(body) <= 20_000 else [1009]
 
 
-def test_every_recording_has_its_outcome() -> None:
-    """The table speaks of every recording in the folder, and of no other."""
+def test_every_recording_has_an_expected_outcome() -> None:
+    """The table has every recording in the folder, and no other."""
     assert sorted(EXPECTED) == names()
     assert len(EXPECTED) > 80
 
 
 @every_recording
-def test_the_parser_understands_it(name: str) -> None:
-    """Whole, as it was read, and cut small: the same events, which are the ones that it means."""
+def test_parser_gives_the_expected_events(name: str) -> None:
+    """The body is read whole, as the recorder read it, and in small pieces."""
     recording = load(name)
     options: dict[str, Any] = {"status": recording.status, "headers": fold_headers(recording.headers)}
     whole = parse([recording.body], **options)
-    judge(whole, EXPECTED[name])
-    assert plainly(parse(recording.pieces, **options)) == plainly(whole)
-    assert plainly(parse(cut(recording.body, rhythm(recording.body)), **options)) == plainly(whole)
+    check_events(whole, EXPECTED[name])
+    assert as_tuples(parse(recording.pieces, **options)) == as_tuples(whole)
+    assert as_tuples(parse(cut(recording.body, rhythm(recording.body)), **options)) == as_tuples(whole)
 
 
 @every_recording
-def test_the_parser_understands_it_without_its_status(name: str) -> None:
-    """Most bodies say themselves what they are."""
+def test_parser_without_status_gives_the_expected_events(name: str) -> None:
+    """Most bodies can be read without the status and the headers."""
     recording = load(name)
     whole = parse([recording.body])
-    judge(whole, WITHOUT_STATUS.get(name, replace_wait(EXPECTED[name])))
-    assert plainly(parse(cut(recording.body, rhythm(recording.body)))) == plainly(whole)
+    check_events(whole, WITHOUT_STATUS.get(name, without_retry_after(EXPECTED[name])))
+    assert as_tuples(parse(cut(recording.body, rhythm(recording.body)))) == as_tuples(whole)
 
 
-def replace_wait(expected: Good | Bad) -> Good | Bad:
+def without_retry_after(expected: Good | Bad) -> Good | Bad:
     return replace(expected, retry_after=None) if isinstance(expected, Bad) else expected
 
 
 @every_recording
-def test_the_parser_agrees_with_the_oracle(name: str) -> None:
+def test_parser_equals_the_reference(name: str) -> None:
     """The slow reference makes the same of each stream as the parser."""
     recording = load(name)
-    told, expected = plainly(parse([recording.body])), reference(recording.body)
-    assert told[:-1] == expected[:-1]
-    assert told[-1][0] == expected[-1][0]
-    if told[-1][0] == "done":
-        assert told[-1][:3] == expected[-1]
+    found, expected = as_tuples(parse([recording.body])), reference(recording.body)
+    assert found[:-1] == expected[:-1]
+    assert found[-1][0] == expected[-1][0]
+    if found[-1][0] == "done":
+        assert found[-1][:3] == expected[-1]
 
 
 @pytest.mark.parametrize("name", [name for name in names() if name not in PAGES])
-def test_a_turn_understands_it(name: str) -> None:
-    """The whole machine comes to the same end, cut or not; a stale nonce is renewed once before it does."""
+def test_turn_gives_the_expected_events(name: str) -> None:
+    """The turn gets the body whole and in pieces. A stale nonce is renewed once before the turn fails."""
     recording = load(name)
     for pieces in ([recording.body], recording.pieces, cut(recording.body, rhythm(recording.body))):
-        events, session = converse(recording, pieces)
-        judge_turn(recording, events, EXPECTED[name])
+        events, session = answer_turn(recording, pieces)
+        check_turn(recording, events, EXPECTED[name])
         header = dict(recording.headers).get(b"x-wp-nonce", b"").decode()
         stale = isinstance(expected := EXPECTED[name], Bad) and expected.code == "rest_cookie_invalid_nonce"
         given_nonce = getattr(expected, "nonce", "") or header
@@ -444,8 +453,8 @@ def test_a_turn_understands_it(name: str) -> None:
 
 @pytest.mark.parametrize("story", STORIES)
 @pytest.mark.parametrize("small", [False, True])
-def test_a_turn_finds_its_way(story: str, small: bool) -> None:
-    """From the site's address to the answer, or to the first refusal, with nothing but what real sites said."""
+def test_turn_sends_the_expected_requests(story: str, small: bool) -> None:
+    """A turn starts with the address of the site. Real answers lead it to the answer or to the first refusal."""
     site, steps = STORIES[story]
     turn, events = Turn(site, Submission("Hello")), []
     for name, target in steps:
@@ -458,12 +467,12 @@ def test_a_turn_finds_its_way(story: str, small: bool) -> None:
             events += turn.receive_data(piece)
         events += turn.receive_eof()
     assert turn.next_request() is None
-    judge(events, EXPECTED[steps[0 if story == "the plugin is off" else -1][0]])
+    check_events(events, EXPECTED[steps[0 if story == "the plugin is off" else -1][0]])
 
 
 @pytest.mark.parametrize("name", [name for name in names() if load(name).notes["events"]])
-def test_the_recorder_counted_as_many_events(name: str) -> None:
-    """The counts beside each recording of a stream, which another program made, agree with the table."""
+def test_event_counts_of_the_recorder_equal_the_table(name: str) -> None:
+    """Another program counted the events while it recorded them."""
     counted, expected = Counter(load(name).notes["events"]), EXPECTED[name]
     kinds = [kind for kind in expected.notices if kind != "malformed"] if isinstance(expected, Good) else []
     late = isinstance(expected, Good) and not counted["live"] and bool(expected.text)
@@ -476,8 +485,7 @@ def test_the_recorder_counted_as_many_events(name: str) -> None:
 
 
 @every_recording
-def test_no_event_waits_for_the_next_read(name: str) -> None:
-    """When a read brings the end of an event's line, the event is out before the next read."""
+def test_event_is_returned_in_the_read_that_ends_its_line(name: str) -> None:
     recording = load(name)
     parser, fed, out = EventParser(), b"", 0
     for piece in recording.pieces:
@@ -489,22 +497,21 @@ def test_no_event_waits_for_the_next_read(name: str) -> None:
 
 @settings(max_examples=20)
 @given(data=st.data())
-def test_recordings_cut_at_random(data: st.DataObject) -> None:
-    """P1 on real bytes: no cut makes a difference, to the parser or to the turn."""
+def test_random_cuts_of_a_recording_change_no_event(data: st.DataObject) -> None:
+    """Both the parser and the turn are checked."""
     name = data.draw(st.sampled_from([name for name in names() if name not in PAGES and len(load(name).body) < 20_000]))
     body = load(name).body
     spots = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=20)))
     pieces = [body[start:stop] for start, stop in zip([0, *spots], [*spots, len(body)], strict=True)]
-    assert plainly(parse(pieces)) == plainly(parse([body]))
-    judge_turn(load(name), converse(load(name), pieces)[0], EXPECTED[name])
+    assert as_tuples(parse(pieces)) == as_tuples(parse([body]))
+    check_turn(load(name), answer_turn(load(name), pieces)[0], EXPECTED[name])
 
 
 @pytest.mark.parametrize(
     ("name", "complete"),
     [("3.6.2/short_stall", False), ("3.6.2/stream_english", True), ("3.6.2/unchunked_english", True)],
 )
-def test_the_recordings_ended_as_noted(name: str, complete: bool) -> None:
-    """The frames are taken off rightly: a body that was cut short is known as such."""
+def test_cut_recording_is_marked_as_incomplete(name: str, complete: bool) -> None:
     recording = load(name)
     assert recording.complete is complete
     assert len(recording.raw) == sum(size for _, size in recording.notes["recv_ms_and_bytes"])

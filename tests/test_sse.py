@@ -1,4 +1,4 @@
-"""Lines from bytes that are cut anywhere."""
+"""LineBuffer joins bytes that were cut anywhere into whole lines."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ endings = st.lists(st.sampled_from([b"a", b"\n", b"\r", b"\r\n", b"", "\u2028\u0
 @example([b"a\r\n", b"\n", b"", b"b"])
 @example([b"\n", b"\r", b"a"])
 @example([b"a", b"b", b"\rc", b"d\n"])
-def test_what_went_in_comes_out_line_by_line(pieces: list[bytes]) -> None:
-    """P1 and P2: after each piece all ended lines are out, and what is held is the line that has not ended."""
+def test_lines_are_returned_unchanged_and_as_soon_as_they_end(pieces: list[bytes]) -> None:
+    """After each piece, all ended lines were returned, and ``held`` is the unfinished line."""
     buffer, out, fed = LineBuffer(), b"", b""
     for piece in pieces:
         lines = buffer.push(piece)
@@ -49,22 +49,20 @@ def test_what_went_in_comes_out_line_by_line(pieces: list[bytes]) -> None:
         (["a\u2028b\u0085".encode(), b"\x0b\x0c\x1d\n"], [b"", "a\u2028b\u0085\x0b\x0c\x1d\n".encode()]),
     ],
 )
-def test_a_line_is_out_when_it_ends(pieces: list[bytes], lines: list[bytes]) -> None:
-    """A line ends with CR, LF or CRLF, and with nothing else; CR ends it at once."""
+def test_only_cr_lf_and_crlf_end_a_line(pieces: list[bytes], lines: list[bytes]) -> None:
+    """A CR ends a line at once, before the LF of a CRLF arrives."""
     buffer = LineBuffer()
     assert [buffer.push(piece) for piece in pieces] == lines
 
 
-def test_the_buffer_goes_on_after_a_flush() -> None:
-    """What was flushed does not come again."""
+def test_flushed_line_is_not_returned_again() -> None:
     buffer = LineBuffer()
     buffer.push(b"unfinished")
     assert buffer.flush() == b"unfinished"
     assert buffer.push(b"next\n") == b"next\n"
 
 
-def test_a_flushed_line_is_a_value() -> None:
-    """What flush returns does not change with what comes later."""
+def test_flushed_line_does_not_change_later() -> None:
     buffer = LineBuffer()
     buffer.push(b"a")
     line = buffer.flush()
@@ -73,8 +71,8 @@ def test_a_flushed_line_is_a_value() -> None:
     assert isinstance(line, bytes)
 
 
-def test_a_long_line_in_small_pieces() -> None:
-    """A line of a megabyte is whole however many pieces it came in."""
+def test_long_line_in_small_pieces_is_returned_whole() -> None:
+    """The line has a megabyte."""
     line = bytes(range(14, 256)) * 4400 + b"\n"
     buffer = LineBuffer()
     assert b"".join(buffer.push(piece) for piece in cut(line, [997])) == line

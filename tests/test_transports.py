@@ -107,7 +107,7 @@ class Row:
     options: dict = field(default_factory=dict)
 
 
-UNCHUNKED = "the head of the response says that the body is chunked, and it is not"
+UNCHUNKED = "the body is not chunked, although the head of the response says so"
 BOMB = gzip.compress(HELLO[0] + b":" + bytes(40_000_000) + b"\n")
 
 ROWS = [
@@ -170,7 +170,7 @@ ROWS = [
         "two lengths",
         sends(headed(b"Content-Length: 5", b"Content-Length: 6", body=b"")),
         ConnectionFailed,
-        "Content-Length contradicts itself: b'5, 6'",
+        "Content-Length has contradictory values: b'5, 6'",
     ),
     *(
         Row(
@@ -246,7 +246,7 @@ ROWS = [
             f"Content-Encoding: {coding}",
             sends(response(WHOLE, Content_Encoding=coding)),
             ConnectionFailed,
-            f"the body has the content coding {named}, which was not asked for",
+            f"the body has the content coding {named}, which the request did not accept",
         )
         for coding, named in {"br": "br", "gzip, ZSTD": "zstd", "identity, br, compress": "br, compress"}.items()
     ),
@@ -615,12 +615,16 @@ def test_proxy_that_is_down_is_named_without_its_password(ask, form, scheme):
 @pytest.mark.parametrize(
     ("answer", "words", "retryable"),
     [
-        (b"HTTP/1.1 407 Who are you\r\n\r\n", "the proxy {0} refused the way to site.example:443: 407 Who are", False),
-        (b"HTTP/1.1 403\r\n\r\n", "the proxy {0} refused the way to site.example:443: 403", False),
-        (b"HTTP/1.1 503 Busy\r\n\r\n", "the proxy {0} refused the way to site.example:443: 503 Busy", True),
+        (
+            b"HTTP/1.1 407 Who are you\r\n\r\n",
+            "the proxy {0} refused the connection to site.example:443: 407 Who are",
+            False,
+        ),
+        (b"HTTP/1.1 403\r\n\r\n", "the proxy {0} refused the connection to site.example:443: 403", False),
+        (b"HTTP/1.1 503 Busy\r\n\r\n", "the proxy {0} refused the connection to site.example:443: 503 Busy", True),
         (b"", "the proxy {0} closed the connection", True),
-        (b"SSH-2.0\r\n\r\n", "the proxy {0} does not speak HTTP: the answer is not HTTP/1.1", True),
-        (b"HTTP/1.1 101 No\r\n\r\n", "the proxy {0} does not speak HTTP: the server changes to another", True),
+        (b"SSH-2.0\r\n\r\n", "the proxy {0} did not answer in HTTP: the answer is not HTTP/1.1", True),
+        (b"HTTP/1.1 101 No\r\n\r\n", "the proxy {0} did not answer in HTTP: the server changes to another", True),
         (b"HTTP/1.1 200 OK\r\n\r\n220 smtp\r\n", "no connection to site.example:443: site.example:443 does not", False),
     ],
 )
@@ -764,9 +768,9 @@ def test_variable_names_the_authorities_that_are_trusted(ask, name, tls, authori
 @pytest.mark.parametrize(
     ("greeting", "words"),
     [
-        (b"220 mail.example ESMTP\r\n", "does not speak TLS; is it http://?"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak TLS; is it http://?"),
-        (b"", "closed the connection during the TLS handshake; does it speak TLS?"),
+        (b"220 mail.example ESMTP\r\n", "does not use TLS; try http:// in its address"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not use TLS; try http:// in its address"),
+        (b"", "closed the connection during the TLS handshake; check that it uses https://"),
     ],
 )
 def test_port_that_does_not_speak_tls(ask, greeting, words):

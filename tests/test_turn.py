@@ -39,7 +39,7 @@ from chatgpt4online.protocol.parsing.errors import (
 from chatgpt4online.protocol.parsing.events import Done, Event, Failed, Notice, Text
 
 from .exchanges import handshake
-from .reference import plainly
+from .reference import as_tuples
 from .strategies import (
     FATAL,
     FORBIDDEN,
@@ -995,11 +995,11 @@ class TestForAnyAnswer:
             events += machine.receive_data(piece)
             fed += piece
             at_once, expected = fed_turn([fed], status, headers, ended=False)
-            assert plainly(events) == plainly(expected)
+            assert as_tuples(events) == as_tuples(expected)
             assert machine.over == at_once.over
         events += machine.receive_eof()
         at_once, expected = fed_turn([fed], status, headers, ended=True)
-        assert plainly(events) == plainly(expected)
+        assert as_tuples(events) == as_tuples(expected)
         assert machine.next_request() == at_once.next_request()
         assert asdict(machine._question._session) == asdict(at_once._question._session)
 

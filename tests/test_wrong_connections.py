@@ -29,8 +29,8 @@ OPTIONS: list[tuple[str, Any, str]] = [
     ("proxy", 5, "proxy"),
     ("verify", "", "does not exist"),
     ("verify", "/nonexistent.pem", "'/nonexistent.pem' does not exist"),
-    ("verify", 0, "verify is True, False, the path"),
-    ("verify", None, "verify is True, False, the path"),
+    ("verify", 0, "verify must be True, False, the path"),
+    ("verify", None, "verify must be True, False, the path"),
     ("http", "http://127.0.0.1", "http is a "),
     ("http", Session(), "http is a "),
 ]

@@ -1,14 +1,14 @@
-"""HTTP/1.1 over asyncio by h11: connect, TLS, proxy, keep-alive. Knows nothing of chats.
+"""HTTP/1.1 over asyncio and h11: connections, TLS, proxies, keep-alive. This package knows nothing of chats.
 
-A :class:`Pool` sends requests and keeps connections. A :class:`Response` is one answer, whose body is read as it
-comes::
+A :class:`Pool` sends requests and keeps connections. The body of a :class:`Response` is read as it arrives::
 
     pool = Pool()
     response = await pool.send("POST", url, headers, body, connect=10, first_byte=120)
     while data := await response.read(60):
         ...
 
-There are no tasks here: the loop's callbacks store what came, and the task that reads does all work.
+An exchange has no task of its own: the callbacks of the event loop store the bytes, and the task that reads the
+response does the work.
 """
 
 from __future__ import annotations

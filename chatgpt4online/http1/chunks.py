@@ -1,4 +1,4 @@
-"""Bytes of a chunked body before h11 sees them: runs of whole chunks become one."""
+"""Merge the chunks of a body before h11 reads them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ..net.chunks import chunk_size, whole_chunks
 class ChunkMerger:
     """Merges a run of whole chunks into one equivalent chunk, because h11 needs 15 microseconds for each.
 
-    It is used before h11 from the start of a chunked body. Only whole chunks without extensions are merged; h11
-    receives everything else as it came, and decides about it. At most a part of the line before a chunk is held back,
-    which would give no event either. ``is_one_chunk`` is true if the bytes that were returned last give one event.
+    It is used from the start of a chunked body. Only whole chunks without extensions are merged. All other bytes are
+    returned unchanged, and h11 decides about them. At most a part of the line before a chunk is held back, which would
+    give no event either. ``is_one_chunk`` is true if h11 returns one event for the bytes that were returned last.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class ChunkMerger:
         self.is_one_chunk = False
 
     def merge(self, data: bytes) -> bytes:
-        """Return what to feed to h11 in place of the next bytes of the body; it may be ``b""``."""
+        """Return the bytes for h11 in place of the next bytes of the body. The result may be ``b""``."""
         start = position = self._owed
         if start >= len(data):
             self._owed -= len(data)
@@ -44,7 +44,7 @@ class ChunkMerger:
         if end >= 0:
             size = chunk_size(rest[:end])
             missing = end + 4 + size - len(rest)
-            # It is the last chunk, has an extension or is malformed: h11 receives everything from here on
+            # This is the last chunk, has an extension or is malformed, so h11 receives all bytes from here unchanged.
             self._owed = missing if size and missing > 0 else sys.maxsize
         elif len(rest) < 10:
             self._held, rest = rest, b""
@@ -53,6 +53,6 @@ class ChunkMerger:
         return rest
 
     def flush(self) -> bytes:
-        """Return what was held back, for the end of the connection."""
+        """Return the bytes that were held back. Call it at the end of the connection."""
         held, self._held = self._held, b""
         return held

@@ -1,4 +1,4 @@
-"""Making a connection to a server, perhaps through a proxy: name look-up, TCP, SOCKS, CONNECT and TLS."""
+"""Connect to a server, directly or through a proxy: name look-up, TCP, SOCKS, CONNECT and TLS."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from .connection import Connection
 from .errors import BadResponse, ConnectError, WaitExpired
 from .response import HeadReader
 
-_NEVER = 86_400.0  # seconds: for limits that cannot be left out; the limit of connect_to holds
-_HEAD_START = 0.25  # seconds that one address of a server is tried before the next (RFC 8305)
+_NEVER = 86_400.0  # seconds: for time limits that other libraries demand; connect_to has the real one
+_HEAD_START = 0.25  # seconds between the tries of two addresses of a server (RFC 8305, section 8)
 
 AddressInfo = tuple[int, int, int, str, Any]
 
@@ -29,7 +29,10 @@ AddressInfo = tuple[int, int, int, str, Any]
 async def connect_to(
     connection: Connection, url: URL, proxy: URL | None, verify: bool | str | ssl.SSLContext, seconds: float | None
 ) -> None:
-    """Connect to the server of a URL. Raises ConnectError and WaitExpired; after any error the connection is closed."""
+    """Connect to the server of a URL, within ``seconds``. Any error closes the connection.
+
+    Raises ConnectError and WaitExpired.
+    """
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
@@ -74,14 +77,14 @@ async def _start_tls(connection: Connection, origin: Origin, tls: ssl.SSLContext
             )
     except BaseException:
         connection.abort()
-        connection.connection_lost(None)  # asyncio does not report the end of a handshake that it did not finish
+        connection.connection_lost(None)  # asyncio does not call it for a handshake that did not finish
         raise
     connection.transport = cast(asyncio.Transport, transport)
 
 
 @contextmanager
 def _explaining(origin: Origin) -> Iterator[None]:
-    """Turn the failure of a TLS handshake into a ConnectError in plain words."""
+    """Replace the error of a TLS handshake by a ConnectError with the reason."""
     try:
         yield
     except (ssl.SSLError, ConnectionError) as error:
@@ -93,7 +96,7 @@ def _explaining(origin: Origin) -> Iterator[None]:
 async def _open(
     connection: Connection, url: URL, tls: ssl.SSLContext | None, sock: socket.socket | None = None
 ) -> None:
-    """Connect to the server of a URL, or through a socket that leads there."""
+    """Connect to the server of a URL, or use a socket that is connected to it already."""
     sock = await _open_tcp(url) if sock is None else sock
     with _explaining(url.origin) if tls else nullcontext():
         await asyncio.get_running_loop().create_connection(
@@ -106,14 +109,14 @@ async def _open(
 
 
 async def _open_tcp(url: URL) -> socket.socket:
-    """Return a socket that is connected to a server, at the first of its addresses that answers (RFC 8305).
+    """Return a socket that is connected to the first address of a server that answers (RFC 8305).
 
-    ``loop.create_connection`` has this too, but up to Python 3.12.7 it loses a socket when it is cancelled.
+    ``loop.create_connection`` can do the same, but up to Python 3.12.7 it loses a socket when it is cancelled.
     """
     where = url.resolved_host, url.origin.port
     try:
         found = socket.getaddrinfo(*where, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:  # it is a name
+    except socket.gaierror:  # the host is a name, not an address
         found = await asyncio.get_running_loop().getaddrinfo(*where, type=socket.SOCK_STREAM)
     if len(found) == 1:
         return await _attempt(found[0])
@@ -124,7 +127,7 @@ async def _open_tcp(url: URL) -> socket.socket:
 
 
 async def _race(waiting: list[AddressInfo]) -> socket.socket:
-    """Return the first socket that is connected. Each address has a head start; all other sockets are closed."""
+    """Return the first socket that is connected, and close all others. Each address has a head start."""
     tasks: dict[asyncio.Task[socket.socket], str] = {}
     running: set[asyncio.Task[socket.socket]] = set()
     failures: list[str] = []
@@ -149,7 +152,7 @@ async def _race(waiting: list[AddressInfo]) -> socket.socket:
         for task in tasks:
             if task is not winner:
                 task.cancel()
-                task.add_done_callback(_discard)  # not awaited: a cancellation at this point would lose the winner
+                task.add_done_callback(_discard)  # an await here could be cancelled, which would lose the winner
 
 
 def _discard(task: asyncio.Task[socket.socket]) -> None:
@@ -182,18 +185,18 @@ async def _tunnel(connection: Connection, url: URL, proxy: URL) -> None:
                 raise ConnectError(f"the proxy {name} closed the connection")
             await connection.wait()
     except BadResponse as error:
-        raise ConnectError(f"the proxy {name} does not speak HTTP: {error}") from None
+        raise ConnectError(f"the proxy {name} did not answer in HTTP: {error}") from None
     if not 200 <= head.status_code < 300:
         answer = f"{head.status_code} {head.reason.decode('latin-1')}".rstrip()
-        message = f"the proxy {name} refused the way to {origin.authority}: {answer}"
+        message = f"the proxy {name} refused the connection to {origin.authority}: {answer}"
         raise ConnectError(message, retryable=head.status_code >= 500)
-    if reader.unread:  # a server with TLS waits for the client
+    if reader.unread:  # a server with TLS sends nothing before the client
         raise ConnectError(no_connection(url, None, not_tls(origin.authority)), retryable=False)
 
 
 async def _open_socks(url: URL, proxy: URL) -> socket.socket:
-    """Return a socket that leads to a server through a SOCKS proxy. Raises ConnectError."""
-    from python_socks import ProxyConnectionError, ProxyError  # noqa: PLC0415  # it is an extra
+    """Return a socket that is connected to a server through a SOCKS proxy. Raises ConnectError."""
+    from python_socks import ProxyConnectionError, ProxyError  # noqa: PLC0415  # an optional dependency
     from python_socks.async_.asyncio import Proxy  # noqa: PLC0415
 
     client = socks_client(Proxy, proxy)

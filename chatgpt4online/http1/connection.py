@@ -1,4 +1,4 @@
-"""A connection: the bytes that came on it, its state, and waiting for more with a deadline."""
+"""A connection: its received bytes, its state, and a wait for more bytes with a deadline."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ..net.failures import explain_os_error
 from ..net.forks import disown
 from .errors import WaitExpired
 
-_UNREAD_LIMIT = 262_144  # bytes that may wait to be read before reading pauses; asyncio reads up to as many at once
+_UNREAD_LIMIT = 262_144  # bytes that are stored before reading pauses; one read of asyncio is at most as large
 
 
 class Connection(asyncio.Protocol):
-    """The bytes that came on a connection, and its state. At most one task waits for more."""
+    """The received bytes of a connection, and its state. At most one task may wait for more bytes."""
 
     __slots__ = (
         "_clock", "_deadline", "_is_expired", "_is_paused", "_live", "_loop", "_pool", "_seconds", "_timer", "_unread",
@@ -25,7 +25,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, live: set[Connection]) -> None:
         self._loop = asyncio.get_running_loop()
         self._live = live
-        self._pool: dict[Connection, None] | None = None  # the connections among which it waits for its next request
+        self._pool: dict[Connection, None] | None = None  # the idle connections, if this one is idle
         self.received: list[bytes] = []
         self._unread = 0
         self._unsent = 0
@@ -39,19 +39,19 @@ class Connection(asyncio.Protocol):
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self.reason = ""
         self.at_eof = False
-        self.is_over = False  # nothing more will come
-        self.is_write_paused = False  # the peer does not receive what is sent
+        self.is_over = False  # no more bytes will arrive
+        self.is_write_paused = False  # the peer reads too slowly
 
     @property
     def is_reusable(self) -> bool:
-        """Whether another request can be sent: nothing is left over from the last one."""
+        """Whether another request can be sent: the connection is open, and no bytes are left in either direction."""
         transport = self.transport
         return not (self.received or self.is_over or transport.is_closing() or transport.get_write_buffer_size())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # TCP_NODELAY is asyncio's default
         self.transport = cast(asyncio.Transport, transport)
         self._live.add(self)
-        if self.is_over:  # closed in the meantime
+        if self.is_over:  # abort() was called before
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -83,13 +83,13 @@ class Connection(asyncio.Protocol):
         self._notify()
 
     def write(self, data: bytes) -> bool:
-        """Send data. Return False if the connection is closing, so that none of it can have left."""
+        """Send data. Return False if the connection is closing, so that no byte was sent."""
         self.transport.write(data)
         self._unsent = self.transport.get_write_buffer_size()
         return not self.transport.is_closing()
 
     def take(self, limit: int | None = None) -> bytes:
-        """Return up to ``limit`` bytes of what has come since the last call."""
+        """Return the bytes that arrived since the last call, at most ``limit``."""
         received = self.received
         if not received:
             return b""
@@ -106,15 +106,15 @@ class Connection(asyncio.Protocol):
         return data
 
     def put_back(self, data: bytes) -> None:
-        """Make data the first that the next :meth:`take` returns."""
+        """Let the next :meth:`take` return these bytes first."""
         if data:
             self.received.insert(0, data)
             self._unread += len(data)
 
     def start_clock(self, clock: str, seconds: float | None) -> None:
-        """Let :meth:`wait` expire ``seconds`` from now, however often it is called; with None never.
+        """Set the deadline of all later :meth:`wait` calls to ``seconds`` from now, or to none with None.
 
-        While the peer receives what was sent before, the time begins again.
+        The time starts again while the peer still receives data that was sent before.
         """
         self._clock = clock
         self._seconds = seconds
@@ -124,12 +124,15 @@ class Connection(asyncio.Protocol):
             return
         self._deadline = self._loop.time() + seconds
         check = self._next_check(seconds)
-        if self._timer is None or self._timer.when() > check:  # a timer that is early looks at the new deadline
+        if self._timer is None or self._timer.when() > check:  # an earlier timer checks the new deadline anyway
             self._disarm()
             self._timer = self._loop.call_at(check, self._check_deadline)
 
     async def wait(self) -> None:
-        """Wait until something happens. Raises WaitExpired after the deadline. Cancelling closes the connection."""
+        """Wait for bytes, the end of the connection, or room to write. Cancelling closes the connection.
+
+        Raises WaitExpired after the deadline, and RuntimeError while another task waits.
+        """
         if self._waiter is not None:
             raise RuntimeError("another task reads this response")
         if self._is_expired:
@@ -146,14 +149,14 @@ class Connection(asyncio.Protocol):
             raise WaitExpired(self._clock)
 
     def release(self, pool: dict[Connection, None], seconds: float) -> None:
-        """Stay in ``pool`` for the next request, for so many seconds. Any event closes the connection."""
+        """Add the connection to ``pool`` for at most ``seconds``. Any event closes it."""
         self._disarm()
         self._pool = pool
         pool[self] = None
         self._timer = self._loop.call_later(seconds, self.abort)
 
     def acquire(self) -> None:
-        """Leave the pool for a request."""
+        """Take the connection out of the pool, for a request."""
         self._disarm()
         self._pool = None
 
@@ -163,11 +166,11 @@ class Connection(asyncio.Protocol):
         self._disarm()
         if self._pool is not None:
             self._pool.pop(self, None)
-        if hasattr(self, "transport") and not self.closed.done():  # CPython's transports have no loop after their end
+        if hasattr(self, "transport") and not self.closed.done():  # abort() of a closed transport of CPython raises
             self.transport.abort()
 
     def disown(self) -> None:
-        """Leave the connection to the process that this one was forked from."""
+        """Close this process's copy of the socket. The parent process still uses the connection."""
         if not self.closed.done() and (sock := self.transport.get_extra_info("socket")) is not None:
             disown(sock.fileno())
 
@@ -183,7 +186,7 @@ class Connection(asyncio.Protocol):
             self._timer = None
 
     def _next_check(self, seconds: float) -> float:
-        """Return the time of the deadline, or an earlier one that finds the end of an upload almost when it happens."""
+        """Return the time of the next check: the deadline, or an earlier time that notices the end of an upload."""
         return min(self._deadline, self._loop.time() + seconds / 8) if self._unsent else self._deadline
 
     def _check_deadline(self) -> None:
@@ -191,7 +194,7 @@ class Connection(asyncio.Protocol):
         if self._seconds is None:
             return
         unsent, before = self.transport.get_write_buffer_size(), self._unsent
-        if unsent != before:  # the peer still receives the request, and cannot answer yet
+        if unsent != before:  # the peer still receives the request, so it cannot answer yet
             self._unsent = unsent
             self._deadline = self._loop.time() + self._seconds
         if self._loop.time() < self._deadline:

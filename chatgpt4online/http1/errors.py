@@ -1,14 +1,14 @@
-"""Errors of the network and of the peer. None of them derives from an error of h11, ssl or a socket."""
+"""Errors of the network and of the peer. They do not derive from errors of h11, ssl or sockets."""
 
 from __future__ import annotations
 
 
 class HttpError(Exception):
-    """An exchange that failed. The network and the peer cause no other errors than these."""
+    """The exchange failed. All errors that the network or the peer can cause derive from this one."""
 
 
 class ConnectError(HttpError):
-    """No connection could be made. ``retryable`` is false if another try cannot help."""
+    """The connection failed before a request was sent. ``retryable`` is false if another try cannot help."""
 
     def __init__(self, message: str, *, retryable: bool = True) -> None:
         super().__init__(message)
@@ -16,7 +16,7 @@ class ConnectError(HttpError):
 
 
 class Disconnected(HttpError):
-    """The connection was reset or closed. ``begun`` is true if a part of the response had come."""
+    """The connection was reset or closed. ``begun`` is true if a part of the response had arrived."""
 
     def __init__(self, message: str, *, begun: bool = True) -> None:
         super().__init__(message)
@@ -28,11 +28,11 @@ class IncompleteBody(HttpError):
 
 
 class BadResponse(HttpError):
-    """The bytes are not HTTP, or they are over a limit."""
+    """The bytes are not HTTP, or they exceed a limit."""
 
 
 class BadEncoding(BadResponse):
-    """The body has a content coding that cannot be decoded here, or its compressed data is corrupt."""
+    """The content coding of the body is not supported, or the compressed data is corrupt."""
 
 
 class BodyTooLarge(BadEncoding):
@@ -40,7 +40,7 @@ class BodyTooLarge(BadEncoding):
 
 
 class WaitExpired(HttpError):
-    """Too little came in time. ``clock`` is ``"connect"``, ``"first_byte"`` or ``"idle"``."""
+    """A time limit passed. ``clock`` is its name: ``"connect"``, ``"first_byte"`` or ``"idle"``."""
 
     def __init__(self, clock: str) -> None:
         super().__init__(clock)

@@ -1,4 +1,4 @@
-"""Requests to any server, and the connections that are kept for the next ones."""
+"""Send requests to any server, and keep the connections for later requests."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from .connect import connect_to
 from .connection import Connection
 from .response import Response
 
-_CLOSING_SECONDS = 1.0
+_CLOSING_SECONDS = 1.0  # aclose() waits at most this long; sockets close at once unless the event loop is busy
 _CLOSED = "this client is closed; make a new one"
 
-_Server = tuple[Origin, str]  # the name for the resolver, too: the same address in two zones is two servers
+_Server = tuple[Origin, str]  # with the name for the resolver, since one address in two zones means two servers
 
 
 class Pool:
-    """Keep-alive connections, on the event loop that first uses them.
+    """Sends requests and keeps the connections open. A pool belongs to the event loop that first uses it.
 
-    ``proxy`` is a URL; without it the environment's is used. ``verify`` is True, False, the path of a file or directory
-    of certificates, or a context. A connection without a request for ``idle_seconds`` is closed. Raises ValueError.
+    ``proxy`` is a URL. Without it, the proxy of the environment is used. ``verify`` is True, False, the path of a file
+    or directory of certificates, or a context. A connection is closed after ``idle_seconds`` without a request. Raises
+    ValueError for values that cannot be used.
     """
 
     def __init__(self, *, proxy: str | None = None, verify: Verify = True, idle_seconds: float = 30.0) -> None:
@@ -49,10 +50,10 @@ class Pool:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
 
     def renew(self) -> None:
-        """Begin with new connections, on any loop, in a process that was forked.
+        """Forget all connections, in a process that was forked. New connections may belong to another loop.
 
-        The copies of the sockets are replaced by files without content. To close them by the loop would take them out
-        of the loop of the parent, with which its copy shares what it asked the system to watch.
+        The copies of the sockets are replaced by the null device. The event loop of the child must not close them: both
+        loops share the list of watched sockets in the kernel, so the parent would not see events of its sockets again.
         """
         for connection in self._live:
             connection.disown()
@@ -69,15 +70,15 @@ class Pool:
         first_byte: float | None,
         on_connected: Callable[[], object] | None = None,
     ) -> Response:
-        """Return the response to a request as soon as its head is there.
+        """Return the response to a request as soon as its head has arrived.
 
-        ``connect`` limits the making of a connection, ``first_byte`` the time from the end of the request to the end
-        of the head, both in seconds. ``on_connected`` is called when there is a connection to send the request on, new
-        or kept. A request is sent again only if none of it can have left: on a kept connection
-        that was closed before. If the peer closes it later, that is Disconnected, since the peer may have done what was
-        asked.
+        ``connect`` limits the time to connect, and ``first_byte`` the time from the end of the request to the end of
+        the head, both in seconds. ``on_connected`` is called before the request is sent, on a new or a kept connection.
+        A request is sent again only if no byte of it was sent, because a kept connection was closed already. If the
+        peer closes the connection later, Disconnected is raised, since the peer may have processed the request.
 
-        Raises HttpError, ValueError for what cannot be sent, and RuntimeError on another loop or when closed.
+        Raises HttpError, ValueError for a request that cannot be sent, and RuntimeError on another event loop or if the
+        pool is closed.
         """
         self._check()
         target = parse_url(url)
@@ -104,9 +105,9 @@ class Pool:
                 raise
 
     def close(self) -> None:
-        """Close all connections at once, those in use too; it may be called again, and from any thread."""
+        """Close all connections at once, also those in use. It may be called twice, and from any thread."""
         self._closed = True
-        if self._loop is None or self._loop.is_closed():  # the connections went with it
+        if self._loop is None or self._loop.is_closed():  # a closed loop has closed its connections
             return
         if self._loop.is_running() and not self._is_here():
             self._loop.call_soon_threadsafe(self.close)
@@ -149,7 +150,7 @@ class Pool:
             connection = idle.popitem()[0]
             connection.acquire()
             try:
-                for _ in range(2):  # turns of the loop, in which it sees what the peer did while the program was busy
+                for _ in range(2):  # the loop needs two turns to notice that the peer closed the connection meanwhile
                     await asyncio.sleep(0)
             except BaseException:
                 connection.abort()
@@ -177,7 +178,7 @@ class Pool:
 def _request(
     method: str, url: URL, proxy: URL | None, headers: Mapping[str, str], body: bytes | AsyncIterable[bytes]
 ) -> h11.Request:
-    """Return h11's request, with the headers that the framing needs. Raises ValueError."""
+    """Return the request for h11, with the headers for its framing. Raises ValueError."""
     origin, path = url.origin, url.target
     fields = {"Host": origin.netloc, "Accept-Encoding": "identity", "Authorization": url.basic}
     given = {name.lower() for name in headers}

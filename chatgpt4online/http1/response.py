@@ -1,4 +1,4 @@
-"""One exchange: a request is sent, and its response is read as it comes."""
+"""One exchange: send a request, and read its response as it arrives."""
 
 from __future__ import annotations
 
@@ -24,22 +24,23 @@ from .chunks import ChunkMerger
 from .connection import Connection
 from .errors import BadEncoding, BadResponse, BodyTooLarge, Disconnected, HttpError, IncompleteBody
 
-_FINISH_LIMIT = 65_536  # bytes: a new connection costs less than to read more than these
+_FINISH_LIMIT = 65_536  # bytes: a new connection takes less time than reading more
 
 
 class HeadReader:
-    """Reads the head of a response, after interim ones, by an h11 connection."""
+    """Reads the final head of a response, after interim ones, into an h11 connection."""
 
     def __init__(self, http: h11.Connection) -> None:
         self._http = http
         self._interim = 0
         self.unread = bytearray()
-        """The bytes that belong to no head that was read: a part of one, or what follows the last one."""
+        """The bytes behind the last head that was read: a part of the next head, or of the body."""
 
     def receive(self, data: bytes) -> h11.Response | None:
         """Return the final head once it is complete. Raises BadResponse."""
         self.unread += data
-        if b"\n" not in data and 20 < len(self.unread) < HEAD_LIMIT:  # it ends no line: not worth a search
+        # Bytes without a line end cannot complete a head. 20 bytes are enough to see that an answer is not HTTP.
+        if b"\n" not in data and 20 < len(self.unread) < HEAD_LIMIT:
             return None
         try:
             while (end := find_head_end(self.unread)) >= 0:
@@ -58,7 +59,10 @@ class HeadReader:
 
 
 class Response:
-    """A response whose head has come: ``status`` and ``headers`` (names in lower case). :meth:`Pool.send` makes it."""
+    """The response to a request. :meth:`Pool.send` returns it as soon as its head has arrived.
+
+    ``status`` is an int, and ``headers`` a list of pairs with names in lower case.
+    """
 
     __slots__ = (
         "_connection",
@@ -89,20 +93,20 @@ class Response:
         self._merger: ChunkMerger | None = None
         self._decoder: Decoder | None = None
         self._ended = False
-        self._is_last = False  # the connection ends with the body
-        self._fault: tuple[type[HttpError], str] | None = None  # not an exception, which would hold its traceback
-        self._has_chunk_line = False  # the first line of a chunked body was checked
-        self._has_progress = False  # a byte of the body came, which restarts the idle clock
+        self._is_last = False  # whether the connection must be closed after the body
+        self._fault: tuple[type[HttpError], str] | None = None  # no exception, because that keeps its traceback alive
+        self._has_chunk_line = False  # whether the first line of a chunked body was checked
+        self._has_progress = False  # whether a byte of the body arrived, which restarts the idle clock
         self._received = 0  # bytes of the body and its framing
-        self._since_turn = 0  # bytes handled since other tasks had their turn
+        self._since_turn = 0  # bytes handled since other tasks could run
 
     async def read(self, timeout: float | None) -> bytes:
-        """Return the part of the body that has come, or the next one that comes; ``b""`` at the end. 64 KiB at most.
+        """Return the next bytes of the body, at most 64 KiB, or ``b""`` at its end.
 
-        Other tasks run at least once in 64 KiB. ``timeout`` is in seconds and restarts with any byte of the body;
-        chunk sizes, chunk extensions and trailers do not count.
+        Other tasks can run after every 64 KiB. ``timeout`` is in seconds and restarts with any byte of the body, but
+        not with chunk sizes, chunk extensions and trailers.
 
-        Raises HttpError, after everything that came before it. If cancelled, the connection is closed at once.
+        Raises HttpError, after all bytes that arrived before the fault were returned. Cancelling closes the connection.
         """
         is_timed = False
         while not (data := self._take()):
@@ -126,10 +130,10 @@ class Response:
         return data
 
     async def finish(self, seconds: float) -> None:
-        """Keep the connection if the rest of the body, at most 64 KiB, comes within ``seconds``; else close it."""
+        """Keep the connection if the rest of the body, at most 64 KiB, arrives within ``seconds``, else close it."""
         limit = self._received + _FINISH_LIMIT
         try:
-            if not self._ended:  # then the connection may be in use for another request
+            if not self._ended:  # after the end, the connection may be in use for another request
                 self._connection.start_clock("idle", seconds)
             while not (self._ended or self._is_last or self._fault or self._received > limit):
                 self._receive()
@@ -141,19 +145,19 @@ class Response:
             self.close()
 
     def close(self) -> None:
-        """Close the connection at once, unless the body was read to its end; it may be called again."""
+        """Close the connection at once, unless the body was read to its end. It may be called twice."""
         if not self._ended and self._fault is None:
             self._fail(Disconnected, "the response was closed")
 
     def start(self, request: h11.Request, body: bytes | AsyncIterable[bytes]) -> bool:
-        """Send the request, with its body if that is bytes. Return False if none of it can have left."""
+        """Send the request, with its body if that is bytes. Return False if no byte of it was sent."""
         parts = [self._http.send(request)]
-        if isinstance(body, bytes):  # the transport sends it while the response is awaited, which may come early
+        if isinstance(body, bytes):  # a response may arrive before the transport has sent the whole body
             parts += [self._http.send(h11.Data(data=body)), self._http.send(h11.EndOfMessage())]
         return self._connection.write(b"".join(parts))
 
     async def receive_head(self, body: bytes | AsyncIterable[bytes], seconds: float | None) -> None:
-        """Wait for the final head, at most ``seconds`` from the end of the request. Raises HttpError."""
+        """Wait for the final head, at most ``seconds`` after the end of the request. Raises HttpError."""
         has_head = not isinstance(body, bytes) and await self._upload(body, seconds)
         connection = self._connection
         if not has_head:
@@ -166,9 +170,9 @@ class Response:
             await connection.wait()
 
     async def _upload(self, body: AsyncIterable[bytes], seconds: float | None) -> bool:
-        """Send a body chunk by chunk. Return whether the head of the response has come.
+        """Send a body chunk by chunk. Return whether the head of the response has arrived.
 
-        An early refusal ends it. Otherwise everything is sent first.
+        A refusal that arrives early ends the upload. Any other response is read after the whole body was sent.
         """
         connection, has_head = self._connection, False
         try:
@@ -192,7 +196,7 @@ class Response:
         return has_head
 
     def _parse_head(self) -> bool:
-        """Read what has come, and return whether the final head is complete. The body stays out of h11."""
+        """Read the bytes that arrived, and return whether the final head is complete. Put back those of the body."""
         head = self._head.receive(self._connection.take())
         if head is None:
             return False
@@ -208,7 +212,7 @@ class Response:
             self._merger = ChunkMerger()
         has_length = self._merger is not None or "content-length" in fields
         self._is_last = not has_length or self._http.our_state is not h11.DONE
-        self._parse_body([])  # which may be the end already
+        self._parse_body([])  # notices the end of an empty body
         if self._ended or "content-encoding" not in fields:
             return
         try:
@@ -219,7 +223,7 @@ class Response:
             self._decoder = Decoder(codings) if codings else None
 
     def _take(self) -> bytes:
-        """Return what there is of the body now; the end and faults are noted for the next calls."""
+        """Return the bytes of the body that have arrived. The end and faults are stored for the next calls."""
         decoder, before = self._decoder, self._received
         data = b"" if decoder is not None and decoder.has_more else self._receive()
         if decoder is not None:
@@ -228,7 +232,7 @@ class Response:
         return data
 
     def _receive(self) -> bytes:
-        """Return what there is of the body now, not decoded."""
+        """Return the bytes of the body that have arrived, before the content coding is decoded."""
         connection = self._connection
         if self._ended or self._fault is not None:
             return b""
@@ -257,19 +261,19 @@ class Response:
         return bytes(chunks[0]) if len(chunks) == 1 else b"".join(chunks)
 
     def _feed(self, data: bytes) -> None:
-        """Hand bytes of the body to h11. It is noted as a fault if they have to be chunks and do not begin as one."""
+        """Pass bytes of the body to h11. A chunked body that does not begin with a chunk is a fault."""
         self._http.receive_data(data)
         if self._merger is not None and not self._has_chunk_line:
             start = self._http.trailing_data[0]
             self._has_chunk_line = b"\n" in start
-            if not CHUNK_START.match(start):  # h11 may wait for the end of the line
+            if not CHUNK_START.match(start):  # h11 would wait for the end of the line
                 self._fail(BadResponse, NOT_CHUNKED)
 
     def _parse_body(self, chunks: list[bytes]) -> None:
         while isinstance(event := self._http.next_event(), h11.Data):
             chunks.append(event.data)
             if self._merger is not None and self._merger.is_one_chunk:
-                return  # h11 would need half as long again to return NEED_DATA
+                return  # another call only returns NEED_DATA, and would take half as long again
         if isinstance(event, h11.EndOfMessage):
             self._ended = True
             http, connection = self._http, self._connection
@@ -287,7 +291,7 @@ class Response:
             self._fail(BodyTooLarge if isinstance(error, DecodedTooLarge) else BadEncoding, str(error))
             return b""
         if self._ended and self._fault is None and decoder.is_cut:
-            self._fail(IncompleteBody, "the compressed body stops early")
+            self._fail(IncompleteBody, "the compressed body ended too early")
         return output
 
     async def _yield_turn(self) -> None:
@@ -300,7 +304,7 @@ class Response:
             raise
 
     def _fail(self, kind: type[HttpError], message: str) -> None:
-        """Note what :meth:`read` raises from now on, unless a fault was noted before."""
+        """Store the error that :meth:`read` raises from now on. Only the first one counts."""
         self._fault = self._fault or (kind, message)
         if not self._ended:
             self._connection.abort()

@@ -1,27 +1,27 @@
-"""Chunks of a body (RFC 9112, section 7.1), as far as both clients read them alike."""
+"""Chunks of a body (RFC 9112, section 7.1): the functions that both clients share."""
 
 from __future__ import annotations
 
 import re
 
 CHUNK_START = re.compile(rb"[0-9A-Fa-f]{1,20}(?:[; \t\r]|\Z)")
-"""The beginning of the line before a chunk, perhaps a part of it."""
+"""Matches the beginning of the line before a chunk, also if only a part of the line has arrived."""
 
-NOT_CHUNKED = "the head of the response says that the body is chunked, and it is not"
+NOT_CHUNKED = "the body is not chunked, although the head of the response says so"
 
 _DIGITS = re.compile(rb"[0-9A-Fa-f]{1,8}")
 _SIZES = {form % size: size for size in range(1, 1024) for form in (b"%x", b"%X")}
 
 
 def chunk_size(digits: bytes) -> int:
-    """Return the size that the line before a chunk states, or 0 for the last chunk, an extension and anything else."""
+    """Return the size in the line before a chunk, or 0 for the last chunk, for an extension and for anything else."""
     return _SIZES.get(digits) or (int(digits, 16) if _DIGITS.fullmatch(digits) else 0)
 
 
 def whole_chunks(data: bytes, position: int = 0) -> tuple[list[bytes], int]:
-    """Return the payloads of the whole chunks that stand at a position, and the position behind them.
+    """Return the payloads of the whole chunks that begin at a position, and the position behind them.
 
-    The last chunk, of size 0, and chunks with extensions are none of them.
+    The search ends before the last chunk, which has the size 0, and before a chunk with an extension.
     """
     payloads: list[bytes] = []
     while position < len(data):

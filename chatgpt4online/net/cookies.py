@@ -1,4 +1,4 @@
-"""The cookies of a request, by the same rules in both clients: those of http.cookiejar, without PHPSESSID."""
+"""The cookies of a request. Both clients follow the rules of http.cookiejar, and never send PHPSESSID."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Cookies:
         self._jar = CookieJar() if jar is None else jar
 
     def header(self, url: str, headers: Mapping[str, str]) -> str:
-        """Return the ``Cookie`` header for a request to ``url``. Names in the Cookie header of ``headers`` win."""
+        """Return the ``Cookie`` header for a request to ``url``. Cookies in ``headers`` replace those of the jar."""
         own = next((value for name, value in headers.items() if name.lower() == "cookie"), "")
         kept = ""
         if len(self._jar):
-            request = Request(parse_url(url).address)  # noqa: S310  # nothing is opened
+            request = Request(parse_url(url).address)  # noqa: S310  # the request is never opened
             self._jar.add_cookie_header(request)
             kept = request.get_header("Cookie", "")
         pairs: dict[str, str] = {}
@@ -42,7 +42,7 @@ class Cookies:
             headers["Set-Cookie"] = value
         if not headers:
             return
-        request = Request(parse_url(url).address)  # noqa: S310  # nothing is opened
+        request = Request(parse_url(url).address)  # noqa: S310  # the request is never opened
         self._jar.extract_cookies(cast(HTTPResponse, _Headers(headers)), request)
 
 

@@ -1,4 +1,4 @@
-"""Content codings: which ones a body has, and its plain bytes."""
+"""Content codings: read the names in Content-Encoding, and decode the body."""
 
 from __future__ import annotations
 
@@ -6,41 +6,41 @@ import re
 import zlib
 from collections.abc import Iterable
 
-OUTPUT_LIMIT = 65_536  # bytes that one call returns: so much is parsed before another task has its turn
-_BOMB_SIZE = 16 * 1_048_576  # bytes: the largest body that is not an event stream, so no page comes near it
-_BOMB_RATIO = 200  # text that people write shrinks to a tenth, a log full of repetitions to a hundredth
+OUTPUT_LIMIT = 65_536  # bytes that one call returns: their parsing takes a few milliseconds, then other tasks can run
+_BOMB_SIZE = 16 * 1_048_576  # bytes: the default limit of the parser for a body that is not a stream
+_BOMB_RATIO = 200  # compression makes usual text 10 times smaller, and a log full of repetitions 100 times
 
 _DECODABLE = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
-# https://www.iana.org/assignments/http-parameters, less identity and those above
+# https://www.iana.org/assignments/http-parameters, without identity and the codings above
 _REGISTERED = {"aes128gcm", "br", "compress", "dcb", "dcz", "exi", "pack200-gzip", "x-compress", "zstd"}
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
 class EncodingError(Exception):
-    """A body that cannot be decoded: a coding that is not known here, or corrupt data."""
+    """The body cannot be decoded: its coding is not supported, or its data is corrupt."""
 
 
 class DecodedTooLarge(EncodingError):
-    """A small body that decodes to an enormous one."""
+    """A small body decodes to an enormous one."""
 
 
 def read_codings(values: Iterable[str]) -> tuple[str, ...]:
     """Return the codings that Content-Encoding headers name, in the order in which the server applied them.
 
-    Each is ``"gzip"`` or ``"deflate"``. ``identity`` and every name that is not registered with IANA ("utf-8", "none",
-    "chunked") are ignored. Raises EncodingError for a registered coding that cannot be decoded here.
+    Each is ``"gzip"`` or ``"deflate"``. ``identity`` and all names that are not registered with IANA ("utf-8", "none",
+    "chunked") are ignored. Raises EncodingError for a registered coding that is not supported.
     """
     names = [name for value in values for name in re.split(r"[\s,]+", value.lower()) if name]
     if unknown := [name for name in names if name in _REGISTERED]:
-        raise EncodingError(f"the body has the content coding {', '.join(unknown)}, which was not asked for")
+        raise EncodingError(f"the body has the content coding {', '.join(unknown)}, which the request did not accept")
     return tuple(_DECODABLE[name] for name in names if name in _DECODABLE)
 
 
 class Decoder:
-    """Decodes a body, at most 64 KiB a call. Call :meth:`decode` with ``b""`` while ``has_more`` is true.
+    """Decodes a body, at most 64 KiB in each call. Call :meth:`decode` with ``b""`` while ``has_more`` is true.
 
-    ``codings`` are those of :func:`read_codings`, at least one. Servers behind servers may name gzip twice and apply it
-    once; then the second one is skipped.
+    ``codings`` is a result of :func:`read_codings` with at least one name. A server behind a proxy may name gzip twice
+    but apply it once. In that case the second gzip is skipped.
     """
 
     def __init__(self, codings: tuple[str, ...]) -> None:
@@ -54,12 +54,12 @@ class Decoder:
 
     @property
     def has_more(self) -> bool:
-        """Whether there may be more output without new input."""
+        """Whether :meth:`decode` may return more output without new input."""
         return any(stage.has_more for stage in self._stages)
 
     @property
     def is_cut(self) -> bool:
-        """Whether the data so far stops before its end; an empty body does not."""
+        """Whether the compressed data is incomplete so far. An empty body is complete."""
         return not self.has_more and any(stage.is_cut for stage in self._stages)
 
     def decode(self, data: bytes) -> bytes:
@@ -67,7 +67,7 @@ class Decoder:
         self._input += len(data)
         self._stages[0].receive(data)
         output = b""
-        # The innermost stage that has input works first, so that no stage collects what an outer one decodes
+        # The innermost stage with input runs first, so that the output of an outer stage never piles up.
         first = next((number for number in self._inward if self._stages[number].has_more), len(self._stages))
         for stage in self._stages[first:]:
             stage.receive(output)
@@ -84,7 +84,7 @@ class _Stage:
         self._is_gzip = coding == "gzip"
         self._is_undecided = is_optional and self._is_gzip  # whether the data is compressed at all
         self._is_plain = False
-        self._is_over = False  # what follows is padding
+        self._is_over = False  # any further input is padding
         self._stream: zlib._Decompress | None = None
         self._input = b""
         self._is_full = False  # zlib may hold more output
@@ -100,7 +100,7 @@ class _Stage:
 
     @property
     def _needs_input(self) -> bool:
-        """Whether the input begins with half of what tells where it belongs."""
+        """Whether one more byte is needed to see if the input begins a gzip stream."""
         at_start = self._stream.eof if self._stream is not None else self._is_undecided
         return at_start and self._is_gzip and self._input == _GZIP_MAGIC[:1]
 
@@ -120,17 +120,17 @@ class _Stage:
         return output
 
     def _stream_of_input(self) -> zlib._Decompress | None:
-        """Return the stream that the next input belongs to, a new one where one begins; None if the data is plain."""
+        """Return the stream for the next input, which may be a new stream, or None if the data is not compressed."""
         if self._stream is None:
             if self._is_undecided and not self._input.startswith(_GZIP_MAGIC):
                 self._is_plain = True
                 return None
-            # "deflate" comes with and without zlib's wrapper; a bare stream never begins with such a byte
+            # "deflate" comes with and without zlib's header; a stream without it never begins with such a byte.
             self._stream = zlib.decompressobj(31 if self._is_gzip else 15 if self._input[0] & 15 == 8 else -15)
         elif self._stream.eof:
             if self._is_gzip and self._input.startswith(_GZIP_MAGIC):
                 self._stream = zlib.decompressobj(31)
-            else:  # padding behind the last member, which browsers ignore
+            else:  # padding behind the last gzip member; browsers ignore it too
                 self._is_over = True
         return self._stream
 

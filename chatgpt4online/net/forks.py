@@ -1,4 +1,7 @@
-"""Renew locks and connections in a forked process, where locks may stay locked and connections are shared."""
+"""Renew locks and connections in a forked process.
+
+A lock may stay locked for ever in the child, and the child shares the connections of its parent.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Protocol
 
 
 class Renewable(Protocol):
-    """What has a method that makes its locks and connections anew."""
+    """An object that can replace its locks and connections by new ones."""
 
     def renew(self) -> None: ...
 
@@ -17,14 +20,17 @@ _renewables: weakref.WeakSet[Renewable] = weakref.WeakSet()
 
 
 def renew_in_child(renewable: Renewable) -> None:
-    """Call ``renew()`` of an object in each process that is forked from this one. It may be called before that ends."""
+    """Register an object, so that ``renew()`` is called in each process that is forked from this one.
+
+    Only a weak reference is kept, so the object can be freed before any fork.
+    """
     _renewables.add(renewable)
 
 
 def disown(descriptor: int) -> None:
-    """Close this process's copy of a socket, without a shutdown and without the end of TLS.
+    """Close this process's copy of a socket without a shutdown and without a TLS alert.
 
-    A file without content takes its place, so that what still refers to the number closes nothing else later.
+    The null device replaces it under the same number. So an object that still has the number cannot close another file.
     """
     if descriptor >= 0:
         nothing = os.open(os.devnull, os.O_RDWR)

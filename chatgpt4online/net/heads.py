@@ -1,13 +1,13 @@
-"""Heads of HTTP messages: header lines of a response made unambiguous, and headers of a request checked."""
+"""Heads of HTTP messages: make the headers of a response unambiguous, and check the headers of a request."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
 
-HEAD_LIMIT = 262_144  # bytes of one head: several times what browsers and servers accept
-LINE_LIMIT = 1_000  # lines of one head; content networks and debuggers add up to some 200
-INTERIM_LIMIT = 100  # 1xx answers before the final one; two are common
+HEAD_LIMIT = 262_144  # bytes of one head: several times the limits of browsers and servers
+LINE_LIMIT = 1_000  # lines of one head: content networks and debug plugins add some 200
+INTERIM_LIMIT = 100  # 1xx answers before the final one: two are common
 _SWITCHING_PROTOCOLS = b"101"
 
 CUT_HEAD = "the connection was closed within the head of the response"
@@ -28,27 +28,27 @@ TRANSPORT_HEADERS = frozenset(
         "upgrade",
     }
 )
-"""The request headers that belong to the connection, so that only the transport can set them."""
+"""The request headers of the connection, which only the transport can set."""
 
-_SHOWN = 40  # bytes of something that is not HTTP: enough to recognise it
+_SHOWN = 40  # bytes that an error shows of an answer that is not HTTP: enough to recognise it
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _STATUS_LINE = re.compile(rb"(HTTP/1\.[0-9])[ \t]+([1-9][0-9]{2})(?:[ \t]+(.*))?")
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _EDGES = bytes(range(0x21)) + b"\x7f"  # white space and control characters
 _ESSENTIAL = {b"content-length", b"transfer-encoding", b"content-encoding"}
-_DIGITS = re.compile(rb"[0-9]{1,19}")  # up to 2 ** 63, as files go
+_DIGITS = re.compile(rb"[0-9]{1,19}")  # no file is larger than 2 ** 63 bytes, which has 19 digits
 
 
 class BadHead(ValueError):
-    """A head of a response that cannot be read, or that contradicts itself about the length of the body."""
+    """The head of a response cannot be read, or it gives contradictory lengths of the body."""
 
 
 def find_head_end(data: bytes | bytearray) -> int:
-    """Return the length of the head that the data begins with, including its blank line, or -1 if it is not complete.
+    """Return the length of the head at the beginning of the data, with its blank line, or -1 if it is not complete.
 
-    Blank lines before the status line belong to the head. Raises BadHead as soon as it can be no head of HTTP, or
-    when it is over the limits.
+    Blank lines before the status line are part of the head. Raises BadHead as soon as the data cannot be a head of
+    HTTP/1, and for a head that exceeds the limits.
     """
     begin = 0
     while data[begin : begin + 1] in (b"\r", b"\n"):
@@ -68,13 +68,13 @@ def find_head_end(data: bytes | bytearray) -> int:
 def clean_head(head: bytes) -> bytes:
     """Return the head of a response with CRLF line ends, each header on one line, and no malformed line.
 
-    ``head`` goes from the status line, or blank lines before it, to the blank line at its end. A line without a colon,
-    without a valid name or with control characters is left out together with its continuation lines. The result has at
-    most one Content-Length. It has none beside "Transfer-Encoding: chunked", which overrides it (RFC 9112, section
-    6.3); "Connection: close" is added instead. The coding "identity" is left out of Transfer-Encoding.
+    ``head`` begins with the status line, or with blank lines before it, and ends with a blank line. A malformed line
+    has no colon, no valid name, or control characters. It is left out together with its continuation lines. The result
+    has at most one Content-Length. "Transfer-Encoding: chunked" overrides it (RFC 9112, section 6.3): Content-Length is
+    left out then, and "Connection: close" is added. The coding "identity" is left out of Transfer-Encoding.
 
-    Raises BadHead if such a line is Content-Length, Transfer-Encoding or Content-Encoding, if lengths differ or are not
-    numbers, for an unknown transfer coding, for a head that is cut short, and for one over the limits.
+    Raises BadHead for a malformed Content-Length, Transfer-Encoding or Content-Encoding, for lengths that differ or are
+    not numbers, for an unknown transfer coding, for a head that is cut short, and for a head that exceeds the limits.
     """
     if len(head) > HEAD_LIMIT:
         raise BadHead(f"the head is larger than {HEAD_LIMIT} bytes")
@@ -94,9 +94,9 @@ def clean_head(head: bytes) -> bytes:
 
 
 def read_head(readline: Callable[[int], bytes]) -> bytes:
-    """Return the next head of a response, cleaned, from the ``readline`` of a binary file; ``b""`` at its end.
+    """Return the next head of a response, cleaned, or ``b""`` at the end of the file.
 
-    Raises BadHead, also if the file ends within the head.
+    ``readline`` is the method of a binary file. Raises BadHead, also if the file ends within the head.
     """
     lines: list[bytes] = []
     size, is_begun = 0, False
@@ -119,9 +119,9 @@ def read_head(readline: Callable[[int], bytes]) -> bytes:
 
 
 def read_final_head(readline: Callable[[int], bytes]) -> tuple[int, bytes]:
-    """Return the status and the head of a response, cleaned, after its interim ones; status 0 at the end of the file.
+    """Return the status and the cleaned head of the final response. The status is 0 at the end of the file.
 
-    ``readline`` is that of a binary file. Raises BadHead.
+    Interim responses are skipped. ``readline`` is the method of a binary file. Raises BadHead.
     """
     for _ in range(INTERIM_LIMIT + 1):
         head = read_head(readline)
@@ -133,9 +133,9 @@ def read_final_head(readline: Callable[[int], bytes]) -> tuple[int, bytes]:
 
 
 def is_interim(head: bytes) -> bool:
-    """Return whether a head, cleaned, is that of an interim response, which another one follows.
+    """Return whether a cleaned head is that of an interim response, which another response follows.
 
-    Raises BadHead for one after which the server no longer speaks HTTP.
+    Raises BadHead for status 101, after which the server does not send HTTP.
     """
     status = head.split(b" ", 2)[1]
     if status == _SWITCHING_PROTOCOLS:
@@ -144,24 +144,24 @@ def is_interim(head: bytes) -> bool:
 
 
 def check_headers(headers: object) -> None:
-    """Raise ValueError, which names the header, unless ``headers`` is a dict of headers that a request may have.
+    """Raise ValueError, which names the header, unless ``headers`` is a dict of valid headers for a request.
 
-    Names are tokens, values are latin-1 without control characters. TRANSPORT_HEADERS are refused.
+    Names are tokens. Values are latin-1 without control characters. TRANSPORT_HEADERS are refused.
     """
     if not isinstance(headers, Mapping):
         raise ValueError(f"headers is a dict of names and values, not a {type(headers).__name__}")
     for name, value in headers.items():
         check_header(name, value)
         if name.lower() in TRANSPORT_HEADERS:
-            raise ValueError(f"the header {name} cannot be set: it belongs to the connection, which sets it itself")
+            raise ValueError(f"the header {name} cannot be set: the connection sets it")
 
 
 def check_header(name: object, value: object) -> None:
-    """Raise ValueError, which names the header and does not show its value, unless a request can have this header."""
+    """Raise ValueError unless a request can have this header. The message has the name, but never the value."""
     if not isinstance(name, str) or not isinstance(value, str):
-        raise ValueError(f"the header {name!r} has to be a str with a str as its value")
+        raise ValueError(f"the header {name!r} must be a str with a str as its value")
     if not name.isascii() or not _TOKEN.fullmatch(name.encode()):
-        raise ValueError(f"{name!r} is not a name of a header")
+        raise ValueError(f"{name!r} is not the name of a header")
     try:
         raw = value.encode("latin-1")
     except UnicodeEncodeError:
@@ -183,7 +183,7 @@ def _fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
     for line in lines:
         if not line.startswith((b" ", b"\t")):
             folded.append(line)
-        elif folded:  # else it continues the status line, and is left out
+        elif folded:  # otherwise it continues the status line, and is left out
             folded[-1] += b" " + line.strip(b" \t")
     fields = []
     for line in folded:
@@ -196,12 +196,12 @@ def _fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
 
 
 def _framed(fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return the headers with at most one that tells the length of the body. Raises BadHead."""
+    """Return the headers with at most one that defines the length of the body. Raises BadHead."""
     lengths = _items(fields, b"content-length")
     if any(not _DIGITS.fullmatch(length) for length in lengths):
         raise BadHead(f"Content-Length is not a number: {b', '.join(lengths)[:100]!r}")
     if len({int(length) for length in lengths}) > 1:
-        raise BadHead(f"Content-Length contradicts itself: {b', '.join(lengths)[:100]!r}")
+        raise BadHead(f"Content-Length has contradictory values: {b', '.join(lengths)[:100]!r}")
     codings = [coding.lower() for coding in _items(fields, b"transfer-encoding") if coding]
     codings = [coding for coding in codings if coding != b"identity"]
     if codings and codings != [b"chunked"]:
@@ -209,11 +209,11 @@ def _framed(fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     others = [field for field in fields if field[0].lower() not in (b"content-length", b"transfer-encoding")]
     if codings:
         framing = (b"Transfer-Encoding", b"chunked")
-        # Both headers may be an attack on the next response of the connection
+        # A server may send both headers to forge the next response on the connection, so the connection is closed.
         return [(b"Connection", b"close"), *others, framing] if lengths else [*others, framing]
     return [*others, (b"Content-Length", b"%d" % int(lengths[0]))] if lengths else others
 
 
 def _items(fields: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
-    """Return the items of all headers of a name, each of which may be a list."""
+    """Return the items of all headers with this name. Each header may be a list."""
     return [item.strip(b" \t") for field, value in fields if field.lower() == name for item in value.split(b",")]

@@ -1,4 +1,4 @@
-"""The proxy on the way to a server: the one that the caller names, or the one that the environment names."""
+"""The proxy for a server: the caller's, or the one from the environment."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ _HAS_SYSTEM_SETTINGS = sys.platform in ("darwin", "win32")
 
 
 def parse_proxy(proxy: object) -> URL:
-    """Return the URL of a proxy. Without a scheme it is an HTTP proxy; white space around it is ignored.
+    """Return the URL of a proxy. An address without a scheme is that of an HTTP proxy.
 
-    Name and password may be percent-encoded. Both are sent in UTF-8. Raises ValueError without the password.
+    White space around the address is ignored. Name and password may be percent-encoded. Both are sent in UTF-8. Raises
+    ValueError, whose message never shows the password.
     """
     if not isinstance(proxy, str):
         raise ValueError(
-            f"a proxy is one address such as 'http://127.0.0.1:8080', not a {type(proxy).__name__} "
-            "(requests' dict of proxies has one address for each scheme)"
+            f"proxy must be one address such as 'http://127.0.0.1:8080', not a {type(proxy).__name__}; "
+            "a dict of proxies for requests has several"
         )
     address = proxy.strip()
     try:
         url = parse_url(address if "://" in address else f"http://{address}", tuple(PORTS))
     except ValueError as error:
         raise ValueError(f"no usable proxy: {error}{_hint(address)}") from None
-    if "@" in url.target:  # the authority ended early
+    if "@" in url.target:  # a "/" in the password ended the host too early
         raise ValueError(f"no usable proxy: {redacted(address)!r}{_hint(address)}")
     if url.origin.scheme.startswith("socks"):
         _check_socks(url)
@@ -40,11 +41,11 @@ def parse_proxy(proxy: object) -> URL:
 
 
 def _check_socks(url: URL) -> None:
-    """Raise ValueError for credentials that python-socks and PySocks cannot send, or leave out without an error."""
+    """Raise ValueError for credentials that python-socks and PySocks cannot send, or drop without an error."""
     if not (url.username + url.password).isascii():
-        raise ValueError("no usable proxy: a SOCKS proxy takes a name and a password of ASCII characters only")
+        raise ValueError("no usable proxy: the name and the password for a SOCKS proxy must be ASCII")
     if url.origin.scheme.startswith("socks5") and bool(url.username) != bool(url.password):
-        raise ValueError("no usable proxy: a SOCKS5 proxy takes a name together with a password, or neither")
+        raise ValueError("no usable proxy: a SOCKS5 proxy needs both a name and a password, or neither")
 
 
 def require_socks() -> None:
@@ -56,10 +57,10 @@ def require_socks() -> None:
 
 
 def socks_client(factory: Callable[..., T], proxy: URL) -> T:
-    """Return the client of a SOCKS proxy; ``factory`` is a ``Proxy`` of python-socks.
+    """Return a client for a SOCKS proxy. ``factory`` is a ``Proxy`` class of python-socks.
 
-    As in curl and requests, socks4 and socks5 resolve the host's name here, socks4a and socks5h let the proxy do it.
-    Raises ValueError unless python-socks is installed.
+    As in curl and requests, socks4 and socks5 resolve the name of the host on this machine, and socks4a and socks5h let
+    the proxy resolve it. Raises ValueError unless python-socks is installed.
     """
     require_socks()
     from python_socks import ProxyType  # noqa: PLC0415  # it is an extra
@@ -73,21 +74,22 @@ def socks_client(factory: Callable[..., T], proxy: URL) -> T:
 
 
 def environment_proxy(origin: Origin) -> URL | None:
-    """Return the proxy that the environment or the system names for a server, or None.
+    """Return the proxy for a server from the environment or the system's settings, or None.
 
-    The rules are those of urllib.request: names in lower case win, and HTTP_PROXY is ignored under CGI, where a client
-    can set it. On macOS and Windows the system's settings count if there are no variables. Raises ValueError.
+    The rules are those of urllib.request. Variables in lower case come first. HTTP_PROXY is ignored under CGI, where a
+    client can set it. On macOS and Windows the system's settings are used if there are no variables. Raises ValueError
+    for a proxy that cannot be used.
     """
     if not (_HAS_SYSTEM_SETTINGS or any(name.lower().endswith("_proxy") for name in os.environ)):
         return None
-    # urllib.request takes as long to load as the rest of http1
+    # The import is here because urllib.request takes as long to load as the rest of http1.
     from urllib.request import getproxies, getproxies_environment, proxy_bypass  # noqa: PLC0415
 
     named = getproxies_environment()
     if is_exempt(origin, named.get("no", "")):
         return None
     if not named:
-        with suppress(OSError, TypeError):  # settings of the system that cannot be read exempt nothing
+        with suppress(OSError, TypeError):  # unreadable settings of the system exempt no server
             if proxy_bypass(origin.host):
                 return None
     proxies = named or getproxies()
@@ -98,8 +100,8 @@ def environment_proxy(origin: Origin) -> URL | None:
 def is_exempt(origin: Origin, no_proxy: str) -> bool:
     """Return whether a value of ``no_proxy`` exempts a server from the proxy.
 
-    Its entries are separated by commas or white space: ``*``, host names (which stand for all names below them, with or
-    without a leading dot), IP addresses and networks, each with or without a port.
+    Commas or white space separate the entries. An entry is ``*``, a host name, an IP address or a network, and all but
+    ``*`` may have a port. A host name, with or without a leading dot, includes all names below it.
     """
     try:
         address = ipaddress.ip_address(origin.host)
@@ -111,7 +113,7 @@ def is_exempt(origin: Origin, no_proxy: str) -> bool:
         host, port = _split_port(entry)
         if port and int(port) != origin.port:
             continue
-        with suppress(ValueError):  # an entry that cannot be read exempts nothing
+        with suppress(ValueError):  # an unreadable entry exempts no server
             if address is not None:
                 network = re.sub(r"[\[\]]|%[^/\]]*", "", host)  # brackets and a zone
                 if address in ipaddress.ip_network(network, strict=False):
@@ -124,7 +126,7 @@ def is_exempt(origin: Origin, no_proxy: str) -> bool:
 
 
 def _split_port(entry: str) -> tuple[str, str]:
-    """Return the host and the port (or ``""``) of an entry; an IPv6 address with a port has brackets."""
+    """Return the host and the port (or ``""``) of an entry. An IPv6 address with a port needs brackets."""
     match = re.fullmatch(r"(\[[^]]*\][^:]*|[^:]*):([0-9]+)", entry)
     return (match[1], match[2]) if match else (entry, "")
 

@@ -1,4 +1,4 @@
-"""TLS: which certificates are trusted, the contexts of the process, and failures in plain words."""
+"""TLS: the trusted certificates, the contexts of the process, and messages for failures."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import threading
 from typing import NamedTuple
 
 Verify = bool | str | os.PathLike[str] | ssl.SSLContext
-"""What ``verify=`` may be."""
+"""The types that ``verify=`` accepts."""
 
-# OpenSSL's reasons for bytes that are no TLS. Which one comes depends on the bytes and on OpenSSL's version.
+# OpenSSL's reasons for bytes that are not TLS. The reason depends on the bytes and on the version of OpenSSL.
 _NOT_TLS = {
     "WRONG_VERSION_NUMBER",
     "HTTP_REQUEST",
@@ -24,7 +24,7 @@ _NOT_TLS = {
 }
 _TRUST_IT = "pass verify= the path of the certificate of its authority, if you trust it"
 _OTHER_HOST = "the certificate of {0} is for another host; check the address"
-# OpenSSL's codes (x509_vfy.h) of what is wrong with a certificate
+# OpenSSL's codes for the faults of a certificate (x509_vfy.h)
 _CERTIFICATE_FAULTS = {
     9: "the certificate of {0} is not valid yet; check the clock of this computer",
     10: "the certificate of {0} has expired; its owner has to renew it (or check the clock of this computer)",
@@ -42,7 +42,7 @@ _building = threading.Lock()
 
 
 def _renew_lock() -> None:
-    global _building  # noqa: PLW0603  # a thread of the parent may hold the old one for ever
+    global _building  # noqa: PLW0603  # a thread of the parent may have held the old lock, which stays locked here
     _building = threading.Lock()
 
 
@@ -51,16 +51,16 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 class _Trust(NamedTuple):
-    """One kind of trust: the certificates of a file and of directories, or no check at all."""
+    """One kind of trust: the certificates of a file and of directories, or no check of certificates."""
 
     is_checked: bool
     file: str = ""
     directory: str = ""
-    source: str = ""  # what named it, for messages
+    source: str = ""  # the option or variable that named the path, for messages
 
 
 def check_verify(verify: object) -> bool | str | ssl.SSLContext:
-    """Return ``verify`` in the form that a client keeps, with a path as str.
+    """Return ``verify`` in the form that a client stores, with a path as str.
 
     Raises ValueError unless it is True, False, an existing file or directory of certificates, or an ssl.SSLContext.
     """
@@ -70,14 +70,15 @@ def check_verify(verify: object) -> bool | str | ssl.SSLContext:
         path = os.fspath(verify)
         if isinstance(path, str) and path and os.path.exists(path):
             return path
-        raise ValueError(f"verify is the path of a file or directory of certificates, and {path!r} does not exist")
+        raise ValueError(f"verify must be the path of a file or directory of certificates; {path!r} does not exist")
     raise ValueError(
-        f"verify is True, False, the path of a file or directory of certificates, or an ssl.SSLContext, not {verify!r}"
+        "verify must be True, False, the path of a file or directory of certificates, or an ssl.SSLContext, "
+        f"not {verify!r}"
     )
 
 
 def ready_context(verify: bool | str | ssl.SSLContext) -> ssl.SSLContext | None:
-    """Return the TLS context for ``verify`` if it needs no building: the caller's own, or one built before.
+    """Return the TLS context for ``verify`` if it exists already, or None: the caller's own, or one built before.
 
     Raises ValueError as :func:`build_context` does.
     """
@@ -85,11 +86,11 @@ def ready_context(verify: bool | str | ssl.SSLContext) -> ssl.SSLContext | None:
 
 
 def build_context(verify: bool | str | ssl.SSLContext) -> ssl.SSLContext:
-    """Return the TLS context for ``verify``. The process has one for each kind of trust; it takes some 30 ms to build.
+    """Return the TLS context for ``verify``. It takes some 30 ms to build, so the process shares one for each trust.
 
-    A context that the caller made is returned as it is. True trusts the certificates of SSL_CERT_FILE and
-    SSL_CERT_DIR, else of REQUESTS_CA_BUNDLE, else of CURL_CA_BUNDLE, else of certifi. Raises ValueError for a variable
-    that names a path that does not exist, and for a file without certificates.
+    A context of the caller is returned unchanged. True trusts the certificates of the first of these that is set:
+    SSL_CERT_FILE and SSL_CERT_DIR, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE. Without them it trusts those of certifi. Raises
+    ValueError for a variable with a path that does not exist, and for a file without certificates.
     """
     if isinstance(verify, ssl.SSLContext):
         return verify
@@ -101,21 +102,21 @@ def build_context(verify: bool | str | ssl.SSLContext) -> ssl.SSLContext:
 
 
 def explain_tls_failure(error: OSError, authority: str) -> str:
-    """Return in plain words why TLS with ``authority`` (host and port) failed, and how to react."""
+    """Return the message for a failure of TLS with ``authority`` (host and port), with the way to react."""
     if isinstance(error, ssl.SSLCertVerificationError):
         if fault := _CERTIFICATE_FAULTS.get(getattr(error, "verify_code", 0)):
             return fault.format(authority)
         return f"the certificate of {authority} was refused: {getattr(error, 'verify_message', '') or error}"
-    if isinstance(error, ssl.SSLError) and getattr(error, "reason", "") in _NOT_TLS:  # Python's own have no reason
+    if isinstance(error, ssl.SSLError) and getattr(error, "reason", "") in _NOT_TLS:  # Python's errors have no reason
         return not_tls(authority)
     if isinstance(error, ssl.SSLEOFError | ConnectionError):
-        return f"{authority} closed the connection during the TLS handshake; does it speak TLS?"
+        return f"{authority} closed the connection during the TLS handshake; check that it uses https://"
     return f"TLS with {authority} failed: {error}" if str(error) else f"TLS with {authority} failed"
 
 
 def not_tls(authority: str) -> str:
-    """Return the message for a server that sends something else than TLS."""
-    return f"{authority} does not speak TLS; is it http://?"
+    """Return the message for a server whose bytes are not TLS."""
+    return f"{authority} does not use TLS; try http:// in its address"
 
 
 def _trust(verify: bool | str) -> _Trust:
@@ -129,7 +130,7 @@ def _trust(verify: bool | str) -> _Trust:
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         if path := _existing(name):
             return _from_path(path, name)
-    import certifi  # noqa: PLC0415  # most processes need it once or never
+    import certifi  # noqa: PLC0415  # plain HTTP does not need it
 
     return _Trust(True, certifi.where(), source="certifi")
 
@@ -139,9 +140,9 @@ def _from_path(path: str, source: str) -> _Trust:
 
 
 def _existing(name: str) -> str:
-    """Return the path that an environment variable holds, or ``""``. Raises ValueError if nothing is there."""
+    """Return the path in an environment variable, or ``""``. Raises ValueError if the path does not exist."""
     path = os.environ.get(name, "")
-    paths = path.split(os.pathsep) if name == "SSL_CERT_DIR" else [path]  # OpenSSL takes several directories
+    paths = path.split(os.pathsep) if name == "SSL_CERT_DIR" else [path]  # OpenSSL accepts several directories
     if path and not any(map(os.path.exists, paths)):
         raise ValueError(f"the environment variable {name} names {path!r}, which does not exist")
     return path
@@ -150,7 +151,7 @@ def _existing(name: str) -> str:
 def _new_context(trust: _Trust) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=trust.file or None, capath=trust.directory or None)
-    except OSError as error:  # ssl.SSLError is one
+    except OSError as error:  # ssl.SSLError is a subclass
         raise ValueError(
             f"{trust.source} names {trust.file!r}, which holds no readable certificates: {error}"
         ) from None

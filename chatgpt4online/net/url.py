@@ -1,4 +1,4 @@
-"""Web addresses: how one is read, whether two belong to one origin, and where a reference leads."""
+"""Web addresses: parse an address, compare the origins of two, and resolve a reference."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 PORTS = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
 _WEB = ("http", "https")
-_SAFE = "!#$%&'()*+,/:;=?@[]~"  # as in requests; "%" because an address may be percent-encoded already
-_LABEL = re.compile(r"[a-z0-9_-]{1,63}")  # RFC 1035; browsers allow the underscore, and hyphens at the ends
+_SAFE = "!#$%&'()*+,/:;=?@[]~"  # the set of requests; it has "%" because an address may be percent-encoded already
+_LABEL = re.compile(r"[a-z0-9_-]{1,63}")  # RFC 1035, and like browsers also underscores, and hyphens at the ends
 _ZONE = re.compile(r"[A-Za-z0-9._~-]+")  # RFC 6874, without percent-encoding
 _HOST_LIMIT = 253  # characters, RFC 1035
 
 
 class Origin(NamedTuple):
-    """The server that an address names, in one spelling. Nonces and credentials stay within one origin.
+    """The server of an address, in one normal form. Nonces and credentials are sent only within one origin.
 
-    ``host`` is ASCII in lower case. It has no final dot, an IPv6 address has no brackets and no zone.
+    ``host`` is ASCII in lower case, without a final dot. An IPv6 address has no brackets and no zone.
     """
 
     scheme: str
@@ -34,7 +34,7 @@ class Origin(NamedTuple):
 
     @property
     def netloc(self) -> str:
-        """Host and port as a Host header has them: the scheme's default port is left out."""
+        """Host and port for a Host header, without the default port of the scheme."""
         return self.authority.removesuffix(f":{PORTS[self.scheme]}")
 
 
@@ -42,8 +42,8 @@ class Origin(NamedTuple):
 class URL:
     """An address, split into the server, the target of the request, and the credentials.
 
-    ``resolved_host`` is the name for the resolver and the operating system. It differs from ``origin.host`` where the
-    address has a zone (``fe80::1%eth0``) or a final dot. Neither of these is ever sent.
+    ``resolved_host`` is the name for the resolver and the operating system. It differs from ``origin.host`` if the
+    address has a zone (``fe80::1%eth0``) or a final dot, which are never sent.
     """
 
     origin: Origin
@@ -59,7 +59,7 @@ class URL:
 
     @property
     def basic(self) -> str:
-        """The credentials as an Authorization header has them, or ``""`` if the address has none."""
+        """The credentials in the form of an Authorization header, or ``""`` if the address has none."""
         if not (self.username or self.password):
             return ""
         credentials = f"{self.username}:{self.password}".encode("utf-8", "surrogateescape")
@@ -67,15 +67,15 @@ class URL:
 
 
 def parse_url(url: str, schemes: tuple[str, ...] = _WEB) -> URL:
-    """Return an address as a URL: percent-encoded, and its host in ASCII by IDNA 2008.
+    """Return the URL of an address, percent-encoded, with its host in ASCII by IDNA 2008.
 
-    White space around the address is ignored. Raises ValueError for anything that is not an absolute address with one
-    of ``schemes``; its message never shows a password. IPv4 addresses in short forms ("127.1") stay as they are.
+    White space around the address is ignored. IPv4 addresses in short forms ("127.1") stay unchanged. Raises ValueError
+    unless the address is absolute and has one of ``schemes``. The message never shows a password.
     """
     try:
         parts = urlsplit(url.strip())
         name = parts.hostname or ""
-    except ValueError:  # its message may show the password
+    except ValueError:  # the message of urlsplit may show the password
         raise ValueError(f"{redacted(url)!r} is not a URL: its host cannot be read") from None
     if parts.scheme not in schemes:
         raise ValueError(f"{redacted(url)!r} is not a URL with one of the schemes {', '.join(schemes)}")
@@ -89,7 +89,7 @@ def parse_url(url: str, schemes: tuple[str, ...] = _WEB) -> URL:
         host, resolved_host = _read_host(name, "[" in parts.netloc.rpartition("@")[2])
         target = quote(parts.path or "/", safe=_SAFE) + (f"?{quote(parts.query, safe=_SAFE)}" if parts.query else "")
     except UnicodeEncodeError:
-        raise ValueError(f"{redacted(url)!r} is not a URL: it holds half of a surrogate pair") from None
+        raise ValueError(f"{redacted(url)!r} is not a URL: it contains a lone surrogate") from None
     except ValueError as error:
         raise ValueError(f"{redacted(url)!r} is not a URL: {error}") from None
     return URL(
@@ -98,7 +98,7 @@ def parse_url(url: str, schemes: tuple[str, ...] = _WEB) -> URL:
 
 
 def redacted(url: str) -> str:
-    """Return an address for a message: everything that may be a name or a password is replaced by ``...``."""
+    """Return an address for a message, with ``...`` in place of everything that may be a name or a password."""
     before, at, after = url.strip().rpartition("@")
     if not at:
         return url.strip()
@@ -107,15 +107,15 @@ def redacted(url: str) -> str:
 
 
 def ascii_host(name: str) -> str:
-    """Return a host name or IP address in the one spelling that :class:`Origin` has. Raises ValueError.
+    """Return a host name or IP address in the normal form of :class:`Origin`. Raises ValueError.
 
-    A name in another script is mapped as browsers do (UTS 46, nontransitional) and encoded by IDNA 2008.
+    A name that is not ASCII is mapped as in browsers (UTS 46, nontransitional) and encoded by IDNA 2008.
     """
     return _read_host(name.strip("[]"), ":" in name)[0]
 
 
 def origin(url: str) -> Origin:
-    """Return the origin of an address. An address that cannot be read has an origin of its own."""
+    """Return the origin of an address. An unreadable address has an origin that equals no other."""
     try:
         return parse_url(url).origin
     except ValueError:
@@ -123,7 +123,10 @@ def origin(url: str) -> Origin:
 
 
 def absolute(url: str, location: str) -> str | None:
-    """Return the address that ``location`` means at ``url``, or None if it is not http(s) or goes from TLS to none."""
+    """Return ``location`` as an absolute address, relative to ``url``.
+
+    The result is None for an address that is not http or https, and for one that leads from https to http.
+    """
     try:
         target = urljoin(url, location.strip())
     except ValueError:
@@ -143,13 +146,13 @@ def is_web_address(url: str) -> bool:
 
 
 def _read_host(name: str, is_bracketed: bool) -> tuple[str, str]:
-    """Return a host as others see it, and as the resolver needs it. Raises ValueError, which shows the host."""
+    """Return a host in its normal form and in the form for the resolver. Raises ValueError, which shows the host."""
     if is_bracketed:
         address, percent, zone = name.partition("%")
         host = ipaddress.IPv6Address(address).compressed
         if not percent:
             return host, host
-        zone = zone.removeprefix("25")  # RFC 6874 writes "%25" for the "%"; people write both
+        zone = zone.removeprefix("25")  # RFC 6874 encodes the "%" as "%25", but many addresses have a plain "%"
         if not _ZONE.fullmatch(zone):
             raise ValueError(f"the zone of {name!r} cannot be read")
         return host, f"{host}%{zone}"
@@ -157,20 +160,20 @@ def _read_host(name: str, is_bracketed: bool) -> tuple[str, str]:
     dot = "." if host.endswith(".") else ""
     host = host.removesuffix(".")
     if not host:
-        raise ValueError("it names no host")
+        raise ValueError("it has no host")
     if len(host) > _HOST_LIMIT or not all(_LABEL.fullmatch(label) for label in host.split(".")):
         raise ValueError(f"{name!r} is not a host name")
     return host, host + dot
 
 
 def _to_ascii(name: str) -> str:
-    import idna  # noqa: PLC0415  # it is large, and few hosts need it
+    import idna  # noqa: PLC0415  # the package is large, and few hosts need it
 
     try:
         labels = idna.uts46_remap(name, std3_rules=False, transitional=False).split(".")
-        # The labels that are ASCII already are not for IDNA, which does not know the underscore
+        # Labels that are ASCII stay unchanged, because IDNA does not allow the underscore.
         return ".".join(label if label.isascii() else idna.alabel(label).decode() for label in labels)
-    except UnicodeError as error:  # idna.IDNAError is one
+    except UnicodeError as error:  # idna.IDNAError is a subclass
         raise ValueError(f"the host {name!r} cannot be written in ASCII: {error}") from None
 
 

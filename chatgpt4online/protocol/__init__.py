@@ -1,6 +1,6 @@
-"""The protocol without I/O: bytes of answers to events, and questions to the requests that ask them.
+"""The protocol without I/O: questions become requests, and the bytes of answers become events.
 
-``EventParser`` reads the body of an answer. ``Turn`` is a whole question, from the nonce to the last event. Each name
+``EventParser`` reads the body of an answer. ``Turn`` carries one question from the nonce to the last event. Each name
 is loaded on first use, so that importing the parser loads nothing else.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-TYPE_CHECKING = False  # type checkers take this name for true; importing typing for it would cost more than the parser
+TYPE_CHECKING = False  # type checkers read this name as True; an import of typing would take longer than the parser
 if TYPE_CHECKING:
     from .calls.deadline import Timeout as Timeout
     from .calls.endpoints import Discussion as Discussion
@@ -87,7 +87,7 @@ __all__ = [
     "format_prompt",
 ]
 
-_HOMES = {
+_MODULES = {
     "calls.deadline": ("Timeout",),
     "calls.endpoints": ("Discussion", "File"),
     "calls.page": ("Bot",),
@@ -115,15 +115,15 @@ _HOMES = {
     "parsing.events": ("Action", "Block", "Done", "Event", "Failed", "Notice", "Reply", "Shortcut", "Text", "Usage"),
     "parsing.parser": ("EventParser",),
 }
-_HOME = {name: home for home, names in _HOMES.items() for name in names}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
-    home = _HOME.get(name)
-    if home is None:
-        # With the name and the module, Python suggests the name that was meant.
+    module = _MODULE_OF.get(name)
+    if module is None:
+        # Python suggests a similar name when the error has the name and the module.
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
-    value = getattr(import_module(f".{home}", __name__), name)
+    value = getattr(import_module(f".{module}", __name__), name)
     globals()[name] = value
     return value
 

@@ -186,7 +186,7 @@ def _tunnel(sock: socket.socket, url: URL, proxy: URL, clock: Clock) -> None:
         with SocketReader(sock, clock) as reader:  # without a buffer: what follows the head belongs to the tunnel
             status, head = read_final_head(reader.readline)
     except BadHead as error:
-        raise ConnectionFailed(f"the proxy {name} does not speak HTTP: {error}") from None
+        raise ConnectionFailed(f"the proxy {name} did not answer in HTTP: {error}") from None
     except TimeoutError:
         raise
     except OSError as error:
@@ -195,7 +195,7 @@ def _tunnel(sock: socket.socket, url: URL, proxy: URL, clock: Clock) -> None:
         raise ConnectionFailed(f"the proxy {name} closed the connection")
     if not 200 <= status < 300:
         answer = head.split(b"\r\n", 1)[0].decode("latin-1").partition(" ")[2].strip()
-        failure = ConnectionFailed(f"the proxy {name} refused the way to {authority}: {answer}")
+        failure = ConnectionFailed(f"the proxy {name} refused the connection to {authority}: {answer}")
         failure.retryable = status >= 500
         raise failure
 

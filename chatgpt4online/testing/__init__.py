@@ -1,13 +1,13 @@
-"""A site on loopback: what AI Engine sites answer, said by a script of yours.
+"""An AI Engine site on loopback, for tests and demos. A script of yours writes its answers.
 
 ::
 
     with serve_site("Hello there!") as site, Client(site.url) as client:
         assert str(client.ask("Hi")) == "Hello there!"
 
-It answers as the recorded sites do, to the byte: status, headers, framing and JSON; and where nothing was recorded, as
-protocol sections 1 to 4 say. It has pages with widgets, chats, uploads, logins, discussions, the REST index and the
-public API. What it does not have: models, search, realtime, forms, and WordPress's own routes.
+Status, headers, framing and JSON equal those of the recorded sites, byte for byte. Answers that were not recorded
+follow protocol sections 1 to 4. The site has pages with widgets, chats, uploads, logins, discussions, the REST index
+and the public API. It has no models, search, realtime, forms, and none of WordPress's own routes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an address of the site leads to (protocol section 1.1)."""
+"""Find the part of the site that an address belongs to (protocol section 1.1)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .state import State
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a request asks for.
+    """The part of the site that a request is for.
 
-    ``kind`` is ``"rest"``, ``"page"``, ``"file"`` (of an upload), ``"nonce"`` (admin-ajax's), or ``"nothing"``:
-    ``"outside"`` is beyond WordPress. ``path`` is the route of ``"rest"``, else the path within the site.
-    ``is_plain_rest`` says whether releases before 3.0.3 know by the address that it is one of the REST API.
+    ``kind`` is ``"rest"``, ``"page"``, ``"file"`` (an upload), ``"nonce"`` (of admin-ajax), ``"nothing"`` (not found by
+    WordPress) or ``"outside"`` (not found by the web server). ``path`` is the route for ``"rest"``, else the path
+    within the site. ``is_plain_rest`` is true if releases before 3.0.3 recognise the address as one of the REST API.
     """
 
     kind: Literal["rest", "page", "file", "nonce", "nothing", "outside"]
@@ -26,7 +26,7 @@ class Place:
 
 
 def locate(state: State, method: str, target: str) -> Place:
-    """Return what a request's target leads to."""
+    """Return the place that the target of a request belongs to."""
     raw, _, rest = target.partition("?")
     path, query = unquote(raw), parse_qs(rest, keep_blank_values=True)
     options = state.options

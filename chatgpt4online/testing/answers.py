@@ -1,4 +1,4 @@
-"""What a script says, and what it sees of the questions."""
+"""The answers that a script returns, and the questions and requests that it receives."""
 
 from __future__ import annotations
 
@@ -18,24 +18,26 @@ Piece: TypeAlias = str | Text | Notice | ServerError | bytes
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the site says to one question.
+    """The site's answer to one question.
 
-    ``pieces`` is a str (streamed word by word), one piece, or an iterable of pieces, each sent as soon as it is there:
+    ``pieces`` is a str (streamed word by word), one piece, or an iterable of pieces. Each is sent as soon as the
+    iterable yields it:
 
     - ``str`` or ``Text``: a piece of the answer;
-    - ``Notice``: what the site says while it works; without a ``visibility`` or ``timestamp`` it gets the usual one;
-    - ``ServerError``: an ``error`` event with its message; unless that is empty, it is the last event;
-    - ``bytes``: sent as they are, a PHP warning for example.
+    - ``Notice``: a notice; a missing ``visibility`` or ``timestamp`` is replaced by the usual one;
+    - ``ServerError``: an ``error`` event with its message, which is the last event unless the message is empty;
+    - ``bytes``: sent unchanged, for example a PHP warning.
 
-    The rest is for the final object (protocol section 2.4). ``reply`` is the final word, if it is not the trimmed text
-    of the pieces. ``images`` (URLs) make it the answer of an image bot. ``usage`` is an estimate if not given, and
-    ``response_id`` is random; ``""`` leaves it out.
+    The other fields are those of the final object (protocol section 2.4). ``reply`` is the final text; without it, that
+    is the trimmed text of the pieces. ``images`` (URLs) make this the answer of an image bot. Without ``usage``, it is
+    an estimate. Without ``response_id``, it is random; ``""`` leaves it out.
 
-    ``ending`` is ``"end"``; ``"fatal"`` for a PHP fatal (a 500, or a body that ends without a word once it has begun);
-    or ``"cut"`` for a connection that closes in mid-body. With a ``status`` other than 200, something before the plugin
-    refuses: pieces are then the body, HTML unless ``headers`` say otherwise; ``headers`` are for this only.
+    ``ending`` is ``"end"``, ``"fatal"`` for a PHP fatal error (status 500, or a body that just ends if it has begun),
+    or ``"cut"`` for a connection that closes within the body. A ``status`` other than 200 is a refusal by a server
+    before the plugin: the pieces are its body, as HTML unless ``headers`` has a Content-Type. Only such an answer uses
+    ``headers``.
 
-    Raises InvalidInput for values that no site could send.
+    Raises InvalidInput for values that no site can send.
     """
 
     pieces: Piece | Iterable[Piece] = ()
@@ -53,11 +55,11 @@ class Answer:
 
     def __post_init__(self) -> None:
         if not isinstance(self.pieces, str | Text | Notice | ServerError | bytes | Iterable):
-            raise InvalidInput(f"an answer is a str, a piece or an iterable of pieces, not {self.pieces!r}")
+            raise InvalidInput(f"an answer must be a str, a piece or an iterable of pieces, not {self.pieces!r}")
         if self.ending not in ("end", "fatal", "cut"):
-            raise InvalidInput(f"ending is 'end', 'fatal' or 'cut', not {self.ending!r}")
+            raise InvalidInput(f"ending must be 'end', 'fatal' or 'cut', not {self.ending!r}")
         if self.status not in set(HTTPStatus) or self.status < 200:
-            raise InvalidInput(f"status is a final HTTP status, not {self.status!r}")
+            raise InvalidInput(f"status must be a final HTTP status, not {self.status!r}")
 
     def __iter__(self) -> Iterator[Piece]:
         """Yield the pieces, a str word by word."""
@@ -71,7 +73,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRequest:
-    """A request as it came: ``path`` with its query, ``headers`` with names in lower case."""
+    """A received request. ``path`` includes the query, and ``headers`` has names in lower case."""
 
     method: str
     path: str
@@ -80,7 +82,7 @@ class ReceivedRequest:
 
     @property
     def json(self) -> Any:
-        """The decoded body, or None if it is no JSON."""
+        """The decoded body, or None if it is not JSON."""
         with suppress(ValueError, RecursionError):
             return decode_json(self.body)
         return None
@@ -90,12 +92,13 @@ class ReceivedRequest:
 class Chat:
     """A question that the site has accepted.
 
-    ``bot_id`` is the bot that answers (its custom id where that was used; ``default`` for an unknown one on 3.x),
-    ``messages`` the history before ``message`` (which is the hidden text where a shortcut was chosen), ``file_ids``
-    those of the release's fields, and ``json`` all that was sent, decoded. ``user`` is ``""`` for a guest.
+    ``message`` is the question, or the hidden text of a shortcut. ``messages`` is the history before it. ``bot_id`` is
+    the id of the bot that answers, in the form that the client used (``default`` for an unknown bot on 3.x).
+    ``file_ids`` are the ids in the fields of this release. ``json`` is the decoded request. ``user`` is ``""`` for a
+    guest.
 
-    ``route`` is ``"chats/submit"``, or the name of a route of the public API, such as ``"simpleTextQuery"``; then
-    ``bot_id`` is ``""`` unless one was named.
+    ``route`` is ``"chats/submit"``, or the name of a route of the public API, such as ``"simpleTextQuery"``. In that
+    case, ``bot_id`` is ``""`` unless the client named a bot.
     """
 
     message: str

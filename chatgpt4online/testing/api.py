@@ -30,7 +30,7 @@ _NEEDED = {
 
 
 def may_use_api(exchange: Exchange) -> bool:
-    """Return whether the request has the site's token, or comes from a user."""
+    """Return whether the request has the site's token or comes from a user."""
     kind, _, token = exchange.request.headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer" and token == exchange.state.options.token:
         exchange.user = ADMIN
@@ -43,7 +43,7 @@ def check(exchange: Exchange) -> None:
 
 
 def query(exchange: Exchange) -> None:
-    """Answer a route that asks the model something, by letting the script answer it."""
+    """Answer a route that asks the model, with the script's answer."""
     params, route = read_params(exchange.request), _route(exchange)
     message = _message(params, route)
     needed = _NEEDED.get(route, ())
@@ -58,7 +58,7 @@ def query(exchange: Exchange) -> None:
 
 
 def chat(exchange: Exchange) -> None:
-    """Answer ``simpleChatbotQuery``; a conversation that the site keeps goes on."""
+    """Answer ``simpleChatbotQuery``, and continue a conversation that the site stores."""
     params, route = read_params(exchange.request), _route(exchange)
     message = _message(params, route)
     if not params.get("botId"):
@@ -75,7 +75,7 @@ def chat(exchange: Exchange) -> None:
 
 
 def upload(exchange: Exchange) -> None:
-    """Answer ``simpleFileUpload``: a form's file, or ``base64`` and ``filename``."""
+    """Answer ``simpleFileUpload``, which has the file of a form, or ``base64`` and ``filename``."""
     params, (_, files) = read_params(exchange.request), read_form(exchange.request)
     sent = files.get("file")
     if sent is None and params.get("base64"):
@@ -108,7 +108,7 @@ def _message(params: Json, route: str) -> str:
 
 
 def _say(exchange: Exchange, answer: Answer, chat: Chat, pieces: Iterable[Piece]) -> None:
-    """Send what the script said, in the shape of the route."""
+    """Send the script's answer in the shape of the route."""
     try:
         text, raw = whole_text(pieces)
     except ServerError as error:

@@ -1,4 +1,4 @@
-"""``chats/submit``: the plugin's tests of a question, and how the answer goes out (protocol sections 1.4 and 2)."""
+"""``chats/submit``: check a question as the plugin does, and send the answer (protocol sections 1.4 and 2)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Sender: TypeAlias = Callable[[Exchange, Answer, Chat, Iterable[Piece]], None]
 
 
 def submit(exchange: Exchange) -> None:
-    """Let the script answer, if the plugin's tests of the question let it."""
+    """Send the script's answer, or refuse the question if the plugin would refuse it."""
     fields, version = exchange.fields, exchange.version
     message = fields.get("newMessage")
-    if isinstance(message, list | dict):  # for PHP's trim(), a TypeError
+    if isinstance(message, list | dict):  # PHP's trim() raises a TypeError
         return exchange.say_fatal()
     text = "" if message is None else str(message).strip(BLANK)
     ids = [fields.get("customId"), fields.get("botId")]
@@ -56,7 +56,7 @@ def submit(exchange: Exchange) -> None:
 
 
 def find_bot(exchange: Exchange, ids: list[Any]) -> str | None:
-    """Return the first of these bots that there is; else the default one, where the release lets it stand in."""
+    """Return the first of these bots that exists, else the default bot if the release falls back to it, else None."""
     known = {"default"}
     for bot in exchange.state.options.bots:
         known |= {name for name in (bot.bot_id, bot.custom_id) if name}
@@ -65,7 +65,7 @@ def find_bot(exchange: Exchange, ids: list[Any]) -> str | None:
 
 
 def is_too_long(exchange: Exchange, bot_id: str, text: str) -> bool:
-    """Return whether a question is longer than this bot takes; one that goes by a custom id takes any."""
+    """Return whether a question is too long for this bot. A bot with a custom id accepts any length."""
     options = exchange.state.options
     limit: int | None = options.max_length
     for bot in options.bots:
@@ -78,14 +78,14 @@ def is_too_long(exchange: Exchange, bot_id: str, text: str) -> bool:
 
 
 def file_ids(fields: Json, one: str, many: str) -> tuple[str, ...]:
-    """Return the ids of the files that go with a question: those of the field for many, else the single one."""
+    """Return the ids of a question's files: those of the field for many files, else the one of the single field."""
     several = fields.get(many)
     ids = several if isinstance(several, list) and several else [fields.get(one)]
     return tuple(str(file_id) for file_id in ids if file_id)
 
 
 def answer_with(exchange: Exchange, chat: Chat, send: Sender) -> None:
-    """Ask the script, and let ``send`` say what it answers; or say that PHP died, or something before it refused."""
+    """Call the script and ``send`` its answer. A fatal error of PHP and a refusal before PHP are sent here."""
     answer = ask_script(exchange.state, chat)
     with closing(pieces_of(answer, exchange.state)) as pieces:
         try:
@@ -103,7 +103,7 @@ def answer_with(exchange: Exchange, chat: Chat, send: Sender) -> None:
 
 
 def finish(exchange: Exchange, answer: Answer, chat: Chat, text: str) -> Json:
-    """Return the final object, and remember what it says."""
+    """Return the final object, and store its shortcuts and the turn."""
     final = final_object(answer, chat, text, exchange.version) | exchange.token()
     for shortcut in answer.shortcuts:
         exchange.state.offer(shortcut, chat.bot_id)
@@ -112,7 +112,7 @@ def finish(exchange: Exchange, answer: Answer, chat: Chat, text: str) -> Json:
 
 
 def _stream(exchange: Exchange, answer: Answer, chat: Chat, pieces: Iterable[Piece]) -> None:
-    """Send each piece as an event; the head goes with the first one, as PHP sends it."""
+    """Send each piece as an event. As in PHP, the head is sent together with the first one."""
     text: list[str] = []
     for piece in pieces:
         _open_stream(exchange, answer)
@@ -136,7 +136,7 @@ def _stream(exchange: Exchange, answer: Answer, chat: Chat, pieces: Iterable[Pie
 def _open_stream(exchange: Exchange, answer: Answer) -> None:
     if exchange.response.started:
         return
-    kind = "application/json; charset=UTF-8"  # of an image bot (protocol section 2.5)
+    kind = "application/json; charset=UTF-8"  # image bots have this type (protocol section 2.5)
     if answer.images is None:
         kind = "text/event-stream;charset=UTF-8"
         exchange.replace("Cache-Control", "no-cache")
@@ -148,7 +148,7 @@ def _send(exchange: Exchange, value: Json) -> None:
 
 
 def _say_whole(exchange: Exchange, answer: Answer, chat: Chat, pieces: Iterable[Piece]) -> None:
-    """Send the final object alone, after whatever bytes the script has."""
+    """Send only the final object, after the bytes of the script."""
     try:
         text, raw = whole_text(pieces)
     except ServerError as error:

@@ -1,4 +1,4 @@
-"""Discussions: the conversations that a site keeps for its users (protocol section 1.6)."""
+"""Discussions: the conversations that a site stores for its users (protocol section 1.6)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .exchange import Exchange
 from .php import count, encode_json
 from .state import Discussion, StoredFile, now
 
-_TITLE_SIZE = 64
+_TITLE_SIZE = 64  # characters that the plugin stores of a title
 
 
 def store(exchange: Exchange, chat: Chat, final: Json) -> None:
-    """Put down a turn that ended well, if discussions are on and the client named the conversation."""
+    """Store a successful turn, if discussions are on and the client sent an id of the conversation."""
     state, version = exchange.state, exchange.version
     if not state.options.discussions or not chat.chat_id:
         return
@@ -55,14 +55,14 @@ def _answer(final: Json) -> Json:
 
 
 def history(exchange: Exchange, chat_id: str) -> list[Json]:
-    """Return the messages of a conversation, as the public API finds them by its id."""
+    """Return the stored messages of a conversation, for the public API."""
     with exchange.state.lock:
         found = (row.messages for row in exchange.state.discussions if chat_id and row.chat_id == chat_id)
         return [{"role": message["role"], "content": message["content"]} for message in next(found, [])]
 
 
 def list_discussions(exchange: Exchange) -> None:
-    """Answer ``discussions/list``: the user's, the latest first."""
+    """Answer ``discussions/list`` with the conversations of the user, the latest first."""
     fields, state = exchange.fields, exchange.state
     bot_id = fields.get("botId") if fields.get("customId") is None else fields["customId"]
     if bot_id is None:
@@ -78,7 +78,7 @@ def list_discussions(exchange: Exchange) -> None:
 
 
 def edit_discussion(exchange: Exchange) -> None:
-    """Answer ``discussions/edit``: a new title; nothing is said of a conversation that is not there."""
+    """Answer ``discussions/edit``, which sets a title. An unknown conversation is not an error."""
     chat_id, title = exchange.fields.get("chatId"), exchange.fields.get("title")
     if chat_id is None or title is None:
         return exchange.refuse("chatId and title are required.", status=400)
@@ -91,7 +91,7 @@ def edit_discussion(exchange: Exchange) -> None:
 
 
 def may_delete_discussions(exchange: Exchange) -> bool:
-    """Return whether all of these conversations are the user's."""
+    """Return whether all of these conversations belong to the user."""
     ids = exchange.fields.get("chatIds")
     with exchange.state.lock:
         wanted = ids if isinstance(ids, list) else []
@@ -117,7 +117,7 @@ def _own(exchange: Exchange, chat_ids: list[Any]) -> list[Discussion]:
 
 
 def _row(row: Discussion, *, with_display: bool) -> Json:
-    """Return a row as the database has it, all strings; ``messages`` and ``extra`` are JSON themselves."""
+    """Return a row as the database returns it, with strings only. ``messages`` and ``extra`` are JSON."""
     values: Json = {
         "id": str(row.number),
         "userId": str(row.user_id),

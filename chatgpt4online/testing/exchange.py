@@ -1,4 +1,4 @@
-"""One request and its answer: what WordPress does with every one of them."""
+"""One request and its answer: the login, headers and refusals that WordPress adds for every route."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .transport import Response
 
 NO_CACHE = (("Expires", "Wed, 11 Jan 1984 05:00:00 GMT"), ("Cache-Control", "no-cache, must-revalidate, max-age=0"))
 
-_ALPHABET = "0123456789abcdefghijklmnopqrstuv"  # of PHP's session ids
+_ALPHABET = "0123456789abcdefghijklmnopqrstuv"  # the characters of PHP's session ids
 _JSON = "application/json; charset=UTF-8"
 _FATAL = (
     '<p>There has been a critical error on this website.</p><p><a href="https://wordpress.org/support/article/'
@@ -28,10 +28,10 @@ _LOGIN_ERRORS = {
 
 
 class Exchange:
-    """A request, and the means to answer it.
+    """A request, and methods that answer it.
 
-    ``headers`` are those of the answer, in the order of sending; ``allow`` is the method for ``Allow``, if it is sent.
-    ``route`` is the plugin's name of what is asked for. ``user`` is ``""`` for a guest.
+    ``headers`` are those of the answer, in the order of sending. ``allow`` is the value of the ``Allow`` header, or
+    ``""``. ``route`` is the plugin's name of the route. ``user`` is ``""`` for a guest.
     """
 
     def __init__(self, state: State, request: ReceivedRequest, response: Response) -> None:
@@ -50,17 +50,17 @@ class Exchange:
 
     @property
     def identity(self) -> str:
-        """Whose nonces this visitor is given; that of a user without his nonce is nobody's."""
+        """The identity that the visitor's nonces belong to: the user and the session of the login."""
         return f"{self.user}|{self._login}"
 
     @property
     def verified(self) -> int:
-        """What the visitor's nonce is worth."""
+        """The result of WordPress's check of the nonce: 1, 2 or 0, as :meth:`Nonces.verify` returns it."""
         return self.nonces.verify(self.nonce, self.identity)
 
     @property
     def fields(self) -> Json:
-        """What the body says, if it is a JSON object."""
+        """The object in the body, or an empty dict if the body is not a JSON object."""
         return read_json(self.request)
 
     @property
@@ -69,7 +69,7 @@ class Exchange:
         return self.state.root(self.language)
 
     def open_page(self) -> None:
-        """Put down the headers that every answer of PHP begins with."""
+        """Add the headers of every answer of PHP."""
         marker = self.version.php_session
         if marker is not None and (marker in self.request.path if marker else self._is_rest):
             if "PHPSESSID" not in read_cookies(self.request):
@@ -82,7 +82,7 @@ class Exchange:
             ]
 
     def open_rest(self) -> bool:
-        """Put down the headers of a REST answer and find out who asks; return false if he was refused for that."""
+        """Add the headers of a REST answer and check the login. Return False if the login was refused."""
         self._is_rest = True
         self.open_page()
         allowed = "Authorization, X-WP-Nonce, Content-Disposition, Content-MD5, Content-Type"
@@ -102,7 +102,7 @@ class Exchange:
             if problem:
                 self.deny(401, problem, _LOGIN_ERRORS[problem])
                 return False
-        if by_cookie or not self.user:  # to an application password the nonce matters for the plugin alone
+        if by_cookie or not self.user:  # with an application password, only the plugin checks the nonce
             if self.nonce is None:
                 self.user = ""
             elif self.verified:
@@ -117,25 +117,25 @@ class Exchange:
 
     @property
     def api_link(self) -> tuple[str, str]:
-        """The header that says where the REST API is."""
+        """The header with the address of the REST API."""
         return "Link", f'<{self.root}/>; rel="https://api.w.org/"'
 
     def disable_cache(self) -> None:
-        """Forbid to keep the answer."""
+        """Add the headers that forbid caches to store the answer."""
         for name, value in NO_CACHE:
             self.replace(name, value)
 
     def replace(self, name: str, value: str) -> None:
-        """Set a header as PHP does: the former one goes, the new one comes last."""
+        """Set a header as PHP does: remove an earlier one, and add the new one at the end."""
         self.headers = [*(header for header in self.headers if header[0] != name), (name, value)]
 
     @property
     def session_cookie(self) -> str:
-        """The visitor's session id; ``""`` if there is none yet."""
+        """The visitor's session id, or ``""`` before the first one."""
         return read_cookies(self.request).get("mwai_session_id", "")
 
     def set_session_cookie(self) -> str:
-        """Return the visitor's session id, which is set if it is new."""
+        """Return the visitor's session id, and set the cookie if the id is new."""
         session = self.session_cookie
         if not session:
             session = secrets.token_hex(7)[:13]
@@ -144,11 +144,11 @@ class Exchange:
         return session
 
     def json_problem(self) -> Json | None:
-        """Return what is wrong with a body that should be JSON, or None."""
+        """Return PHP's error for a malformed JSON body, or None."""
         return json_problem(self.request.body) if is_json(self.request) and self.request.body else None
 
     def token(self) -> Json:
-        """Return ``new_token`` for a nonce of the previous tick."""
+        """Return ``new_token`` if the request has a nonce of the previous tick, else an empty dict."""
         renew = self.verified == 2 and "new_token" in self.version.reply
         return {"new_token": self.nonces.make(self.identity)} if renew else {}
 
@@ -157,7 +157,7 @@ class Exchange:
         self.say_json(status, {"code": code, "message": message, "data": {"status": status} | (details or {})})
 
     def forbid(self) -> None:
-        """Send WordPress's refusal of somebody who may not do this."""
+        """Send WordPress's refusal of a visitor without permission."""
         self.deny(403 if self.user else 401, "rest_forbidden", "Sorry, you are not allowed to do that.")
 
     def refuse(self, message: str, status: int = 500) -> None:
@@ -169,13 +169,13 @@ class Exchange:
         self.say_json(200, {"success": True} | values | self.token())
 
     def say_fatal(self) -> None:
-        """Send what WordPress says when PHP has died."""
+        """Send WordPress's answer after a fatal error of PHP."""
         self.headers, self.allow, self._is_rest = list(NO_CACHE), "", False
         error = {"code": "internal_server_error", "message": _FATAL, "data": {"status": 500}, "additional_errors": []}
         self.say_json(500, error)
 
     def say_json(self, status: int, value: Json, before: bytes = b"") -> None:
-        """Send a JSON object, after what PHP has printed before."""
+        """Send a JSON object, after the output of PHP in ``before``."""
         self.say(status, before + encode_json(value).encode())
 
     def say(self, status: int, body: str | bytes, content_type: str = _JSON) -> None:

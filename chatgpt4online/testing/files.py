@@ -1,4 +1,4 @@
-"""Uploads (protocol section 1.5). What type a file has, its name alone decides; WordPress looks into images too."""
+"""Uploads (protocol section 1.5). Only the name decides the type of a file, although WordPress also checks images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .php import count
 from .state import StoredFile, now, random_id
 from .widgets import ReceivedFile
 
-_TYPES = {  # what WordPress lets visitors upload, without its rarities
+_TYPES = {  # the types that WordPress allows, without rare ones
     **dict.fromkeys(("jpg", "jpeg", "jpe"), "image/jpeg"),
     **{name: f"image/{name}" for name in ("gif", "png", "bmp", "webp", "heic", "tiff")},
     "ico": "image/x-icon",
@@ -46,7 +46,7 @@ _TYPES = {  # what WordPress lets visitors upload, without its rarities
 
 
 def content_type(name: str) -> str | None:
-    """Return the type of a file by its name, or None where WordPress takes no such file."""
+    """Return the type of a file by its name, or None if WordPress refuses such files."""
     return _TYPES.get(name.rpartition(".")[2].lower()) if "." in name else None
 
 
@@ -73,7 +73,7 @@ def keep(
     env_id: str | None = None,
     ttl: float = 3600,
 ) -> ReceivedFile:
-    """Put a file into the site's table."""
+    """Store a file in the site's table, and return it."""
     state, file_id = exchange.state, random_id()
     extension = sent.name.rpartition(".")[2]
     url = f"{state.url}/wp-content/uploads/{time.strftime('%Y/%m', time.gmtime())}/{file_id}.{extension}"
@@ -85,7 +85,7 @@ def keep(
 
 
 def list_files(exchange: Exchange) -> None:
-    """Answer ``files/list``, which died for guests once files had owners, and for users before that."""
+    """Answer ``files/list``. It is a fatal error for guests since 2.9.6, and was one for users before."""
     fields, state = exchange.fields, exchange.state
     own, wanted = state.logins.user_id(exchange.user), fields.get("userId") or 0
     if exchange.version.owned_files:
@@ -113,7 +113,7 @@ def list_files(exchange: Exchange) -> None:
 
 
 def delete_files(exchange: Exchange) -> None:
-    """Answer ``files/delete``: by ids of uploads since files have owners, by numbers of rows before."""
+    """Answer ``files/delete``, which needs the ids of uploads since 2.9.6, and the numbers of rows before."""
     sent, state = exchange.fields.get("files"), exchange.state
     ids = {str(item) for item in sent} if isinstance(sent, list) else set()
     if not exchange.version.owned_files:
@@ -135,7 +135,7 @@ def delete_files(exchange: Exchange) -> None:
 
 
 def _object(text: object) -> Mapping[str, str]:
-    """Return the object in a JSON string; an empty one for anything else."""
+    """Return the object in a JSON string, or an empty one for anything else."""
     with suppress(ValueError, RecursionError):
         value = json.loads(text) if isinstance(text, str) else text
         if isinstance(value, dict):
@@ -144,7 +144,7 @@ def _object(text: object) -> Mapping[str, str]:
 
 
 def _row(stored: StoredFile, exchange: Exchange) -> Json:
-    """Return a row as the database has it, all strings."""
+    """Return a row as the database returns it, with strings only."""
     file, owner = stored.file, stored.owner
     return {
         "id": str(stored.number),

@@ -23,12 +23,12 @@ class Upload:
 
 
 def is_json(request: ReceivedRequest) -> bool:
-    """Return whether a request says that it is JSON."""
+    """Return whether the Content-Type of a request is JSON."""
     return re.fullmatch(r"application/(.+\+)?json", _content_type(request)) is not None
 
 
 def read_json(request: ReceivedRequest) -> Json:
-    """Return the object of a JSON request; an empty one for any other."""
+    """Return the object of a JSON request, or an empty one for any other request."""
     sent = request.json if is_json(request) else None
     return sent if isinstance(sent, dict) else {}
 
@@ -59,7 +59,7 @@ def read_form(request: ReceivedRequest) -> tuple[dict[str, str], dict[str, Uploa
 
 
 def read_params(request: ReceivedRequest) -> dict[str, Any]:
-    """Return what WordPress takes for a request's parameters: JSON before the form before the query."""
+    """Return the parameters of a request. As in WordPress, JSON replaces the form, and the form the query."""
     query = dict(parse_qsl(request.path.partition("?")[2], keep_blank_values=True))
     return query | read_form(request)[0] | read_json(request)
 
@@ -69,7 +69,7 @@ def _content_type(request: ReceivedRequest) -> str:
 
 
 def _parameter(name: str, text: str) -> str | None:
-    """Return a parameter of a header. ``name*=`` is none for PHP."""
+    """Return a parameter of a header, or None. PHP ignores ``name*=``."""
     found = re.search(_PARAMETER % name, text, re.IGNORECASE)
     if not found:
         return None

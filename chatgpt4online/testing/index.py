@@ -1,4 +1,4 @@
-"""The index of the REST API, and of a namespace in it."""
+"""The index of the REST API, and that of a namespace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SPACES = ("oembed/1.0", "mwai/v1", "mwai-ui/v1", "wp/v2", "wp-site-health/v1", 
 
 
 def root_index(exchange: Exchange, routes: Sequence[tuple[str, str]]) -> Json:
-    """Return the index of the whole API; of WordPress's own routes it knows only the root's."""
+    """Return the index of the whole API. Of WordPress's own routes, it lists only the root."""
     url = exchange.state.url
     known: Json = {}
     for space in ("mwai/v1", "mwai-ui/v1"):

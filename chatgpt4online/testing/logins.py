@@ -1,4 +1,4 @@
-"""Who sends a request: guests, cookies, application passwords and nonces (protocol sections 1.2 and 4.1)."""
+"""Logins: guests, cookies, application passwords and nonces (protocol sections 1.2 and 4.1)."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from ..protocol.parsing.events import Json
 from .answers import ReceivedRequest
 
 GUEST = "|"
-"""The identity of everybody without a login: no user, no session of one."""
+"""The identity of all visitors without a login: no user and no session."""
 
 ADMIN = "admin"
 """The first administrator, as whom the bearer token acts."""
 
 
 class Nonces:
-    """The nonces of two ticks; each belongs to one identity."""
+    """The nonces of the current and the previous tick. Each nonce belongs to one identity."""
 
     def __init__(self, ticks: tuple[str, str]) -> None:
         self._ticks = ticks
 
     def make(self, identity: str, age: int = 0) -> str:
-        """Return this identity's nonce of this tick, or (``age`` 1) of the previous one."""
+        """Return the nonce of an identity in the current tick, or in the previous one if ``age`` is 1."""
         return hashlib.sha256(f"{self._ticks[age]}|{identity}".encode()).hexdigest()[:10]
 
     def verify(self, nonce: str | None, identity: str) -> int:
-        """Return 1 for this tick's nonce, 2 for the previous one's, and 0 for any other: what WordPress says."""
+        """Return 1 for a nonce of the current tick, 2 for one of the previous tick, else 0, as WordPress does."""
         return next((age + 1 for age in (0, 1) if nonce == self.make(identity, age)), 0)
 
 
 class Logins:
-    """The users of a site, their sessions and everybody's nonces."""
+    """The users of a site, their sessions, and the nonces of all visitors."""
 
     def __init__(self, users: Mapping[str, str], url: str) -> None:
         self._users = {name: _bare(password) for name, password in users.items()}
@@ -56,7 +56,7 @@ class Logins:
         self._ticks = (tick, tick)
 
     def age(self) -> None:
-        """Let a tick pass."""
+        """Begin the next tick."""
         with self._lock:
             self._ticks = (secrets.token_hex(8), self._ticks[0])
 
@@ -74,7 +74,7 @@ class Logins:
         return {self._cookie: quote(value, safe="")}
 
     def read_cookie(self, request: ReceivedRequest) -> tuple[str, str]:
-        """Return the user of the login cookie, ``""`` unless it is valid, and the session that it speaks of."""
+        """Return the user of the login cookie, or ``""`` if it is not valid, and the session in the cookie."""
         parts = unquote(read_cookies(request).get(self._cookie, "")).split("|")
         if len(parts) != 4:
             return "", ""
@@ -83,7 +83,7 @@ class Logins:
         return (parts[0] if user == parts[0] else ""), parts[2]
 
     def read_password(self, request: ReceivedRequest) -> tuple[str, str]:
-        """Return the user of an application password, and WordPress's code for a bad one; ``""`` for what is not."""
+        """Return the user of an application password and WordPress's code for a bad one. Either may be ``""``."""
         kind, _, value = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "basic" or not self._users:
             return "", ""
@@ -96,7 +96,7 @@ class Logins:
         return (name, "") if _bare(password) == self._users[name] else ("", "incorrect_password")
 
     def user_id(self, name: str) -> int:
-        """Return the number of a user; 0 for a guest."""
+        """Return the number of a user, or 0 for a guest."""
         return self._names.index(name) + 1 if name else 0
 
     def user_data(self, name: str) -> Json:
@@ -113,16 +113,16 @@ class Logins:
 
 
 def email(name: str) -> str:
-    """Return a user's address."""
+    """Return the e-mail address of a user."""
     return f"{name}@example.org"
 
 
 def read_cookies(request: ReceivedRequest) -> dict[str, str]:
-    """Return a request's cookies, as they came."""
+    """Return the cookies of a request, not decoded."""
     pairs = (pair.strip().partition("=") for pair in request.headers.get("cookie", "").split(";"))
     return {name: value for name, _, value in pairs if value}
 
 
 def _bare(password: str) -> str:
-    """Return what counts of an application password, which is shown in groups of four."""
+    """Return an application password without the spaces that WordPress shows in it."""
     return re.sub(r"[^A-Za-z0-9]", "", password)

@@ -12,7 +12,7 @@ from .widgets import Widget
 
 
 def page(exchange: Exchange, session: str) -> str:
-    """Return a page with a widget for each bot; ``session`` is a user's session id."""
+    """Return a page with a widget for each bot. ``session`` is the session id of a user, or ``""``."""
     widgets = "\n".join(_widget(exchange, bot, session) for bot in exchange.state.options.bots)
     return (
         '<!doctype html><html><head><meta charset="utf-8"><title>A site on loopback</title>\n'
@@ -65,5 +65,5 @@ def _system(exchange: Exchange, bot: Widget, plugin: str, session: str) -> Json:
 
 
 def _as_embedded(name: str | None) -> str | int | None:
-    """Return a name as the plugin embeds it: as a number, if it looks like one."""
+    """Return a name as the plugin writes it into the page: a name of digits becomes a number."""
     return int(name) if name and name.isascii() and name.isdigit() else name

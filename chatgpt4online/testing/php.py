@@ -1,4 +1,4 @@
-"""JSON as PHP reads and writes it, and the parts of an answer in it."""
+"""JSON as PHP reads and writes it, and the parts of an answer in this form."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from ..protocol.parsing.events import Action, Block, Json, Notice, Shortcut
 
 BLANK = " \n\r\t\v\0"
-"""What PHP's trim() takes away."""
+"""The characters that PHP's trim() removes."""
 
 
 def decode_json(body: bytes) -> Any:
-    """Return the value in a JSON body; raises ValueError or RecursionError."""
+    """Return the value in a JSON body. Raises ValueError or RecursionError."""
 
     def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is no JSON for PHP")
+        raise ValueError(f"{constant} is not JSON in PHP")
 
     return json.loads(body.decode(), parse_constant=refuse)
 
@@ -29,7 +29,7 @@ def encode_json(value: Any) -> str:
 
 
 def json_problem(body: bytes) -> Json | None:
-    """Return what PHP says of a body that is no JSON, or None if it is."""
+    """Return PHP's error for a body that is not JSON, or None."""
     try:
         decode_json(body)
     except UnicodeDecodeError:
@@ -44,12 +44,12 @@ def json_problem(body: bytes) -> Json | None:
 
 
 def truth(value: object) -> bool:
-    """Return whether PHP takes a JSON value for true."""
+    """Return whether a JSON value is true in PHP."""
     return value not in (None, False, 0, "", "0", [], {})
 
 
 def count(value: object, otherwise: int) -> int:
-    """Return a number that may come as a string; ``otherwise`` for none, or for 0."""
+    """Return a number that may be a string, or ``otherwise`` for 0 and for other values."""
     text = str(value)
     return (int(text[:9]) if text.isascii() and text.isdigit() else 0) or otherwise
 
@@ -74,9 +74,9 @@ def notice_event(notice: Notice) -> Json:
 
 
 def tagged(part: Action | Shortcut | Block, *, secret: bool = True) -> Json:
-    """Return a part of the final object; what is empty is left out, but for a function's arguments.
+    """Return a part of the final object as JSON. Empty values are left out, except the arguments of a function.
 
-    A ``secret`` shortcut has its id, if it has one, in place of its message.
+    If ``secret`` is true, a shortcut with an id has it in place of its message.
     """
     if isinstance(part, Action):
         is_call = part.kind == "function"

@@ -1,4 +1,4 @@
-"""What is at each address, in the order of WordPress's tests: nonce, route, JSON, permission."""
+"""Answer each address. As in WordPress, the checks are in this order: nonce, route, JSON, permission."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ def _with_nonce(exchange: Exchange) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route: who may use it (for WordPress only ``True`` is worth an ``Allow``), and what answers it."""
+    """A route: its path, the function that answers it, and the function that checks the permission.
+
+    WordPress sends ``Allow`` only if ``access`` returns ``True`` itself, not for other true values.
+    """
 
     path: str
     answer: Callable[[Exchange], None]

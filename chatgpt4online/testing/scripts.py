@@ -1,4 +1,4 @@
-"""The script of a site: how it is asked, and what its answer makes."""
+"""The script of a site: call it, and turn its answer into pieces and a final object."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .versions import Version
 
 
 class Stop(Exception):
-    """The script has no more to say: PHP died, or (``cut``) the connection did."""
+    """The answer ends here, with a fatal error of PHP or, if ``cut`` is true, with the connection."""
 
     def __init__(self, cut: bool) -> None:
         super().__init__(cut)
@@ -22,7 +22,7 @@ class Stop(Exception):
 
 
 def ask_script(state: State, chat: Chat) -> Answer:
-    """Return the script's answer; where there is none, what stands for it."""
+    """Return the script's answer, or the answer for a script that failed or for a reached limit."""
     if not state.accept_chat():
         return Answer(ServerError("You have reached the limit."))
     try:
@@ -32,19 +32,19 @@ def ask_script(state: State, chat: Chat) -> Answer:
         return said if isinstance(said, Answer) else Answer(said)
     except ServerError as error:
         return Answer(error)
-    except BaseException as error:  # pytest's failures are no Exception
+    except BaseException as error:  # pytest's failures do not derive from Exception
         state.errors.append(error)
         return Answer(ending="fatal")
 
 
 def pieces_of(answer: Answer, state: State) -> Generator[Piece, None, None]:
-    """Yield the script's pieces; a script that breaks is noted in ``errors`` and ends as PHP's fatal does."""
+    """Yield the script's pieces. An exception of the script is stored in ``errors`` and ends the answer fatally."""
     try:
         for number, piece in enumerate(answer):
             if number and state.closing.wait(state.options.pause):
                 raise Stop(cut=True)
             if not isinstance(piece, str | Text | Notice | ServerError | bytes):
-                raise InvalidInput(f"a piece is a str, Text, Notice, ServerError or bytes, not {piece!r}")
+                raise InvalidInput(f"a piece must be a str, Text, Notice, ServerError or bytes, not {piece!r}")
             yield piece
     except (GeneratorExit, Stop):
         raise
@@ -58,7 +58,7 @@ def pieces_of(answer: Answer, state: State) -> Generator[Piece, None, None]:
 
 
 def whole_text(pieces: Iterable[Piece]) -> tuple[str, bytes]:
-    """Return the text of an answer that is not streamed, and the bytes beside it; raises the script's ServerError."""
+    """Return the text of an answer that is not streamed, and its bytes. Raises the ServerError of the script."""
     text: list[str] = []
     raw = b""
     for piece in pieces:
@@ -73,7 +73,7 @@ def whole_text(pieces: Iterable[Piece]) -> tuple[str, bytes]:
 
 
 def final_object(answer: Answer, chat: Chat, text: str, version: Version) -> Json:
-    """Return the final object, with what this release has of it (protocol section 2.4)."""
+    """Return the final object with the fields of this release (protocol section 2.4)."""
     if answer.images is not None:
         text = "\n".join([text, *(f"![Image]({url})" for url in answer.images)])
     asked, said = (max(1, len(words) // 4) for words in (chat.message, text or " "))

@@ -1,4 +1,4 @@
-"""The site: its address, its threads, and its life."""
+"""The site: its options, its threads, and the class that users see."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .widgets import ReceivedFile, Widget
 
 _Value = TypeVar("_Value")
 
-_CLOSE_SECONDS = 5.0
+_CLOSE_SECONDS = 5.0  # close() waits so long for scripts, so that a hanging one does not stop the tests
 
 
 def serve_site(
@@ -47,25 +47,27 @@ def serve_site(
     discussions: bool = False,
     token: str | None = None,
 ) -> Site:
-    """Return a site on 127.0.0.1 that is running; leave its ``with`` block, or call ``close()``, to stop it.
+    """Return a running site on 127.0.0.1. Leave its ``with`` block, or call ``close()``, to stop it.
 
-    ``answer`` is what it says: whatever ``Answer`` takes, an ``Answer``, or a callable that gets each ``Chat`` and
-    returns one of these. An iterator is used up by the first chat. Without one, the site repeats the question.
+    ``answer`` is an ``Answer``, the pieces of one, or a callable that gets each ``Chat`` and returns one of these. The
+    first chat uses up an iterator. Without ``answer``, the site repeats the question.
 
-    ``version`` is ``"3.6.2"``, ``"2.8.9"`` or ``"2.4.3"``: the releases that were recorded. ``bots`` (names, or a
-    ``Widget`` each) are shown on the pages, which are at ``/`` and any path without a dot. ``max_length`` of a question
-    is in characters (in bytes on 2.4.3). After ``limit_after`` chats, each is told that the limit is reached. ``pause``
-    is in seconds, between pieces. ``port`` 0 takes a free one.
+    ``version`` is one of the recorded releases: ``"3.6.2"``, ``"2.8.9"`` or ``"2.4.3"``. ``bots`` are names or
+    ``Widget``; the pages show them. The pages are at ``/`` and at any path without a dot. ``max_length`` of a question
+    is in characters (in bytes on 2.4.3). After ``limit_after`` chats, the site answers that the limit is reached.
+    ``pause`` is the time between pieces in seconds. ``port`` 0 stands for any free port.
 
-    Where the site is (protocol section 1.1): with ``"plain"`` ``permalinks`` its API is at ``/index.php?rest_route=``;
-    all of it is below ``path`` (``"/blog"``); and below ``language`` (``"fr"``) it is once more, for pretty permalinks.
+    Three options define the addresses (protocol section 1.1). With ``permalinks="plain"``, the API is at
+    ``/index.php?rest_route=``. ``path`` (``"/blog"``) is the directory of the site. With ``language`` (``"fr"``) and
+    pretty permalinks, the site is also below that directory.
 
-    Whom it serves: ``session_closed`` refuses start_session, and puts the nonce into the pages (as 2.9.0 did).
-    ``users`` are names and their application passwords (sections 1.2 and 1.6), for HTTP Basic or ``Site.login``;
-    ``discussions`` keeps their conversations. ``token`` turns the public API on (section 1.8): there the script's text
-    is the answer (for simpleJsonQuery and moderationCheck, the JSON in it; for image queries, the first of its images).
+    Four options define the visitors. ``session_closed`` refuses start_session and puts the nonce into the pages, as
+    2.9.0 did. ``users`` are names and their application passwords (sections 1.2 and 1.6), for HTTP Basic or
+    ``Site.login``. ``discussions`` stores their conversations. ``token`` turns the public API on (section 1.8), where
+    the text of the script is the answer. For simpleJsonQuery and moderationCheck it is the JSON in that text, and for
+    image queries the first image.
 
-    Raises InvalidInput for values that cannot be used, and OSError for a port that is taken.
+    Raises InvalidInput for values that cannot be used, and OSError for a port that is in use.
     """
     options = Options(
         script=_as_script(answer),
@@ -104,7 +106,7 @@ def _check(options: Options, port: int) -> None:
         ("token", token, token is None or (isinstance(token, str) and token), "None or a word"),
     ):
         if not good:
-            raise InvalidInput(f"{name} is {wanted}, not {value!r}")
+            raise InvalidInput(f"{name} must be {wanted}, not {value!r}")
 
 
 def _is_count(value: object) -> bool:
@@ -117,14 +119,14 @@ def _matches(pattern: str, value: object) -> bool:
 
 def _one_of(name: str, value: str, table: Mapping[str, _Value]) -> _Value:
     if value not in tuple(table):
-        raise InvalidInput(f"{name} is one of {', '.join(table)}, not {value!r}")
+        raise InvalidInput(f"{name} must be one of {', '.join(table)}, not {value!r}")
     return table[value]
 
 
 def _as_widgets(bots: object) -> tuple[Widget, ...]:
     found = tuple(bots) if isinstance(bots, Iterable) and not isinstance(bots, str) else ()
     if not found or not all(isinstance(bot, Widget) or (isinstance(bot, str) and bot) for bot in found):
-        raise InvalidInput(f"bots is a list of one name or Widget, or more, not {bots!r}")
+        raise InvalidInput(f"bots must be a list with at least one name or Widget, not {bots!r}")
     return tuple(bot if isinstance(bot, Widget) else Widget(bot) for bot in found)
 
 
@@ -132,18 +134,18 @@ def _as_script(answer: Script | None) -> Script:
     if answer is None:
         return lambda chat: f"You said: {chat.message}"
     if isinstance(answer, list | tuple) and not answer:
-        raise InvalidInput(f"answer is what the site says, not an empty {type(answer).__name__}")
+        raise InvalidInput(f"answer must have at least one piece, but it is an empty {type(answer).__name__}")
     return answer if callable(answer) or isinstance(answer, Answer) else Answer(answer)
 
 
 class Site:
-    """A running site, made by ``serve_site``; a context manager.
+    """A running site. ``serve_site`` returns it, and it is a context manager.
 
-    ``url`` is its address, without a final slash. ``errors`` holds what a script raised, other than a ServerError
-    (which is the site's own ``error``): the chat ended as PHP's fatal does, and the ``with`` block raises the first one
-    when it is left. Clear the list to have it forgiven.
+    ``url`` is its address, without a final slash. ``errors`` holds the exceptions of scripts. Such an exception ends
+    the chat like a fatal error of PHP, and the ``with`` block raises the first one at its end. Clear the list to
+    prevent that. A ServerError is different: it becomes an ``error`` event.
 
-    When the client goes away, the script is closed; a real site would let its model finish.
+    When the client closes the connection, the script is closed. A real site would let its model finish.
     """
 
     def __init__(self, options: Options, port: int) -> None:
@@ -169,50 +171,50 @@ class Site:
 
     @property
     def requests(self) -> list[ReceivedRequest]:
-        """The requests that came, oldest first."""
+        """The received requests, the oldest first."""
         with self._state.lock:
             return list(self._state.requests)
 
     @property
     def files(self) -> list[ReceivedFile]:
-        """The files that were uploaded and not deleted, oldest first."""
+        """The files that were uploaded and not deleted, the oldest first."""
         with self._state.lock:
             return [stored.file for stored in self._state.files]
 
     @property
     def nonce(self) -> str:
-        """The nonce that the site gives guests now."""
+        """The nonce for guests at this moment."""
         return self._state.logins.nonces.make(GUEST)
 
     def expire_nonce(self) -> None:
-        """Make every nonce that was given out stale: 403 ``rest_cookie_invalid_nonce``."""
+        """Make every nonce stale, so that the site answers 403 ``rest_cookie_invalid_nonce``."""
         self._state.logins.expire()
 
     def age_nonce(self) -> None:
-        """Make the present nonces the previous tick's: valid still, and answered with new ones."""
+        """Begin the next tick. The present nonces stay valid, and the site answers them with new ones."""
         self._state.logins.age()
 
     def login(self, user: str) -> dict[str, str]:
         """Return the cookies of a new session of one of the site's ``users``.
 
-        They need the nonce of this session, which the pages have for them, and
-        ``/wp-admin/admin-ajax.php?action=rest-nonce``. Raises InvalidInput for a user that there is not.
+        Requests with these cookies need the nonce of this session, which is in the pages and at
+        ``/wp-admin/admin-ajax.php?action=rest-nonce``. Raises InvalidInput for an unknown user.
         """
         if user not in self._state.logins:
-            raise InvalidInput(f"there is no user {user!r}: name him in users=")
+            raise InvalidInput(f"there is no user {user!r}; add it to users=")
         return self._state.logins.log_in(user)
 
     def close(self) -> None:
-        """Close every connection and wait for their threads, at most 5 s for a script that hangs; may be repeated."""
+        """Close every connection, and wait at most 5 s for the scripts to end. It may be called twice."""
         if not self._state.closing.is_set():
             self._state.closing.set()
             with suppress(OSError), socket.create_connection(self._listener.getsockname()):
-                pass  # wakes accept(), which closing the listener would not do everywhere
+                pass  # the connection wakes accept(); on some systems, closing the listener does not
         self._acceptor.join()
         with self._lock:
             connections = dict(self._connections)
         for connection in connections.values():
-            with suppress(OSError):  # it is closed already
+            with suppress(OSError):  # the client closed it already
                 connection.shutdown(socket.SHUT_RDWR)
         deadline = time.monotonic() + _CLOSE_SECONDS
         for thread in connections:
@@ -233,7 +235,7 @@ class Site:
 
     def _serve(self, connection: socket.socket) -> None:
         try:
-            # A client that goes away ends its connection, and nothing else.
+            # A client that closes its connection ends only this thread.
             with connection, suppress(OSError):
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 unread: bytes | None = b""
@@ -244,7 +246,7 @@ class Site:
                 del self._connections[threading.current_thread()]
 
     def _serve_request(self, connection: socket.socket, unread: bytes) -> bytes | None:
-        """Answer the next request; return what came after it, or None if the connection is at its end."""
+        """Answer the next request. Return the bytes behind it, or None at the end of the connection."""
         parser = h11.Connection(h11.SERVER)
         try:
             received = receive(parser, connection, unread)

@@ -1,4 +1,4 @@
-"""What a site is told to be, and what it remembers."""
+"""The options of a site, and the data that it stores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .widgets import ReceivedFile, Widget
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What ``serve_site`` was called with."""
+    """The arguments of ``serve_site``."""
 
     script: Script
     version: Version
@@ -36,7 +36,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """An uploaded file in the site's table; ``owner`` is a user's number or a guest's session."""
+    """An uploaded file in the site's table. ``owner`` is the number of a user or the session of a guest."""
 
     file: ReceivedFile
     number: int
@@ -49,7 +49,7 @@ class StoredFile:
 
 @dataclass(slots=True)
 class Discussion:
-    """A conversation in the site's table; ``user_id`` is 0 for a guest's."""
+    """A conversation in the site's table. ``user_id`` is 0 for a guest."""
 
     number: int
     user_id: int
@@ -63,7 +63,7 @@ class Discussion:
 
 
 class State:
-    """The memory of a site at ``origin``, for all of its connections' threads; what may change is under ``lock``."""
+    """The data of a site at ``origin``, shared by the threads of all connections. ``lock`` guards changes."""
 
     def __init__(self, options: Options, origin: str) -> None:
         self.options = options
@@ -92,31 +92,31 @@ class State:
         return f"{self.home(language)}/{'wp-json' if self.options.pretty else 'index.php?rest_route='}"
 
     def accept_chat(self) -> bool:
-        """Count a chat; return whether it is within the limit."""
+        """Count a chat, and return whether it is within the limit."""
         limit = self.options.limit_after
         with self.lock:
             self._chats += 1
             return limit is None or self._chats <= limit
 
     def next_number(self) -> int:
-        """Return a new number for a row of a table; for callers that hold the lock."""
+        """Return a new number for a row of a table. The caller must hold the lock."""
         self._numbers += 1
         return self._numbers
 
     def offer(self, shortcut: Shortcut, bot_id: str) -> None:
-        """Remember what a shortcut's id stands for; it is good for this bot only."""
+        """Store the text of a shortcut under its id. Only this bot accepts the id."""
         if shortcut.shortcut_id:
             with self.lock:
                 self._shortcuts[bot_id, shortcut.shortcut_id] = shortcut.message or shortcut.label
 
     def hidden_message(self, shortcut_id: object, bot_id: str) -> str | None:
-        """Return what the id of a shortcut stands for, or None if this bot never gave it out."""
+        """Return the text of the shortcut with this id, or None if this bot has no such shortcut."""
         with self.lock:
             return self._shortcuts.get((bot_id, str(shortcut_id)))
 
 
 def now(later: float = 0.0) -> str:
-    """Return the time as MySQL writes it."""
+    """Return the time in ``later`` seconds from now, in the form of MySQL."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(time.time() + later))
 
 

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on a socket, framed as nginx frames it."""
+"""HTTP/1.1 on a socket, with the framing of nginx."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .answers import ReceivedRequest
 
 
 def receive(parser: h11.Connection, connection: socket.socket, unread: bytes) -> tuple[ReceivedRequest, bytes] | None:
-    """Return a request and its HTTP version, or None if there are no more."""
+    """Return the next request and its HTTP version, or None at the end of the connection."""
     head: h11.Request | None = None
     body: list[bytes] = []
     if unread:
@@ -38,7 +38,7 @@ def receive(parser: h11.Connection, connection: socket.socket, unread: bytes) ->
 
 
 class Response:
-    """A response on its way out. h11 would send its headers in another order than nginx."""
+    """Sends a response. It does not use h11, which would not keep the order of nginx's headers."""
 
     def __init__(
         self, connection: socket.socket, method: str = "GET", version: bytes = b"1.0", wish: str = "close"
@@ -52,7 +52,7 @@ class Response:
     def start(
         self, status: int, content_type: str, headers: Iterable[tuple[str, str]], length: int | None = None
     ) -> None:
-        """Send the head. Without a length the body is chunked (for HTTP/1.0, it ends with the connection)."""
+        """Send the head. Without a length, the body is chunked, or ends with the connection for HTTP/1.0."""
         self._chunked = self._chunked and length is None
         lines = [
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
@@ -79,7 +79,7 @@ class Response:
             self._connection.sendall(b"0\r\n\r\n")
 
     def refuse(self, status: HTTPStatus) -> None:
-        """Send a refusal as nginx does, from before PHP."""
+        """Send a refusal of nginx itself, before PHP."""
         body = f"<html>\r\n<head><title>{status.value} {status.phrase}</title></head>\r\n</html>\r\n".encode()
         self.start(status, "text/html", (), len(body))
         self.write(body)

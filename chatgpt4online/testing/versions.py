@@ -1,4 +1,4 @@
-"""How the recorded releases of the plugin differ."""
+"""The differences between the recorded releases of the plugin."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """How a release differs: a key that is absent from ``reply`` or ``usage`` is not sent."""
+    """The behaviour of one release. Keys that are not in ``reply`` or ``usage`` are not sent."""
 
     number: tuple[int, int, int]
-    php_session: str | None  # a PHP session is opened where this is in the request's path; "": for all of REST
+    php_session: str | None  # requests whose path contains this text open a PHP session; "" means the whole REST API
     reply: frozenset[str]
     usage: tuple[str, ...]
     params: str
-    upload_params: bool  # they are there even if nobody has set them
+    upload_params: bool  # whether a widget has them even if they have the usual values
     system: str
     plugin_url: str = "/wp-content/plugins/ai-engine"
     theme_css: bool = True
-    instead: tuple[str, ...] = ("newFileId",)  # of newMessage
+    instead: tuple[str, ...] = ("newFileId",)  # fields that may replace newMessage
 
     @property
     def session(self) -> bool:
-        """Whether start_session exists, and with it the cookie."""
+        """Whether start_session and its cookie exist."""
         return self.number >= (2, 4, 4)
 
     @property
@@ -42,7 +42,7 @@ class Version:
 
     @property
     def notices(self) -> bool:
-        """Whether there are ``live`` events with a subtype."""
+        """Whether ``live`` events with a subtype exist."""
         return self.number >= (2, 8, 3)
 
     @property
@@ -77,7 +77,7 @@ _SYSTEM = (
     '{"stream":true,"debugMode":false,"eventLogs":false,"speech_recognition":false,"speech_synthesis":false,'
     '"typewriter":false,%s"actions":[],"blocks":[],"shortcuts":[]}'
 )
-# No page of 2.8.9 was recorded: its widget is that of 3.6.2 without what came later (protocol section 3.2).
+# No page of 2.8.9 was recorded. Its widget here is that of 3.6.2 without later fields (protocol section 3.2).
 VERSIONS = {
     "3.6.2": Version(
         (3, 6, 2),

@@ -1,4 +1,4 @@
-"""A bot on a page, and a file that was sent: values that a site's owner and a test speak of."""
+"""Values that users of ``serve_site`` pass or receive: a bot on a page, and an uploaded file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..protocol.parsing.events import Shortcut
 class Widget:
     """A bot, as the site's pages show it (protocol sections 3.1 and 3.2).
 
-    One of ``bot_id`` and ``custom_id`` names it, or both. ``max_length`` is the site's own if it is None; whoever asks
-    by ``custom_id`` has no limit. ``uploads`` and ``multi_upload`` are only what the page says: the site takes files
-    for any bot. ``shortcuts`` are the page's (not on 2.4.3).
+    The bot needs a ``bot_id``, a ``custom_id`` or both. If ``max_length`` is None, the limit of the site is used.
+    Questions to a ``custom_id`` have no limit. ``uploads`` and ``multi_upload`` only change the page: the site accepts
+    files for any bot. ``shortcuts`` are shown in the page (not on 2.4.3).
 
-    Raises InvalidInput without a name, and for a ``max_length`` that is not positive.
+    Raises InvalidInput without an id, and for a ``max_length`` that is not positive.
     """
 
     bot_id: str | None = "default"
@@ -33,17 +33,16 @@ class Widget:
 
     def __post_init__(self) -> None:
         if not any(isinstance(name, str) and name for name in (self.bot_id, self.custom_id)):
-            raise InvalidInput(f"bots are named by a bot_id or a custom_id, a str, not {self.bot_id!r}")
+            raise InvalidInput(f"bot_id or custom_id must be a str that is not empty, not {self.bot_id!r}")
         if self.max_length is not None and not (isinstance(self.max_length, int) and self.max_length >= 1):
-            raise InvalidInput(f"max_length is a whole number, at least 1, not {self.max_length!r}")
+            raise InvalidInput(f"max_length must be a whole number, at least 1, not {self.max_length!r}")
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFile:
     """A file that was uploaded.
 
-    ``name`` and ``type`` are what the client said, ``id`` and ``url`` what the site answered. A GET of ``url`` brings
-    ``content``.
+    ``name`` and ``type`` come from the client, ``id`` and ``url`` from the site. A GET of ``url`` returns ``content``.
     """
 
     name: str

@@ -85,7 +85,7 @@ hello = says("Hello")
 
 def hello_or_told(outcome: Outcome) -> bool:
     """Return whether the answer is whole, or an error tells that it is not."""
-    return hello(outcome) or (tells()(outcome) and "nothing at all" not in str(outcome.error))
+    return hello(outcome) or (tells()(outcome) and "empty answer" not in str(outcome.error))
 
 
 def served(

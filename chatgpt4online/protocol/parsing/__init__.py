@@ -1,1 +1,1 @@
-"""Bytes of an answer to events."""
+"""Turn the bytes of an answer into events."""

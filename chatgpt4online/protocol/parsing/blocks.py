@@ -1,9 +1,9 @@
 """Recognise the firewalls and bot checks that answer in place of a site.
 
-One table has a row for each way in which a product shows itself. A row matches when everything in it matches. Most of
-these products add headers and scripts to good answers too, so a row has only what stands on a block: a header that is
-sent for nothing else, the title of the block page, or a phrase together with the status of a refusal. Source: protocol
-section 4.3, and the ``source`` of each row.
+One table has a row for each sign of a product. A row matches when everything in it matches. Most of these products add
+headers and scripts to good answers too. So a row has only signs of a block: a header that is sent with a block only,
+the title of the block page, or a phrase together with the status of a refusal. Source: protocol section 4.3, and the
+``source`` of each row.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 UNNAMED = "a firewall or bot check"
 """What :func:`find_block` returns for a block page that names no product."""
 
-_SEARCHED = 65_536  # characters of a page; block pages are smaller than this
+_SEARCHED = 65_536  # characters of a page that are searched; block pages are smaller
 _TITLE = re.compile(r"<title[^<>]*>([^<]*)<")
 _TITLE_ALONE = re.compile(
     r"(?:just a moment|one moment,? please|attention required|access denied|checking your browser(?: before accessing)?"
@@ -24,9 +24,9 @@ _TITLE_ALONE = re.compile(
 )
 
 _ANY = range(1000)
-_REFUSED = (401, 403, 405, 406, 409, 415, 418, 429, 503)  # the statuses that these products choose for a block
+_REFUSED = (401, 403, 405, 406, 409, 415, 418, 429, 503)  # the statuses that these products send with a block
 
-# What stands in ``source`` for a row that no document of the vendor confirms.
+# The sources of rows that no document of the vendor confirms.
 _WAFW00F = "wafw00f 2.4.2, signatures (public list)"
 _IS_ANTIBOT = "is-antibot, providers.json (public list)"
 _GENERAL = "general knowledge, not checked"
@@ -35,9 +35,9 @@ _GENERAL = "general knowledge, not checked"
 class _Row(NamedTuple):
     """One way to recognise a product. All texts are in lower case.
 
-    ``headers`` has names with a text that the value contains (``""`` for any value). ``title`` is how the page's title
-    begins; ``page`` has texts that the page contains: both count in HTML only. ``start`` is how a body of any type
-    begins.
+    ``headers`` has the names of headers, each with a text that its value contains (``""`` for any value). ``title`` is
+    the beginning of the page's title, and ``page`` has texts that the page contains. Both are compared in HTML only.
+    ``start`` is the beginning of a body of any type.
     """
 
     product: str
@@ -70,7 +70,7 @@ _ROWS: tuple[_Row, ...] = (
     _Row("Cloudflare", _GENERAL, title="just a moment...", page=("/cdn-cgi/challenge-platform/",)),
     _Row("Cloudflare", _GENERAL, page=("window._cf_chl_opt",), statuses=_REFUSED),
     _Row("Cloudflare", _GENERAL, title="attention required! | cloudflare"),
-    # Its answer 1015 has the status 429: that is a rate limit, and no block.
+    # Cloudflare's error 1015 has the status 429, because it is a rate limit and not a block.
     _Row("Cloudflare", _GENERAL, title="access denied | ", page=("used cloudflare to restrict access",),
          statuses=(403,)),
     *(_Row("Cloudflare", "developers.cloudflare.com, Cloudflare 1xxx errors", {"server": "cloudflare"},
@@ -173,8 +173,8 @@ _ROWS: tuple[_Row, ...] = (
 def find_block(status: int, headers: Mapping[str, str], body: str) -> str:
     """Return the name of the product that answered in place of the site, or ``""`` when this is not a block.
 
-    ``headers`` have lower-case names. ``body`` may be ``""`` where it is not known. A block page without the name of a
-    product gives :data:`UNNAMED`. Only the beginning of a large body is searched.
+    ``headers`` have lower-case names. ``body`` may be ``""`` when it is not known. A block page without the name of a
+    product gives :data:`UNNAMED`. Only the first 65,536 characters of a body are searched.
     """
     page = body[:_SEARCHED].lower().lstrip("\ufeff \t\r\n")
     is_html = page.startswith("<")

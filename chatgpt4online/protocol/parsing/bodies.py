@@ -1,9 +1,9 @@
-"""Read a body that is not a stream: the JSON object of a success, or the error that it means.
+"""Read a body that is not a stream: the JSON object of a success, or a failure as an error.
 
 Such bodies are the answers of ``start_session`` and of sites that do not stream, refusals, PHP fatal errors, and the
-pages of servers in front of a site. The body itself decides, because Content-Type is often wrong (protocol section
-2.1). All text here comes from servers, so each call of the standard library that can raise on text has one safe
-function: :func:`unescape`, :func:`decode_json`, :func:`retry_after`.
+pages of servers in front of a site. Content-Type is often wrong, so only the body is read (protocol section 2.1). All
+text here comes from servers. Each call of the standard library that can raise on such text has one safe function:
+:func:`unescape`, :func:`decode_json`, :func:`retry_after`.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _REST_CLOSED = {
     "itsec_rest_api_access_restricted",
     "rest_authentication_error",
 }
-_REFUSED_BY_A_FRONT = (403, 406)  # WordPress itself always refuses in JSON
-_NOT_FOUND = (404, 405, 410, 501)  # 501: what file servers answer to a POST
+_REFUSED_BEFORE_WORDPRESS = (403, 406)  # a refusal of WordPress itself is always JSON
+_NOT_FOUND = (404, 405, 410, 501)  # file servers answer a POST with 501
 _LIMIT_TEXTS = {
     "You have reached the limit.",
     "You have reached the limit (check the Insights Tab > Limits > Guests).",
@@ -53,9 +53,9 @@ _LIMIT_TEXTS = {
 _LIMIT_HINT = (
     "the site's owner limits how much visitors may ask; this is not HTTP rate limiting; try later or ask the owner"
 )
-_GUEST_TEXT = "You need to be connected."  # to a guest who asks for discussions (protocol section 1.6)
-_GUEST_HINT = "the site has these for users only: log in (auth= or cookies=)"
-_NO_REASON = "the site says that it failed, but not why"
+_GUEST_TEXT = "You need to be connected."  # the answer to a guest who lists discussions (protocol section 1.6)
+_GUEST_HINT = "only users of the site may do this: log in (auth= or cookies=)"
+_NO_REASON = "the site reports a failure without a reason"
 
 _HIDDEN_START = re.compile(r"<(script|style|head)\b|<(!--)", re.IGNORECASE)
 _HIDDEN_END = {
@@ -78,7 +78,7 @@ _NAMED_KEY = re.compile(
     r"|(key(?: provided)?[\"']?: ?[\"']?)(?=[^\s\d]{0,64}\d)[\w.~+/=-]{7,}[\w~+/=-]",
     re.IGNORECASE,
 )
-_NAMED_SECRET = re.compile(  # in JSON, which may be quoted in JSON again
+_NAMED_SECRET = re.compile(  # in JSON, which may be a string in other JSON
     r"""((?:restNonce|new_token|sessionId|session|nonce)\\*["']\s*:\s*\\*["'])[^"'\\]+"""
 )
 _SECRET_PARAMETER = re.compile(
@@ -89,21 +89,21 @@ _SECRET_PARAMETER = re.compile(
 
 _HOST_AND_PORT = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::[0-9]+)?")
 
-_MARKUP = 8_192  # characters of a page from which its words are read; the longest message has 300
-_MOST_HIDDEN = 200  # scripts and the like that are skipped on the way; a usual page has fewer than 100
-_CODE = 100  # characters of an error code that are kept; WordPress's longest has about 40
-_MOST_OBJECTS = 8  # a page with more lines that begin with a brace is full of scripts
-_ADDRESS = 500  # characters of an address that an error shows
-_BEGINNING = 200  # characters of a strange body that an error shows
+_MARKUP = 8_192  # characters of a page in which its words are looked for; the longest message has 300
+_MOST_HIDDEN = 200  # scripts, style sheets and comments that are skipped; a usual page has fewer than 100
+_CODE = 100  # characters of an error code that are kept; WordPress's longest code has about 40
+_MOST_OBJECTS = 8  # lines that begin with a brace; a page with more of them is full of scripts
+_ADDRESS = 500  # characters of an address that an error shows: room for a long path, and few lines of a terminal
+_BEGINNING = 200  # characters of an unknown body that an error shows: enough to recognise it
 
-# json.loads is this and two regular expressions; the standard library's stubs leave it out.
+# json.loads calls this function and two regular expressions. The stubs of the standard library leave it out.
 scan_json = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
 def decode_json(text: str) -> Any:
-    """Return the JSON value that ``text`` is.
+    """Return the value of a JSON text.
 
-    Raises ValueError for text that is not JSON, or that is nested too deeply to read.
+    Raises ValueError for a text that is not JSON or is nested too deeply.
     """
     try:
         value, end = scan_json(text, 0)
@@ -117,7 +117,7 @@ def decode_json(text: str) -> Any:
 def unescape(text: str) -> str:
     """Return the text with its HTML character references replaced.
 
-    ``html.unescape`` raises ValueError for a reference of more than 4,300 digits, which is Python's limit on them.
+    ``html.unescape`` alone raises ValueError for a reference of more than 4,300 digits, Python's limit for an integer.
     """
     return html.unescape(_LONG_REFERENCE.sub(_shorten, text))
 
@@ -128,7 +128,7 @@ def _shorten(reference: re.Match[str]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return the text with lone surrogates replaced, which no encoding can write."""
+    """Return the text with U+FFFD in place of lone surrogates, since no encoding can write those."""
     return _SURROGATE.sub("\ufffd", text)
 
 
@@ -146,7 +146,7 @@ def shown_url(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if separator:
         host = rest.partition("/")[0]
-        # A password may hold "/" or "@": what stands before the last "@" is hidden, unless it is behind a plain host.
+        # A password may contain "/" or "@". So all text before the last "@" is hidden, unless a plain host precedes it.
         hides = "@" in host or not _HOST_AND_PORT.fullmatch(host)
         url = f"{scheme}://{rest.rpartition('@')[2] if hides else rest}"
     return printable(_SECRET_PARAMETER.sub(r"\1***", url[:_ADDRESS]))
@@ -155,7 +155,7 @@ def shown_url(url: str) -> str:
 def words(text: str, limit: int = 300) -> str:
     """Return the readable words of a text that may be HTML: at most ``limit`` characters, with API keys masked.
 
-    The contents of scripts, style sheets and heads are left out, however long they are.
+    Scripts, style sheets, heads and comments are left out.
     """
     if "<" in text:
         text = _TAG.sub(" ", _INLINE_TAG.sub("", " ".join(_visible_parts(text))))
@@ -164,9 +164,9 @@ def words(text: str, limit: int = 300) -> str:
 
 
 def _visible_parts(text: str) -> Iterator[str]:
-    """Yield the parts between scripts, style sheets, heads and comments: ``_MARKUP`` characters of them in all.
+    """Yield the parts between scripts, style sheets, heads and comments: at most ``_MARKUP`` characters in all.
 
-    Each character is passed at most once for each kind, so the time is linear in any text.
+    Each character is searched at most once for each of these four kinds, so the time is linear in any text.
     """
     position, room = 0, _MARKUP
     unclosed: set[str] = set()
@@ -186,10 +186,10 @@ def _visible_parts(text: str) -> Iterator[str]:
 
 
 def server_error(text: str) -> ServerError:
-    """Return the error for a site's own report that the chat failed. ``text`` may be HTML, and may be empty.
+    """Return the error for a site's own report that the chat failed. ``text`` may be HTML or empty.
 
-    It is LimitReached for the plugin's own texts about a reached limit, else ServerError. ``raw`` of the error is
-    ``text`` itself. Source: protocol section 2.5.
+    The error is LimitReached for the plugin's own texts about a reached limit, else ServerError. Its ``raw`` is
+    ``text``, unchanged. Source: protocol section 2.5.
     """
     message = words(text)
     if message in _LIMIT_TEXTS:
@@ -202,9 +202,9 @@ def server_error(text: str) -> ServerError:
 
 
 def read_answer(body: str, status: int, headers: dict[str, str], *, streamed: bool = False) -> Json | ChatError:
-    """Return the JSON object of a success, or the error that this body means.
+    """Return the JSON object of a success, or the error for any other body.
 
-    ``headers`` have lower-case names. ``streamed`` is True when events came before this body.
+    ``headers`` have lower-case names. ``streamed`` is True when events arrived before this body.
     """
     answer = _find_object(body)
     if answer is not None:
@@ -220,34 +220,34 @@ def read_answer(body: str, status: int, headers: dict[str, str], *, streamed: bo
     if streamed:
         rest = words(body)
         return Truncated(
-            "the answer stopped before its end" + (f"; the site's last words were: {rest}" if rest else "")
+            "the answer stopped before its end" + (f"; the last text from the site was: {rest}" if rest else "")
         )
     return _strange_answer(body, status, headers)
 
 
 def _strange_answer(body: str, status: int, headers: dict[str, str]) -> ChatError:
-    """Return the error for a body that came with a good status and is not an answer."""
+    """Return the error for a body that has a good status but is not an answer."""
     if find_block(status, headers, body):
         return refusal(status, "", _page_words(body), headers, body)
     text = body.lstrip("\ufeff \t\r\n")
     if not text:
-        return Truncated("the site answered with nothing at all")
+        return Truncated("the site sent an empty answer")
     if text.startswith("<"):
         return NotAiEngine(status, "", _page_words(body), headers)
     beginning = repr(mask_keys(text[: 2 * _BEGINNING])[:_BEGINNING])
     if text.startswith("{") and not _is_json(text):
         return Truncated(f"the site's JSON stopped before its end; it begins {beginning}")
-    return ProtocolError(f"this is no answer of an AI Engine site; it begins {beginning}")
+    return ProtocolError(f"the answer does not come from an AI Engine site; it begins {beginning}")
 
 
 def refusal(
     status: int, code: str, message: str, headers: dict[str, str], body: str = "", *, needs_nonce: bool = True
 ) -> StatusError:
-    """Return the error for an HTTP refusal, of the class that fits. Source: protocol sections 1.2, 4.2 and 4.3.
+    """Return the error for an HTTP refusal: a StatusError or a subclass. Source: protocol sections 1.2, 4.2 and 4.3.
 
-    ``code`` is WordPress's error code or ``""``. ``message`` is shown, so it must come from :func:`words`. ``body`` is
-    the whole answer where it is a page. ``needs_nonce`` is False when the request needs no nonce, so that the
-    refusal is about something else.
+    ``code`` is WordPress's error code or ``""``. ``message`` is shown to users, so it must come from :func:`words`.
+    ``body`` is the whole answer if it is a page. ``needs_nonce`` is False for a request without a nonce, so that the
+    result is never NonceRefused.
     """
     block = "" if code else find_block(status, headers, body)
     kind: type[StatusError]
@@ -274,7 +274,7 @@ def _kind_of_code(status: int, code: str, headers: dict[str, str], needs_nonce: 
 
 
 def _kind_of_status(status: int) -> type[StatusError]:
-    if status in _REFUSED_BY_A_FRONT:
+    if status in _REFUSED_BEFORE_WORDPRESS:
         return Blocked
     if status == 429:
         return RateLimited
@@ -282,7 +282,7 @@ def _kind_of_status(status: int) -> type[StatusError]:
 
 
 def _advice(kind: type[StatusError], status: int, code: str, headers: dict[str, str], block: str) -> str:
-    """Return what to do about a refusal, or ``""`` where the class says it or nothing can be said."""
+    """Return how to react to a refusal, or ``""`` if the class has its own advice or no advice is known."""
     if block:
         return f"{block} answered in place of the site; ask the site's owner to let this client in"
     if kind is not StatusError:
@@ -300,10 +300,10 @@ def _advice(kind: type[StatusError], status: int, code: str, headers: dict[str, 
 
 
 def retry_after(headers: dict[str, str]) -> float | None:
-    """Return the seconds that ``Retry-After`` asks to wait, or None where it is missing or wrong.
+    """Return the seconds to wait from the ``Retry-After`` header, or None if it is missing or malformed.
 
-    A date is compared with the answer's own ``Date``, so the clock of this machine does not matter. Source: RFC 9110,
-    section 10.2.3.
+    A date is compared with the ``Date`` header of the same answer, because the clock of this machine may be wrong.
+    Source: RFC 9110, section 10.2.3.
     """
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
@@ -348,7 +348,7 @@ def _is_json(text: str) -> bool:
 
 
 def _find_object(body: str) -> Json | None:
-    """Return the JSON object in a body that warnings, comments and byte order marks may surround, or None."""
+    """Return the JSON object in a body, or None. PHP warnings, comments and byte order marks may surround it."""
     for number, match in enumerate(_OBJECT.finditer(body)):
         if number == _MOST_OBJECTS:
             break

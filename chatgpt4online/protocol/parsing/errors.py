@@ -49,8 +49,8 @@ class InvalidState(LocalError, RuntimeError):
 class ConnectionFailed(ChatError):
     """The network failed: name look-up, connection, TLS, proxy or reset. ``__cause__`` is the original error.
 
-    ``retryable`` is False where a second try cannot help, for example after a certificate that is not valid. ``tries``
-    is how often the request was sent or tried to be sent.
+    ``retryable`` is False if a second try cannot help, for example after a certificate that is not valid. ``tries`` is
+    the number of tries to send the request.
     """
 
     retryable: bool = True
@@ -74,14 +74,14 @@ class TimedOut(ConnectionFailed):
         super().__init__(clock, seconds)
         self.clock = clock
         self.seconds = seconds
-        # A slow site may already work on the question, so a second try would ask it twice.
+        # A slow site may already work on the question. A second try would make it answer twice.
         self.retryable = clock == "connect"
 
     def __str__(self) -> str:
         what = {
             "connect": "no connection was made",
             "first_byte": "the site sent nothing",
-            "idle": "the answer stood still",
+            "idle": "the answer made no progress",
             "total": "the answer was not complete",
         }[self.clock]
         limit = f"{what} within {self.seconds:g} s; raise timeout.{self.clock} if the site needs longer"
@@ -106,9 +106,9 @@ class StatusError(ChatError):
     ``status`` is the HTTP status (int, 100 to 599 for answers that follow HTTP). ``code`` is WordPress's error code, or
     ``""``. ``message`` is the text of the answer, without HTML and with API keys masked. ``headers`` is a dict with
     lower-case names; headers that carry secrets (``set-cookie``, ``x-wp-nonce`` and others) are left out.
-    ``retry_after`` is the number of seconds that the server asks to wait, or None. ``url`` is the address that was
-    asked, without secrets, or ``""`` when it is not known. ``advice`` says what to do next, or is ``""``. Source:
-    protocol sections 4.2 and 4.3.
+    ``retry_after`` is the number of seconds that the server asks to wait, or None. ``url`` is the address of the
+    request, without secrets, or ``""`` when it is not known. ``advice`` is the next step for the caller, or ``""``.
+    Source: protocol sections 4.2 and 4.3.
     """
 
     advice: str = ""
@@ -122,7 +122,7 @@ class StatusError(ChatError):
         headers: dict[str, str] | None = None,
         retry_after: float | None = None,
     ) -> None:
-        # The arguments are part of every pickle, so the secrets go before they get there.
+        # Every pickle holds the arguments, so secrets are removed before super().__init__.
         public = {name: value for name, value in (headers or {}).items() if name.lower() not in _SECRET_HEADERS}
         super().__init__(status, code, message, public, retry_after)
         self.status = status
@@ -145,14 +145,14 @@ class StatusError(ChatError):
 class NonceRefused(StatusError):
     """The site does not accept the nonce, or this visitor.
 
-    Where a new nonce was fetched and tried, ``advice`` says what came of it.
+    If a new nonce was fetched and tried, ``advice`` reports the result.
     """
 
     advice = "the site does not let this visitor in; cookies of a login need the nonce of that login"
 
 
 class RateLimited(StatusError):
-    """There were too many requests. ``retry_after`` says how long to wait, where the server names a time."""
+    """The server received too many requests. ``retry_after`` is the number of seconds to wait, or None."""
 
     advice = "too many requests: wait before the next question"
 
@@ -164,7 +164,7 @@ class NotAiEngine(StatusError):
 
 
 class Blocked(StatusError):
-    """A firewall or a bot check answered in place of the site. ``advice`` names the product where it is known."""
+    """A firewall or a bot check answered in place of the site. ``advice`` names the product if it is known."""
 
     advice = "a firewall or bot check answered in place of the site; ask the site's owner to let this client in"
 
@@ -173,7 +173,7 @@ class ServerError(ChatError):
     """The site reports that the chat failed, by an ``error`` event or by ``success: false``.
 
     ``message`` is the site's text, without HTML and with API keys masked. ``raw`` is the same text exactly as the site
-    sent it. ``hint`` is what this package can add, or ``""``.
+    sent it. ``hint`` is an explanation by this package, or ``""``.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -189,7 +189,7 @@ class ServerError(ChatError):
 class LimitReached(ServerError):
     """The visitor has used up what the site's owner allows.
 
-    The site counts questions per visitor or per user. This is not :class:`RateLimited`, which is about HTTP. Only the
-    plugin's own texts are recognised: an owner who writes another text gets a :class:`ServerError`. Source: protocol
-    section 2.5.
+    The site counts questions per visitor or per user. :class:`RateLimited` is different: it means the HTTP status 429.
+    Only the plugin's own texts are recognised. A text that the site's owner wrote gives :class:`ServerError`. Source:
+    protocol section 2.5.
     """

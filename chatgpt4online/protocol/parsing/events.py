@@ -1,4 +1,4 @@
-"""What a chat says: four kinds of event, and the reply that the last one carries."""
+"""The four kinds of event in an answer, and the reply that the last event carries."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ class Text:
 
 @dataclass(slots=True)
 class Notice:
-    """Anything else that the server says while it works; never part of the answer.
+    """A message about the server's work, such as a tool call. It is never part of the answer.
 
-    ``kind`` is the wire's ``subtype`` (``thinking``, ``tool_call``, ``status``, ``embeddings``, ...; protocol
-    section 2.3), or an unknown event's ``type``. It is ``malformed`` for an event that could not be read (``text`` is
-    its beginning, ``""`` where the site could not encode one), and for a field of the final object that could not be
-    read in whole (``text`` is the field's name; the value is in :attr:`Reply.raw`). ``visibility`` is ``visible``,
-    ``collapsed``, ``hidden`` or ``""``; ``metadata`` a dict whose keys depend on the kind; ``timestamp`` seconds since
-    1970 by the server's clock, or None.
+    ``kind`` is the ``subtype`` of the event (``thinking``, ``tool_call``, ``status``, ``embeddings``, ...; protocol
+    section 2.3), or the ``type`` of an unknown event. Two kinds of damage give ``malformed``. For an event that cannot
+    be read, ``text`` is its beginning, or ``""`` if the site could not encode it. For a field of the final object that
+    cannot be read completely, ``text`` is the field's name, and the value is in :attr:`Reply.raw`.
+
+    ``visibility`` is ``visible``, ``collapsed``, ``hidden`` or ``""``. ``metadata`` is a dict, whose keys depend on the
+    kind. ``timestamp`` is in seconds since 1970 by the server's clock, or None.
     """
 
     kind: str
@@ -43,14 +44,14 @@ class Notice:
 
 @dataclass(slots=True)
 class Done:
-    """The good end of a turn; the last event."""
+    """The answer is complete. This is the last event of a turn that succeeded."""
 
     reply: Reply
 
 
 @dataclass(slots=True)
 class Failed:
-    """The bad end of a turn; the last event. ``error.partial_text`` is the text that had come."""
+    """The turn failed. This is its last event. ``error.partial_text`` is the text that had arrived."""
 
     error: ChatError
 
@@ -77,9 +78,9 @@ def failure(events: list[Event]) -> ChatError | None:
 
 @dataclass(slots=True, frozen=True)
 class Action:
-    """What the site would have the browser do; it is shown to the caller and never executed.
+    """A task that the site sends for the browser. This package never executes it.
 
-    ``kind`` ``"function"`` has ``name`` and ``args`` (dict); ``"javascript"`` has ``snippet``.
+    An action of the kind ``"function"`` has ``name`` and ``args`` (dict); one of ``"javascript"`` has ``snippet``.
     """
 
     kind: str
@@ -93,7 +94,7 @@ class Shortcut:
     """A ready question that the site offers.
 
     ``kind`` is ``"message"``, ``"action"`` (then ``action`` is ``"message"`` or ``"clear"``) or ``"callback"`` (for
-    browsers only). What to send is ``message``, or ``shortcut_id`` where the site keeps its text secret.
+    browsers only). Send ``message`` to use it, or ``shortcut_id`` if the site keeps the text secret.
     """
 
     kind: str
@@ -107,7 +108,7 @@ class Shortcut:
 
 @dataclass(slots=True, frozen=True)
 class Block:
-    """A piece of HTML that the site would show beside the answer; its ``script`` is never executed."""
+    """A piece of HTML that the site shows beside the answer. This package never executes its ``script``."""
 
     kind: str
     id: str = ""
@@ -117,9 +118,9 @@ class Block:
 
 @dataclass(slots=True, frozen=True)
 class Usage:
-    """What the turn cost, as the site counts it (often an estimate).
+    """The cost of the turn as the site counts it, which is often an estimate.
 
-    A value is None where the site gives none, and where it is not a finite number. Signs are the site's own.
+    A value is None if the site sends none or if it is not a finite number. Negative numbers are kept.
     """
 
     prompt_tokens: int | None = None
@@ -135,9 +136,9 @@ class Usage:
 class Reply:
     """A whole answer. ``str(reply)`` is its text.
 
-    ``text`` is the server's final word, or what was streamed where it gave none; ``images`` are URLs;
-    ``response_id`` and ``chat_id`` go into the next question of the same conversation; ``raw`` is the decoded final
-    object (``{}`` where the server could not encode one). Source: protocol section 2.4.
+    ``text`` is the text of the final object, or the streamed text if that object has none. ``images`` are URLs.
+    ``response_id`` and ``chat_id`` belong into the next question of the same conversation. ``raw`` is the decoded final
+    object, or ``{}`` if the server could not encode it. Source: protocol section 2.4.
     """
 
     text: str = ""
@@ -155,11 +156,11 @@ class Reply:
 
 
 def read_reply(raw: Json) -> tuple[Reply, list[str]]:
-    """Return the reply in a final object, and the names of the fields that could not be read in whole.
+    """Return the reply in a final object, and the names of the fields that could not be read completely.
 
-    A field has such a name when a value in it has another type than protocol section 2.4 says. That value is left out
-    of the reply, and stays in ``raw``. Null is no value. PHP cannot tell a list from an object: it writes an empty
-    object as ``[]``, and a list with gaps as an object whose keys are numbers. Both are read as what was meant.
+    A field is named if a value in it has a type that protocol section 2.4 does not allow. The reply leaves that value
+    out, and ``raw`` keeps it. Null counts as missing. PHP does not distinguish lists from objects: it writes an empty
+    object as ``[]``, and a list with gaps as an object with numbers as keys. Both forms are accepted.
     """
     fields = _Fields(raw)
     reply = Reply(
@@ -176,14 +177,14 @@ def read_reply(raw: Json) -> tuple[Reply, list[str]]:
 
 
 def read_shortcuts(raw: Json) -> tuple[Shortcut, ...]:
-    """Return the shortcuts of a final object or of a page's widget; values of another shape are left out."""
+    """Return the shortcuts of a final object or of a page's widget. Values of another shape are left out."""
     return _shortcuts(_Fields(raw))
 
 
 def to_number(value: Any) -> int | float | None:
-    """Return the number that a JSON value holds, as a number or as a string; None without a finite one.
+    """Return the number in a JSON value, which may be a number or a string, or None if there is no finite number.
 
-    True is no number here, and neither are NaN, Infinity and numbers that a float cannot hold.
+    True, False, NaN, Infinity and numbers too large for a float give None.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
@@ -199,8 +200,8 @@ def to_number(value: Any) -> int | float | None:
 class _Fields:
     """The fields of a final object, or of an object in one of them.
 
-    The methods return the value of a key; where it has another type they return an empty value, and note the name of
-    the final object's field in ``unread`` (a dict, since its keys are unique and keep their order).
+    Each method returns the value of a key. If the value has another type, the method returns an empty value and adds
+    the name of the final object's field to ``unread``, a dict because its keys are unique and keep their order.
     """
 
     def __init__(self, raw: Json, field: str = "", unread: dict[str, None] | None = None) -> None:

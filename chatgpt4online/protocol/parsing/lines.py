@@ -1,18 +1,18 @@
-"""Bytes, cut anywhere, to whole lines.
+"""Join bytes, however they were cut, into whole lines.
 
-AI Engine writes every event on one line (protocol section 2.1), so a line *is* an event here and is passed on the
-moment it ends. A blank line means nothing, and so CR, LF, CRLF and any mix of them need no memory from one piece to
-the next: the LF of a CRLF that was cut in two merely ends one more blank line.
+AI Engine writes every event on one line (protocol section 2.1). So a line is an event here, and it is returned as soon
+as it ends. Blank lines have no meaning. So CR, LF, CRLF and any mix of them need no memory between two calls: the LF of
+a CRLF that was cut in two only ends one more blank line.
 """
 
 from __future__ import annotations
 
 
 class LineBuffer:
-    """The unfinished line of a stream: pieces in, whole lines out.
+    """Holds the unfinished line of a stream, and returns whole lines.
 
-    ``held`` is the unfinished line. Time is linear in the bytes however they are cut: each is looked at once, and
-    moved a bounded number of times.
+    ``held`` is the unfinished line. The time is linear in the bytes however they are cut: each byte is searched once
+    and copied a bounded number of times.
     """
 
     __slots__ = ("held",)
@@ -21,7 +21,7 @@ class LineBuffer:
         self.held = bytearray()
 
     def push(self, data: bytes) -> bytes:
-        """Return the lines that ``data`` completes, their ends included; ``b""`` when it completes none."""
+        """Return the lines that ``data`` completes, with their line ends, or ``b""`` if it completes none."""
         cut = data.rfind(b"\n") + 1
         cut = data.rfind(b"\r", cut) + 1 or cut
         if not cut:
@@ -35,7 +35,7 @@ class LineBuffer:
         return lines
 
     def flush(self) -> bytes:
-        """Return the unfinished line and forget it."""
+        """Return the unfinished line and discard it."""
         line = bytes(self.held)
         self.held = bytearray()
         return line

@@ -1,4 +1,4 @@
-"""Bytes of an answer's body to events."""
+"""Turn the bytes of an answer's body into events."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .errors import ChatError, InvalidInput, InvalidState, ServerError, TooLarge
 from .events import INFINITY, Done, Event, Failed, Json, Notice, Text, read_reply, to_number
 from .lines import LineBuffer
 
-DEFAULT_LIMIT = 16 * 1024 * 1024
-DEFAULT_TEXT_LIMIT = 64 * 1024 * 1024
-_SMALLEST_LIMIT = 64  # bytes: less than this takes no event at all
+DEFAULT_LIMIT = 16 * 1024 * 1024  # bytes: usual events and pages have a few KiB, and memory is safe
+DEFAULT_TEXT_LIMIT = 64 * 1024 * 1024  # bytes, some ten million words: no real answer is as long
+_SMALLEST_LIMIT = 64  # bytes: a smaller limit would refuse every event
 _LARGEST_CHARACTER = 4  # bytes of UTF-8
 _BATCH = 4096  # characters: enough to make counting cheap, and too few to take much memory as separate strings
-_MALFORMED_SHOWN = 200  # characters
+_MALFORMED_SHOWN = 200  # characters of a malformed event that a Notice shows: enough to recognise it
 
-# Nearly every event has this shape to the letter, and then its string is all that has to be decoded. A JSON string
-# holds no raw line end, so decoding one cannot run over into the next line.
+# Nearly every event has exactly this shape, so that only its string has to be decoded. A JSON string contains no raw
+# line end, so decoding a string never reads beyond its line.
 _PLAIN = 'data: {"type":"live","data":"'
 _PLAIN_SIZE = len(_PLAIN)
 _NEXT_PLAIN = "}\n\n" + _PLAIN
@@ -33,17 +33,16 @@ _ONE_LINE = re.compile(rb"[^\r\n]*[\r\n]?")
 
 
 class EventParser:
-    """The events in the body of one answer, from its bytes in pieces of any size.
+    """Turns the body of one answer into events. The bytes may come in pieces of any size.
 
-    Feed it with :meth:`receive_data`, and call :meth:`receive_eof` when the body has ended. It understands streams,
-    plain JSON answers, refusals and error pages, whatever Content-Type said. Nothing that arrives raises: exactly one
-    ``Done`` or ``Failed`` comes, and it comes last; what the body holds after it is ignored.
+    Pass the bytes to :meth:`receive_data`, and call :meth:`receive_eof` when the body has ended. The parser reads
+    streams, plain JSON answers, refusals and error pages, and ignores Content-Type. No data from a server raises an
+    error. The events end with exactly one ``Done`` or ``Failed``, and the rest of the body is ignored.
 
-    ``status`` and ``headers`` of the response, where they are known, make refusals clearer. ``max_event_size`` and
-    ``max_body_size`` limit, in bytes, the line of one event and the other lines between two events. ``max_text_size``
-    limits the answer's text, in bytes of UTF-8. Over a limit the answer ends in ``Failed(TooLarge)``, at the same byte
-    however it was cut. A limit that is not an int of at least 64 raises InvalidInput.
-    Source: protocol sections 2, 5 and 7.
+    ``status`` and ``headers`` of the response make the errors for refusals more precise. ``max_event_size`` limits the
+    line of one event, in bytes, and ``max_body_size`` the other lines between two events. ``max_text_size`` limits the
+    answer's text, in bytes of UTF-8. A larger answer ends in ``Failed(TooLarge)``, at the same byte however the bytes
+    were cut. A limit that is not an int of at least 64 raises InvalidInput. Source: protocol sections 2, 5 and 7.
     """
 
     def __init__(
@@ -63,12 +62,12 @@ class EventParser:
         self._max_text_size = max_text_size
         self._lines = LineBuffer()
         self._text = StringIO()
-        self._recent: list[str] = []  # texts that are not in _text yet, and not counted
+        self._recent: list[str] = []  # texts that are not yet counted and not yet in _text
         self._text_room = max_text_size  # bytes that the texts after _text may have
-        self._spare = 0  # characters that certainly fit after _recent
-        self._other = StringIO()  # the lines since the last event that hold no event: JSON, HTML
+        self._spare = 0  # characters that fit after _recent, however many bytes each has
+        self._other = StringIO()  # the lines since the last event that contain no event: JSON, HTML
         self._other_size = 0
-        self._room = min(max_event_size, max_body_size)  # bytes that cannot break a limit, whatever they are
+        self._room = min(max_event_size, max_body_size)  # bytes that are within both limits in any case
         self._streamed = False
         self._empty_error = False
         self._over = False
@@ -79,14 +78,14 @@ class EventParser:
 
     @property
     def text(self) -> str:
-        """The answer so far."""
+        """The text of the answer so far."""
         self._count_texts()
         return self._text.getvalue()
 
     def receive_data(self, data: bytes) -> list[Event]:
-        """Return the events that these bytes complete; an event is complete with the end of its line.
+        """Return the events that these bytes complete. An event is complete at the end of its line.
 
-        Raises InvalidState after :meth:`receive_eof`, and InvalidInput for what is not bytes-like.
+        Raises InvalidState after :meth:`receive_eof`, and InvalidInput for an argument that is not bytes-like.
         """
         if data.__class__ is not bytes:
             data = _to_bytes(data)
@@ -103,7 +102,7 @@ class EventParser:
     def receive_eof(self) -> list[Event]:
         """Return the last events, now that the body has ended. Raises InvalidState when called twice."""
         if self._ended:
-            raise InvalidState("this parser has been told already that its body has ended")
+            raise InvalidState("receive_eof was called twice; make a new parser for the next answer")
         events: list[Event] = []
         if not self._over and (line := self._lines.flush()):
             self._read(line + b"\n", events)
@@ -113,9 +112,9 @@ class EventParser:
         return events
 
     def _receive_large(self, data: bytes, events: list[Event]) -> None:
-        """Take data that may break a limit line by line, so that the same byte breaks it however the data was cut."""
+        """Read data near a limit line by line, so that the same byte exceeds the limit however the data was cut."""
         if self._ended:
-            raise InvalidState("this parser has seen the end of its body; make a new one for the next answer")
+            raise InvalidState("receive_data was called after receive_eof; make a new parser for the next answer")
         for piece in _ONE_LINE.findall(data):
             if self._over:
                 return
@@ -126,14 +125,14 @@ class EventParser:
                 limit, what, option = self._max_event_size, "one event", "max_event_size"
             else:
                 size += self._other_size
-                limit, what, option = self._max_body_size, "the part that is no event", "max_body_size"
+                limit, what, option = self._max_body_size, "the part outside events", "max_body_size"
             if size > limit:
-                self._fail(TooLarge(f"{what} is larger than {limit} bytes; raise {option} to take it"), events)
+                self._fail(TooLarge(f"{what} is larger than {limit} bytes; raise {option} to accept it"), events)
             elif lines:
                 self._read(lines, events)
 
     def _read(self, lines: bytes, events: list[Event]) -> None:
-        """Read whole lines: a single event at once, since most pieces are one, anything else by runs and lines."""
+        """Read whole lines. Most pieces are a single event, so that case has a fast path."""
         text = lines.decode("utf-8", "replace")
         try:
             if text[-4:] == '"}\n\n' and text[:_PLAIN_SIZE] == _PLAIN:
@@ -164,13 +163,13 @@ class EventParser:
                 self._read_line(text[position:end], events)
                 if self._over:
                     return
-            position = _BLANK_LINES.match(text, end + 1).end() if end >= 0 else size  # type: ignore[union-attr]  # it matches
+            position = _BLANK_LINES.match(text, end + 1).end() if end >= 0 else size  # type: ignore[union-attr]
 
     def _read_run(self, text: str, position: int, events: list[Event]) -> tuple[int, bool]:
         """Read the run of plain events at ``position``.
 
-        Returns the position behind it, and whether to look for another run in this text: an error in a string counts
-        the lines of all the text before it, which is cheap once and not once a line.
+        Return the position behind it, and whether to look for another run in this text. After an error in a string it
+        is false: the standard library then counts the lines of all text before the error, which is slow in each line.
         """
         texts: list[str] = []
         startswith, start, sound = text.startswith, position + _PLAIN_SIZE, True
@@ -190,7 +189,7 @@ class EventParser:
         return start - _PLAIN_SIZE, sound
 
     def _add_texts(self, texts: list[str], events: list[Event]) -> None:
-        """Add the texts of a run: all at once, or one by one when they break the limit."""
+        """Add the texts of a run: all at once, or one by one if they exceed the limit."""
         joined = "".join(texts)
         self._spare -= len(joined) + 1
         if self._spare >= 0 or self._fits(joined):
@@ -202,7 +201,7 @@ class EventParser:
             self._add_text(next(pieces), events)
 
     def _add_text(self, text: str, events: list[Event]) -> None:
-        """Add a piece of the answer, unless it breaks the limit: then the answer ends here."""
+        """Add a piece of the answer, or end the answer if the piece exceeds the limit."""
         self._spare -= len(text) + 1  # an empty string takes memory too
         if self._spare >= 0 or self._fits(text):
             self._store_text(text)
@@ -217,7 +216,7 @@ class EventParser:
             self._forget_other()
 
     def _fits(self, text: str) -> bool:
-        """Return whether there is room for a text, by counting its bytes; set ``_spare`` to what fits after it."""
+        """Return whether a text fits, by its bytes, and set ``_spare`` to the characters that fit after it."""
         self._count_texts()
         room = self._text_room - _utf8_size(text)
         self._spare = min(_BATCH, room // _LARGEST_CHARACTER)
@@ -230,12 +229,12 @@ class EventParser:
         self._text_room -= _utf8_size(recent)
 
     def _read_line(self, line: str, events: list[Event]) -> None:
-        line = line.lstrip("\ufeff")  # each PHP file that was saved with a byte order mark sends one
+        line = line.lstrip("\ufeff")  # a PHP file with a byte order mark prints it into each answer
         if line.startswith("data:"):
             event = _decode(line[5:].strip(" \t"))
         elif line.startswith(":") or not line.strip():
             return
-        elif found := _find_event(line):  # what stands before it is forgotten, as all other output before an event
+        elif found := _find_event(line):  # the text before the event is discarded, as other output before an event is
             event, line = found
         else:
             if not line.startswith(("event:", "id:", "retry:")):
@@ -269,11 +268,11 @@ class EventParser:
         elif kind == "end":
             self._read_end(event.get("data"), line, events)
         elif kind == "error":
-            said = _to_text(event.get("data"))
-            if words(said):
-                self._fail(server_error(said), events)
+            message = _to_text(event.get("data"))
+            if words(message):
+                self._fail(server_error(message), events)
             else:
-                self._empty_error = True  # some engines send the real one behind it (protocol section 2.2)
+                self._empty_error = True  # some engines send the real error after an empty one (protocol section 2.2)
         elif isinstance(kind, str):
             rest = {key: value for key, value in event.items() if key not in ("type", "data")}
             events.append(Notice(kind, _to_text(event.get("data")), metadata=rest))
@@ -290,14 +289,14 @@ class EventParser:
         if isinstance(final, dict):
             self._finish(final, events)
         else:
-            if data is not False:  # False is PHP's word for an object that it could not encode
+            if data is not False:  # PHP sends False for an object that it could not encode
                 events.append(_malformed(line))
             self._finish({}, events)
 
     def _conclude(self, events: list[Event]) -> None:
-        """End an answer whose body has ended with no ``end`` and no ``error``."""
+        """End the answer when the body has ended without an ``end`` or ``error`` event."""
         if self._empty_error:
-            self._fail(ServerError("the site reported an error without a word about it"), events)
+            self._fail(ServerError("the site reported an error without a message"), events)
             return
         answer = read_answer(self._other.getvalue(), self._status, self._headers, streamed=self._streamed)
         if isinstance(answer, ChatError):
@@ -323,7 +322,8 @@ class EventParser:
 
     def _fail_text(self, events: list[Event]) -> None:
         limit = self._max_text_size
-        self._fail(TooLarge(f"the answer's text is larger than {limit} bytes; raise max_text_size to take it"), events)
+        message = f"the answer's text is larger than {limit} bytes; raise max_text_size to accept it"
+        self._fail(TooLarge(message), events)
 
     def _fail(self, error: ChatError, events: list[Event]) -> None:
         error.partial_text = self.text
@@ -347,10 +347,10 @@ class EventParser:
 
 
 class _Line(str):
-    """A line in which JSON errors cost no time.
+    """A line in which the standard library reports JSON errors in constant time.
 
-    The standard library counts the line ends before each error, which takes quadratic time for a long line with many
-    places that look like an event. A line has none.
+    The standard library counts the line ends before each error. That takes quadratic time for a long line with many
+    places that look like an event. A single line has no line ends, so these methods do not search for them.
     """
 
     __slots__ = ()
@@ -363,10 +363,10 @@ class _Line(str):
 
 
 def _find_event(line: str) -> tuple[Any, str] | None:
-    """Return the event that follows other output in a line, decoded, and the line from its ``data:`` on, or None.
+    """Return the decoded event that follows other output in a line, and the line from its ``data:`` on, or None.
 
-    It is the first ``data:`` whose rest is one JSON object with a string ``type``; blanks may surround the object. None
-    in the place of the event means that Python's limits on numbers and nesting do not let it be decoded.
+    The event is at the first ``data:`` that is followed by one JSON object with a string ``type`` and nothing else.
+    Blanks may surround the object. The event is None if it exceeds Python's limits on numbers and nesting.
     """
     line = _Line(line.rstrip(" \t"))
     for start in _EVENT_START.finditer(line):
@@ -382,7 +382,7 @@ def _find_event(line: str) -> tuple[Any, str] | None:
 
 
 def _decode(payload: str) -> Any:
-    """Return the JSON value of a payload, or None: an event is never null."""
+    """Return the JSON value of a payload, or None for invalid JSON. No event is null."""
     try:
         return decode_json(payload)
     except ValueError:
@@ -406,7 +406,7 @@ def _malformed(line: str) -> Notice:
 
 
 def _to_text(value: Any) -> str:
-    """Return a string as it is, null as ``""``, and another JSON value as JSON."""
+    """Return a string unchanged, null as ``""``, and any other JSON value as JSON."""
     if value is None:
         return ""
     try:
@@ -423,4 +423,4 @@ def _seconds(value: Any) -> float | None:
 def _to_bytes(data: Any) -> bytes:
     if isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data)
-    raise InvalidInput(f"a body comes as bytes, not as {type(data).__name__}")
+    raise InvalidInput(f"receive_data needs bytes, not {type(data).__name__}")
