@@ -160,7 +160,7 @@ def _drops_nonce_of_other_turn(drop_nonce: Wrapped) -> Any:
 
 def _sends_credentials_anywhere(merge: Wrapped) -> Any:
     def replacement(self: Any, own: Any, url: str, *, starts_session: bool) -> Any:
-        return merge(replace(self, home=origin(url)), own, url, starts_session=starts_session)
+        return merge(replace(self, site_origin=origin(url)), own, url, starts_session=starts_session)
 
     return replacement
 
@@ -438,9 +438,12 @@ OTHERS = [
     Mutant("a file without an id is a file", _ENDPOINTS + "_file", edited(call_gives("isinstance", True)), CALLS),
     Mutant("a quote ends the name of a file", _MULTIPART + "Multipart.__init__", edited(literal("%22", '"')), CALLS),
     Mutant(
-        "more than the announced size is read", _MULTIPART + "Multipart._pieces", edited(call_gives("min", -1)), CALLS
+        "more than the announced size is read",
+        _MULTIPART + "Multipart._file_chunks",
+        edited(call_gives("min", -1)),
+        CALLS,
     ),
-    Mutant("a file is read in one piece", _MULTIPART + "_PIECE_SIZE", constant(1 << 40), CALLS),
+    Mutant("a file is read at once", _MULTIPART + "_CHUNK_SIZE", constant(1 << 40), CALLS),
     Mutant(
         "a response is resumed after a change", _HISTORY + "response_to_resume", _resumes_after_change, CONVERSATION
     ),

@@ -136,7 +136,7 @@ def delete_files(ids: Iterable[str]) -> Call[int]:
 
 
 def discussions(bot: Mapping[str, str | None], offset: int, limit: int) -> Call[list[Discussion]]:
-    """Return the call that lists the discussions of a logged-in user with one bot, the newest first.
+    """Return the call that lists the discussions of a logged-in user with one bot.
 
     ``bot`` names the bot: a dict with ``botId`` and ``customId``. ``offset`` is the number of discussions to skip, and
     ``limit`` the largest number to return. Source: protocol section 1.6.

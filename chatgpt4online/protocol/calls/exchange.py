@@ -362,7 +362,7 @@ class Exchange(Generic[T]):
         """
         url = answer.request.url
         named = self._named_root(answer, page.root)
-        is_foreign = bool(named) and origin(named) not in (origin(url), self._caller_headers.home)
+        is_foreign = bool(named) and origin(named) not in (origin(url), self._caller_headers.site_origin)
         if page.nonce and not is_foreign:
             self._session.adopt({"restNonce": page.nonce, "sessionId": page.session_id}, named or url)
             self._store_root(named or self._root)

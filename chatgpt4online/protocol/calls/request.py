@@ -31,8 +31,8 @@ class Request:
     ``headers`` is a dict of strings. ``body`` is bytes, or a :class:`Multipart`, which yields bytes. ``delay`` is the
     number of seconds to wait before the request is sent. An ``exclusive`` request is part of the search for a nonce.
     Where several turns share a session, send one such request at a time. Call ``next_request()`` again before you send
-    it, since another turn may have found the nonce meanwhile. ``Turn.receive_failure`` ends the waiting turns if the search
-    has failed.
+    it, since another turn may have found the nonce meanwhile. ``Turn.receive_failure`` ends the waiting
+    turns if the search has failed.
     """
 
     method: str
@@ -51,12 +51,12 @@ class Request:
 class CallerHeaders:
     """The headers that the caller adds to every request.
 
-    ``home`` is the origin of the site. The caller's credentials are sent to no other origin. Raises InvalidInput for a
-    header that is not a pair of strings.
+    ``site_origin`` is the origin of the site. The caller's credentials are sent to no other origin. Raises InvalidInput
+    for a header that is not a pair of strings.
     """
 
     headers: Mapping[str, str] = field(repr=False)
-    home: Origin
+    site_origin: Origin
 
     def __post_init__(self) -> None:
         headers: Mapping[Any, Any] = self.headers
@@ -76,7 +76,7 @@ class CallerHeaders:
         A request that ``starts_session`` is sent without a nonce, since WordPress refuses a stale nonce there too. A
         call that has an ``Authorization`` header of its own keeps it.
         """
-        withheld = set() if origin(url) == self.home else CREDENTIALS
+        withheld = set() if origin(url) == self.site_origin else CREDENTIALS
         left_out = withheld - {"x-wp-nonce"}
         if starts_session:
             withheld = withheld | {"x-wp-nonce"}
