@@ -162,7 +162,7 @@ class TestBots:
         if fits:
             settings.turn(question)
             return
-        with pytest.raises(InvalidInput, match=rf"{size} characters.* takes 10"):
+        with pytest.raises(InvalidInput, match=rf"{size} characters.* accepts 10"):
             settings.turn(question)
 
     def test_no_uploads(self) -> None:
@@ -196,7 +196,7 @@ class TestBots:
 
     @pytest.mark.parametrize(("most", "files", "fits"), [(1, 1, True), (1, 2, False), (3, 3, True), (3, 4, False)])
     def test_how_many(self, most: int, files: int, fits: bool) -> None:
-        """No more files than the bot takes at once."""
+        """No more files than the bot accepts at once."""
         settings = Operations(SITE, bot=Bot(uploads=True, max_uploads=most))
         if fits:
             assert len(settings.question("Hi", files=["f"] * files).submission.file_ids) == files
@@ -205,7 +205,7 @@ class TestBots:
             settings.question("Hi", files=["f"] * files)
 
     def test_pictures_are_files_too(self) -> None:
-        """Pictures of the prompt and files together are no more than the bot takes."""
+        """Pictures of the prompt and files together are no more than the bot accepts."""
         settings = Operations(SITE, bot=Bot(uploads=True, max_uploads=2))
         prompt = asking(WORDS, picture(), picture())
         settings.turn(settings.question(prompt))

@@ -60,9 +60,9 @@ class Client:
     - ``max_event_size`` (int) is the largest size of one event of a stream, in bytes. The default is 16 MiB.
     - ``max_body_size`` (int) is the largest size of a body that is not a stream, in bytes. The default is 16 MiB.
     - ``max_text_size`` (int) is the largest size of the text of an answer, in bytes of UTF-8. The default is 64 MiB.
-    - ``http`` (``requests.Session``) is a session of your own that sends the requests. The client does not close it. It has
-      its own settings for proxies and TLS, so ``proxy`` and ``verify`` cannot be given too. The default, None, means a
-      session that belongs to the client.
+    - ``http`` (``requests.Session``) is a session of your own that sends the requests. The client does not close it.
+      It has its own settings for proxies and TLS, so ``proxy`` and ``verify`` cannot be given too. The default, None,
+      means a session that belongs to the client.
 
     The attribute :attr:`session` holds the nonce and the session id. Raises InvalidInput for an option that cannot be
     used, and TypeError for an unknown option.
