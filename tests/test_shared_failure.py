@@ -69,7 +69,7 @@ def test_failure_is_refused_where_none_is_waited_for() -> None:
     over = waiting()
     over.receive_failure(ConnectionFailed("down"))
     for turn in (before, asking, over):
-        with pytest.raises(InvalidState, match="no exclusive request"):
+        with pytest.raises(InvalidState, match="exclusive request"):
             turn.receive_failure(ConnectionFailed("down"))
 
 
@@ -88,7 +88,7 @@ def test_failure_keeps_its_cause_and_not_its_traceback() -> None:
     ("nonces", "advice"),
     [
         (["first", "second"], "the site refused a new nonce too; "),
-        (["first", "first"], "the site gave the same nonce again; "),
+        (["first", "first"], "the site sent the same nonce again; "),
     ],
 )
 def test_refused_nonce_says_what_came_of_a_renewal(nonces: list[str], advice: str) -> None:
