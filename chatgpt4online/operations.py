@@ -1,4 +1,8 @@
-"""The options of a client, and everything that a client can ask, as calls that are ready to be driven."""
+"""The options of a client, and one method for each request that a client can make.
+
+Each method returns a :class:`Turn` or an :class:`Exchange`, which an adapter drives. Both clients use these methods, so
+they send the same requests and raise the same errors for wrong values.
+"""
 
 from __future__ import annotations
 
@@ -48,15 +52,19 @@ DEFAULT_SITE = "https://chatgpt4online.org"
 
 
 def new_chat_id() -> str:
-    """Return a random name for a new conversation; the letter keeps old sites from taking it for a number."""
+    """Return a random id for a new conversation: the letter c and 12 hexadecimal digits.
+
+    Without the letter the id could consist of digits, and old sites would read it as a number.
+    """
     return "c" + secrets.token_hex(6)
 
 
 @dataclass(slots=True)
 class Operations:
-    """The options that both clients share, and the calls that they make with them.
+    """The options that both clients share, and the requests that they make with them.
 
-    :class:`~chatgpt4online.Client` explains the options. ``session`` is shared by all calls.
+    :class:`~chatgpt4online.Client` explains the options. All requests share ``session``. Raises InvalidInput for an
+    option that cannot be used.
     """
 
     site: str = DEFAULT_SITE
@@ -76,7 +84,7 @@ class Operations:
     session: Session = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        # All of these raise for what cannot be used, before the first question.
+        # Each of these raises for an option that cannot be used, so that the first question does not have to.
         rest_roots(self.site)
         check_bot(self.bot)
         check_bot_names(**self.bot_fields())
@@ -89,7 +97,10 @@ class Operations:
         self.session = self._new_session()
 
     def _new_session(self) -> Session:
-        """Return a session that begins with what the bot's page gave, or an empty one."""
+        """Return a new session, with the nonce, session id and REST root of ``bot`` if there is one.
+
+        The nonce is left out if the bot's API is on another origin than the site.
+        """
         if self.bot is None:
             return Session()
         usual = rest_roots(self.site)[0]
@@ -98,7 +109,7 @@ class Operations:
         return Session(nonce, self.bot.session_id, "" if root == usual else root)
 
     def bot_fields(self) -> dict[str, Any]:
-        """Return what names the bot: ``bot_id``, ``custom_id`` and ``context_id``."""
+        """Return a dict of the fields that name the bot: ``bot_id``, ``custom_id`` and ``context_id``."""
         source: Operations | Bot = self if self.bot is None else self.bot
         return {name: getattr(source, name) for name in ("bot_id", "custom_id", "context_id")}
 
@@ -110,10 +121,13 @@ class Operations:
         files: Sequence[str | File] = (),
         previous_response_id: str | None = None,
     ) -> Question:
-        """Return the question that asks ``prompt``. Raises InvalidInput, also for one over the limits of the bot."""
+        """Return the question for a prompt.
+
+        Raises InvalidInput for a prompt that cannot be sent, and for more files than the bot accepts.
+        """
         ids, pictures = file_ids(files), image_parts(prompt)
         if self.bot is not None and len(ids) + len(pictures) > self.bot.max_uploads:
-            raise InvalidInput(f"the bot takes no more than {self.bot.max_uploads} files with a question")
+            raise InvalidInput(f"the bot accepts no more than {self.bot.max_uploads} files with a question")
         asked = submission(
             prompt,
             flatten=flatten,
@@ -126,30 +140,40 @@ class Operations:
         return Question(asked, tuple(pictures))
 
     def turn(self, question: Question, on_end: Callable[[Done | Failed], object] | None = None) -> Turn:
-        """Return the turn that asks a question, after the upload of its pictures. Raises InvalidInput."""
+        """Return the turn that uploads the pictures of a question and then sends it.
+
+        ``on_end`` is called with the last event. Raises InvalidInput for a question that is longer than the bot
+        accepts, and for a picture that it refuses.
+        """
         limit = self.bot.max_length if self.bot is not None and not self.bot.custom_id else None
         size = len(question.submission.message)
         if limit is not None and size > limit:
             raise InvalidInput(
-                f"the message has {size} characters, and the bot takes {limit}; send history as messages"
+                f"the message has {size} characters, and the bot accepts {limit}; send history as messages"
             )
         uploads = [self.upload_picture(image(part)) for part in question.pictures]
         return Turn(self.site, question.submission, self.session, uploads=uploads, on_end=on_end, **self.options())
 
     def handshake(self) -> Exchange[Any]:
-        """Return the exchange that fetches a new nonce."""
+        """Return the exchange that only searches for a new nonce."""
         return self._exchange(None)
 
     def visit(self, page: str) -> Exchange[list[Bot]]:
-        """Return the visit of a page that finds its bots."""
+        """Return the exchange that finds the bots of a page. Raises InvalidInput for a page that is not an address."""
         return self._exchange(endpoints.visit(self.site, page))
 
     def upload(self, source: Source, name: str | None = None, on_progress: Progress | None = None) -> Exchange[File]:
-        """Return the call that uploads a file. Raises InvalidInput for a file that cannot be read or is refused."""
+        """Return the exchange that uploads a file.
+
+        Raises InvalidInput for a file that cannot be read or that the bot does not accept.
+        """
         return self._upload(source, name, None, on_progress)
 
     def upload_picture(self, picture: Image) -> Exchange[File]:
-        """Return the call that uploads a picture of a prompt. Raises InvalidInput for one that the bot refuses."""
+        """Return the exchange that uploads a picture of a prompt.
+
+        Raises InvalidInput for a picture that the bot does not accept.
+        """
         name = "picture" + (mimetypes.guess_extension(picture.content_type) or "")
         return self._upload(picture.data, name, picture.content_type, None)
 
@@ -158,18 +182,18 @@ class Operations:
     ) -> Exchange[File]:
         body, name, kind = multipart({"type": "N/A", "purpose": "N/A"}, source, name, kind, on_progress)
         if self.bot is not None and not self.bot.uploads:
-            raise InvalidInput("this bot takes no uploads")
+            raise InvalidInput("this bot accepts no uploads")
         types = self.bot.upload_types if self.bot is not None else ()
         if types and not any(fnmatch(kind, allowed) for allowed in types):
-            raise InvalidInput(f"this bot takes {', '.join(types)}, and {name} is {kind}")
+            raise InvalidInput(f"this bot accepts {', '.join(types)}, and {name} is {kind}")
         return self._exchange(endpoints.upload(body))
 
     def delete_files(self, files: Iterable[str | File]) -> Exchange[int]:
-        """Return the call that deletes files."""
+        """Return the exchange that deletes uploaded files. Raises InvalidInput for values that are not files or ids."""
         return self._exchange(endpoints.delete_files(file_ids(files)))
 
     def discussions(self, offset: int, limit: int) -> Exchange[list[Discussion]]:
-        """Return the call that lists discussions."""
+        """Return the exchange that lists discussions. Raises InvalidInput for a wrong ``offset`` or ``limit``."""
         check_count("offset", offset, 0)
         check_count("limit", limit, 1)
         bot = self.bot_fields()
@@ -177,13 +201,13 @@ class Operations:
         return self._exchange(endpoints.discussions(names, offset, limit))
 
     def rename_discussion(self, chat_id: str, title: str) -> Exchange[None]:
-        """Return the call that renames a discussion."""
+        """Return the exchange that renames a discussion. Raises InvalidInput for values that are not strings."""
         check_id("chat_id", chat_id)
         check_text("title", title)
         return self._exchange(endpoints.rename_discussion(chat_id, title))
 
     def delete_discussions(self, chat_ids: Iterable[str]) -> Exchange[None]:
-        """Return the call that deletes discussions."""
+        """Return the exchange that deletes discussions. Raises InvalidInput for values that are not ids."""
         if isinstance(chat_ids, str | bytes | Mapping) or not isinstance(chat_ids, Iterable):
             raise InvalidInput(f"chat_ids is a list of chat ids, not {kind_of(chat_ids)}: put it in a list")
         names = list(chat_ids)
@@ -198,7 +222,10 @@ class Operations:
         start_sentence: str | None,
         discussion: Discussion | None,
     ) -> History:
-        """Return the history of a new conversation, or of one that ``messages`` or ``discussion`` began."""
+        """Return the history of a new conversation, or of one that continues ``messages`` or ``discussion``.
+
+        Raises InvalidInput for values of another type.
+        """
         if discussion is not None and not isinstance(discussion, Discussion):
             raise InvalidInput(f"discussion is one of client.discussions(), not {kind_of(discussion)}")
         if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Iterable):
@@ -207,22 +234,22 @@ class Operations:
             check_text("start_sentence", start_sentence)
         stored: Sequence[Message] = discussion.messages if discussion else ()
         previous = discussion.previous_response_id if discussion else ""
-        told = [*messages, *stored]
+        earlier = [*messages, *stored]
         start = start_sentence if start_sentence is not None else self.bot.start_sentence if self.bot else ""
-        if start and not told:
-            told = [{"role": "assistant", "content": start}]
-        return History(chat_id or (discussion.chat_id if discussion else new_chat_id()), told, previous)
+        if start and not earlier:
+            earlier = [{"role": "assistant", "content": start}]
+        return History(chat_id or (discussion.chat_id if discussion else new_chat_id()), earlier, previous)
 
     def next_turn(
         self, history: History, prompt: str | Message, files: Sequence[str | File], keep: int | None = None
     ) -> Turn:
-        """Return the turn that asks ``prompt`` after the first ``keep`` messages, or after all of them."""
+        """Return the turn that asks ``prompt`` after the first ``keep`` messages of the history, or after all."""
         messages, previous = history.prompt(prompt, keep), history.response_to_resume(keep)
         question = self.question(messages, history.chat_id, files=files, previous_response_id=previous)
         return self.turn(question, history.recorder(question.submission.message, keep))
 
     def edited_turn(self, history: History, prompt: str | Message, files: Sequence[str | File]) -> Turn:
-        """Return the turn that asks ``prompt`` in the place of the last question."""
+        """Return the turn that asks ``prompt`` in place of the last question."""
         return self.next_turn(history, prompt, files, history.last_question()[0])
 
     def repeated_turn(self, history: History, files: Sequence[str | File]) -> Turn:
@@ -233,23 +260,23 @@ class Operations:
         return self.next_turn(history, question, files, keep)
 
     def shortcut_turn(self, history: History, shortcut: Shortcut, keep: int | None = None) -> Turn:
-        """Return the turn that asks what a shortcut offers."""
+        """Return the turn that sends a shortcut, after the first ``keep`` messages of the history, or after all."""
         question = history.shortcut_question(shortcut, keep, self.bot_fields())
         record = history.recorder(shortcut.message or shortcut.label, keep, shortcut)
         return self.turn(Question(question), record)
 
     def api_check(self) -> Exchange[Json]:
-        """Return the call that tells who the caller is."""
+        """Return the exchange that asks who the caller is on the site."""
         return self._public("simpleAuthCheck", None)
 
     def api_text(self, message: str, fast: bool, options: Mapping[str, Any] | None) -> Exchange[str]:
-        """Return the call that asks a model."""
+        """Return the exchange that asks a model."""
         check_text("message", message)
         name = "simpleFastTextQuery" if fast else "simpleTextQuery"
         return self._public(name, {"message": message, "options": options})
 
     def api_chatbot(self, message: str, bot_id: str, chat_id: str | None, file_id: str | File | None) -> Exchange[str]:
-        """Return the call that asks a bot."""
+        """Return the exchange that asks a bot."""
         check_text("message", message)
         check_text("bot_id", bot_id)
         if chat_id is not None:
@@ -259,13 +286,13 @@ class Operations:
         return self._public("simpleChatbotQuery", fields)
 
     def api_json(self, message: str, options: Mapping[str, Any] | None) -> Exchange[Any]:
-        """Return the call that asks a model for JSON."""
+        """Return the exchange that asks a model for JSON."""
         check_text("message", message)
-        # Up to 2.8.9, the default scope is taken for an address (protocol section 1.8).
+        # Up to 2.8.9, the plugin reads its own default for scope as an address (protocol section 1.8).
         return self._public("simpleJsonQuery", {"message": message, "options": options, "scope": ""})
 
     def api_vision(self, message: str, url: str, options: Mapping[str, Any] | None) -> Exchange[str]:
-        """Return the call that asks a model about a picture."""
+        """Return the exchange that asks a model about a picture."""
         check_text("message", message)
         check_address("url", url)
         return self._public("simpleVisionQuery", {"message": message, "url": url, "options": options})
@@ -273,7 +300,7 @@ class Operations:
     def api_image(
         self, message: str, media_id: int | None, resolution: str | None, options: Mapping[str, Any] | None
     ) -> Exchange[str]:
-        """Return the call that makes or edits a picture."""
+        """Return the exchange that draws or edits a picture."""
         check_text("message", message)
         if media_id is not None:
             check_count("media_id", media_id, 1)
@@ -283,12 +310,12 @@ class Operations:
         return self._public("simpleImageQuery" if media_id is None else "simpleImageEditQuery", fields)
 
     def api_moderate(self, text: str) -> Exchange[bool | None]:
-        """Return the call that moderates a text."""
+        """Return the exchange that asks whether a text is objectionable."""
         check_text("text", text)
         return self._public("moderationCheck", {"text": text})
 
     def api_transcribe(self, url: str | None, media_id: int | None, options: Mapping[str, Any] | None) -> Exchange[str]:
-        """Return the call that transcribes a recording."""
+        """Return the exchange that transcribes a recording. Raises InvalidInput without ``url`` and ``media_id``."""
         if url is None and media_id is None:
             raise InvalidInput("one of url and media_id must name the recording")
         if url is not None:
@@ -298,22 +325,23 @@ class Operations:
         return self._public("simpleTranscribeAudio", {"url": url, "mediaId": media_id, "options": options})
 
     def api_upload(self, source: Source, name: str | None) -> Exchange[File]:
-        """Return the call that uploads a file by the public API."""
+        """Return the exchange that uploads a file through the public API."""
         body, _, _ = multipart({}, source, name, None, None)
         return self._exchange(endpoints.public_upload(self.token, body, **self._rights()))
 
     def api_bots(self) -> Exchange[list[Json]]:
-        """Return the call that lists the bots of the site."""
+        """Return the exchange that lists the bots of the site."""
         return self._public("listChatbots", None)
 
     def _public(self, name: str, fields: Mapping[str, Any] | None) -> Exchange[Any]:
+        """Return the exchange for the function ``name`` of the public API. Raises InvalidInput for wrong options."""
         options = (fields or {}).get("options")
         if options is not None and not isinstance(options, Mapping):
             raise InvalidInput(f"options is a dict such as {{'temperature': 0.5}}, not {kind_of(options)}")
         return self._exchange(endpoints.public(self.token, name, fields, **self._rights()))
 
     def _rights(self) -> dict[str, Any]:
-        """Return how a call of the public API shows who the caller is, as far as the options say it."""
+        """Return the arguments of :func:`endpoints.public` that depend on the caller's login."""
         names = {name.lower() for name in self.headers or ()}
         is_guest = self.auth is None and not self.cookies and not names & {"authorization", "cookie"}
         return {"needs_nonce": self.auth is None, "is_guest": is_guest}
@@ -322,7 +350,7 @@ class Operations:
         return Exchange(call, self.site, self.session, **self.options())
 
     def options(self) -> dict[str, Any]:
-        """Return the options of every exchange."""
+        """Return the keyword arguments that every exchange and turn gets: the headers and the limits."""
         headers = dict(self.headers or {})
         if self.cookies:
             check_cookies(self.cookies)  # the caller may have changed the dict
@@ -339,9 +367,11 @@ class Operations:
 
 
 def operations_of(client: object, entering: str, wanted: str) -> Operations:
-    """Return the operations of a client, whose class is called ``wanted`` and has the method ``entering``.
+    """Return the operations of a client.
 
-    Raises InvalidInput for anything else, such as the client of the other kind of conversation.
+    The class of the client must be named ``wanted`` (``"Client"`` or ``"AsyncClient"``) and have the method
+    ``entering``, with which a ``with`` block begins. Raises InvalidInput for anything else, for example an AsyncClient
+    that is passed to ``Conversation.load``.
     """
     operations = getattr(client, "_operations", None)
     if isinstance(operations, Operations) and hasattr(client, entering):

@@ -1,6 +1,7 @@
-"""The checks of a client's options, which both clients make when they are created.
+"""The checks of options and arguments, which both clients share.
 
-A message names the option first, and says what is allowed. A value that may be a secret is described and never shown.
+An error message names the option first, and then the allowed values. It shows the wrong value, unless that may be a
+secret; then it only describes the value.
 """
 
 from __future__ import annotations
@@ -59,15 +60,15 @@ _ADVICE = {
 
 
 class NoOptions(TypedDict):
-    """The keywords that a function takes besides those that it names: none.
+    """The type of ``**unknown`` in a function that accepts no more keywords than it names.
 
-    A function with ``**unknown: Unpack[NoOptions]`` can raise a TypeError that helps, and type checkers still find the
-    wrong keyword.
+    With ``**unknown: Unpack[NoOptions]`` a function can raise a TypeError with advice, and type checkers still report
+    the wrong keyword.
     """
 
 
 def refuse_client_options(unknown: Mapping[str, object], client: str) -> None:
-    """Raise TypeError if there is an unknown option of a client, whose class is named ``client``."""
+    """Raise TypeError, with advice, if ``unknown`` has an item. ``client`` is the name of the client's class."""
     for name in unknown:
         advice = _ADVICE.get(name) or f"the options are {', '.join(_CLIENT_OPTIONS)}"
         if name in _QUESTION_OPTIONS:
@@ -76,7 +77,7 @@ def refuse_client_options(unknown: Mapping[str, object], client: str) -> None:
 
 
 def refuse_question_options(unknown: Mapping[str, object], names: tuple[str, ...] = _QUESTION_OPTIONS) -> None:
-    """Raise TypeError if there is an unknown option of a question, which has the options ``names``."""
+    """Raise TypeError, with advice, if ``unknown`` has an item. ``names`` are the options of the question."""
     for name in unknown:
         advice = _ADVICE.get(name) or f"the options are {', '.join(names)}"
         if name in _CLIENT_OPTIONS:
@@ -85,7 +86,7 @@ def refuse_question_options(unknown: Mapping[str, object], names: tuple[str, ...
 
 
 def check_bot(bot: object) -> None:
-    """Raise InvalidInput unless ``bot`` is None, or a Bot whose values a client can use."""
+    """Raise InvalidInput unless ``bot`` is None or a Bot with values that a client can use."""
     if bot is None:
         return
     if isinstance(bot, Bot):
@@ -100,7 +101,7 @@ def check_bot(bot: object) -> None:
 
 
 def check_bot_names(bot_id: object, custom_id: object, context_id: object) -> None:
-    """Raise InvalidInput for names of a bot that no site has."""
+    """Raise InvalidInput for names of a bot that no site accepts."""
     for name, value in (("bot_id", bot_id), ("custom_id", custom_id)):
         if value is not None and not (isinstance(value, str) and len(value) <= LONGEST_ID and _is_text(value)):
             raise InvalidInput(f"{name} is a string of at most {LONGEST_ID} characters, not {shown(value)}")
@@ -109,13 +110,13 @@ def check_bot_names(bot_id: object, custom_id: object, context_id: object) -> No
 
 
 def check_caller_headers(headers: object) -> None:
-    """Raise InvalidInput, without any value, for headers that cannot be sent."""
+    """Raise InvalidInput for headers that cannot be sent, without showing a value."""
     if headers is None:
         return
     for name in headers if isinstance(headers, Mapping) else ():
         if not isinstance(name, str):
             raise InvalidInput(f"headers is a dict of strings, and one name is {kind_of(name)}")
-        # The whole header in the place of its name would show the value.
+        # A caller may write the whole header as its name, so the message must not show all of it.
         if not _HEADER_NAME.fullmatch(name):
             raise InvalidInput(
                 f"headers has a name that begins with {_beginning(_HEADER_NAME, name)!r} and holds a character that no "
@@ -127,11 +128,11 @@ def check_caller_headers(headers: object) -> None:
         problem = str(error)
     else:
         return
-    raise InvalidInput(problem)  # here, so that no error with the value is its context
+    raise InvalidInput(problem)  # outside of the except block, since its error may hold the value
 
 
 def check_cookies(cookies: object) -> None:
-    """Raise InvalidInput, without any value, for cookies that cannot be sent."""
+    """Raise InvalidInput for cookies that cannot be sent, without showing a value."""
     if cookies is None:
         return
     if not isinstance(cookies, Mapping):
@@ -150,7 +151,7 @@ def check_cookies(cookies: object) -> None:
 
 
 def check_auth(auth: object) -> None:
-    """Raise InvalidInput, without name and password, unless ``auth`` is None or the pair of a login."""
+    """Raise InvalidInput unless ``auth`` is None or a user name and a password, without showing them."""
     if auth is None:
         return
     if not isinstance(auth, tuple | list) or len(auth) != 2 or not all(isinstance(text, str) for text in auth):
@@ -165,9 +166,9 @@ def check_auth(auth: object) -> None:
 
 
 def read_token(token: object) -> str | None:
-    """Return a bearer token without the white space around it, such as the line end of the file that it was read from.
+    """Return a bearer token without white space around it, such as the line end of the file that it was read from.
 
-    Raises InvalidInput, without the token, for one that cannot be sent.
+    Raises InvalidInput for a token that cannot be sent, without showing it.
     """
     if token is None:
         return None
@@ -182,12 +183,15 @@ def read_token(token: object) -> str | None:
 
 
 def check_retries(retries: object) -> None:
-    """Raise InvalidInput unless ``retries`` is a number of times."""
+    """Raise InvalidInput unless ``retries`` is a whole number from 0."""
     check_count("retries", retries, 0)
 
 
 def check_proxy(proxy: object) -> None:
-    """Raise InvalidInput, without the address, for a ``proxy`` that is not even a string."""
+    """Raise InvalidInput unless ``proxy`` is None or a string, without showing it.
+
+    The transports read the address itself.
+    """
     if isinstance(proxy, Mapping):
         raise InvalidInput("proxy is one address such as 'http://127.0.0.1:3128', not requests' dict")
     if proxy is not None and not isinstance(proxy, str):
@@ -195,9 +199,9 @@ def check_proxy(proxy: object) -> None:
 
 
 def check_http(http: object, kind: type, name: str, proxy: object, verify: object) -> None:
-    """Raise InvalidInput unless ``http`` is a ``kind``, and comes without the options that it has itself.
+    """Raise InvalidInput unless ``http`` is an object of the class ``kind``, whose public name is ``name``.
 
-    ``name`` is the public name of ``kind``.
+    Also raise it if ``proxy`` or ``verify`` was given, since ``http`` has its own.
     """
     if not isinstance(http, kind):
         raise InvalidInput(f"http is a {name}, not a {type(http).__module__}.{type(http).__name__}")
@@ -207,32 +211,32 @@ def check_http(http: object, kind: type, name: str, proxy: object, verify: objec
 
 
 def check_text(name: str, text: object) -> None:
-    """Raise InvalidInput unless ``text`` is a string; ``name`` is what the caller calls it."""
+    """Raise InvalidInput unless ``text`` is a string. ``name`` is the name of the argument."""
     if not isinstance(text, str):
         raise InvalidInput(f"{name} is a string, not {kind_of(text)}")
 
 
 def check_id(name: str, value: object) -> None:
-    """Raise InvalidInput unless ``value`` can be an id of a site; ``name`` is what the caller calls it."""
+    """Raise InvalidInput unless ``value`` can be an id of a site. ``name`` is the name of the argument."""
     if not is_id(value):
         raise InvalidInput(f"{name} is a string that is not empty, as the site gave it, not {shown(value)}")
 
 
 def check_count(name: str, value: object, least: int) -> None:
-    """Raise InvalidInput unless ``value`` is a whole number from ``least``."""
+    """Raise InvalidInput unless ``value`` is a whole number from ``least``. ``name`` is the name of the argument."""
     if type(value) is not int or value < least:
         raise InvalidInput(f"{name} is a whole number from {least}, not {shown(value)}")
 
 
 def check_session(session: object) -> None:
-    """Raise InvalidInput, without any value, unless ``session`` is a Session whose values can be sent."""
+    """Raise InvalidInput unless ``session`` is a Session whose values can be sent, without showing them."""
     if not isinstance(session, Session):
         raise InvalidInput(f"session is a Session, not {kind_of(session)}; for a known nonce use Session(nonce=...)")
     session.check()
 
 
 def kind_of(value: object) -> str:
-    """Return the kind of a value in a sentence: ``None``, ``bytes``, ``a dict``."""
+    """Return the type of a value as words in a sentence: ``None``, ``bytes``, ``a dict``."""
     if value is None:
         return "None"
     name = type(value).__name__
@@ -240,7 +244,7 @@ def kind_of(value: object) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value that is no secret, short enough for a message."""
+    """Return the ``repr`` of a value that is not a secret, shortened for an error message."""
     try:
         text = repr(value)
     except ValueError:  # an int with more digits than Python shows
@@ -249,31 +253,32 @@ def shown(value: object) -> str:
 
 
 def check_address(name: str, value: object) -> None:
-    """Raise InvalidInput unless ``value`` is an address that a site can fetch; ``name`` is what the caller calls it."""
+    """Raise InvalidInput unless ``value`` is an address that a site can fetch. ``name`` is the name of the argument."""
     check_text(name, value)
     if not str(value).lower().startswith(("http://", "https://", "data:")):
         raise InvalidInput(f"{name} is a web address that the site can fetch, not {shown(redacted(str(value)))}")
 
 
 def _is_text(text: str) -> bool:
-    """Return whether a string can be encoded: it holds no half of a surrogate pair."""
+    """Return whether a string can be encoded in UTF-8: it holds no lone surrogate."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _shape(value: object) -> str:
-    """Return what a sequence holds, without showing it."""
+    """Return the types of the items of a tuple or list, or the type of another value, without showing a value."""
     if isinstance(value, tuple | list):
         return f"({', '.join('None' if item is None else type(item).__name__ for item in value[:4])})"
     return kind_of(value)
 
 
 def _beginning(allowed: re.Pattern[str], name: str) -> str:
+    """Return the beginning of a name, up to the first character that is not allowed, for an error message."""
     match = allowed.match(name)
     return match[0][:40] if match else ""
 
 
 def _odd(text: str, separators: str = "") -> str:
-    """Return the kind of the first character that cannot be sent."""
+    """Return a description of the first character that cannot be sent: ``a line end``, ``a space``, ..."""
     for character in text:
         if character in separators:
             return f"{character!r}"

@@ -596,7 +596,7 @@ BEHAVIOURS = [
         in_turn(redirect("302 Found", "/wp-login.php")),
         text="",
         error=errors.StatusError,
-        says="for members",
+        says="only members",
     ),
     Behaviour(
         "redirects without end",

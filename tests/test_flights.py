@@ -10,18 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import requests
 
-from chatgpt4online import AsyncClient, Client, InvalidState, TimedOut, Timeout
+from chatgpt4online import AsyncClient, Client, TimedOut, Timeout
 from chatgpt4online.protocol import (
     Blocked,
     ChatError,
     ConnectionFailed,
-    NonceRefused,
     ProtocolError,
     Session,
     StatusError,
-    Submission,
-    Turn,
 )
 from chatgpt4online.testing import serve_site
 
@@ -205,6 +203,21 @@ def test_first_byte_of_the_leader_ends_the_wait_of_all(kind: str) -> None:
 
 
 # What ends the leader without an outcome: one of the others takes its place.
+def test_a_waiter_takes_over_while_the_leader_is_still_blocked() -> None:
+    """A session of the caller's own does not tell its socket, so nothing wakes its thread."""
+    gated = Gated()
+
+    def meanwhile(crowd: Crowd) -> None:
+        gated.wait_for_request()
+        crowd.stop()
+        gated.wait_for_request()
+        gated.answer(good, good)
+
+    with Server(gated) as server, requests.Session() as http:
+        outcomes = Crowd(server.url, 4, {"retries": 0, "http": http}).run("Client", meanwhile)
+    assert (outcomes[1:], gated.sessions) == (["q1", "q2", "q3"], 2)
+
+
 @pytest.mark.parametrize("kind", CLIENTS)
 @pytest.mark.parametrize("how", ["closed", "out of its total time"])
 def test_a_waiter_takes_over_from_a_leader_that_stops(kind: str, how: str) -> None:
@@ -362,92 +375,3 @@ def test_nonce_that_expired_under_load_is_renewed_once(kind: str, count: int) ->
     with Server(renewing) as server:
         assert at_once(kind, server.url, questions, Session(nonce="old")) == questions
     assert (renewing.stale, renewing.sessions) == (count, 1)
-
-
-class TestCore:
-    """What an embedder can do with the outcome of another turn."""
-
-    def waiting(self) -> Turn:
-        turn = Turn("https://example.org", Submission("Hi"), Session())
-        request = turn.next_request()
-        assert request is not None and request.exclusive
-        return turn
-
-    def test_failure_of_another_turn_ends_this_one(self) -> None:
-        leader, waiter = self.waiting(), self.waiting()
-        error = ConnectionFailed("down")
-        error.retryable = False
-        leader.receive_error(error)
-        shared = leader.shared_failure
-        assert isinstance(shared, ConnectionFailed)
-        (failed,) = waiter.receive_failure(shared)
-        assert waiter.over and waiter.next_request() is None
-        assert failed.error is not shared and str(failed.error) == str(shared)
-        assert failed.error.partial_text == ""
-        with pytest.raises(ConnectionFailed, match="down"):
-            waiter.result()
-
-    @pytest.mark.parametrize("clock", ["connect", "first_byte", "idle", "total"])
-    def test_only_the_total_time_of_a_turn_is_its_own(self, clock: str) -> None:
-        leader = self.waiting()
-        leader.receive_error(TimedOut(clock, 1.0))
-        assert leader.over
-        assert (leader.shared_failure is None) == (clock == "total")
-
-    def test_failure_of_the_question_is_not_shared(self) -> None:
-        turn = Turn("https://example.org", Submission("Hi"), Session(nonce="n"))
-        turn.next_request()
-        turn.receive_error(TimedOut("first_byte", 1.0))
-        assert turn.over and turn.shared_failure is None
-
-    def test_failure_is_refused_where_none_is_waited_for(self) -> None:
-        before = Turn("https://example.org", Submission("Hi"), Session())
-        asking = Turn("https://example.org", Submission("Hi"), Session(nonce="n"))
-        asking.next_request()
-        over = self.waiting()
-        over.receive_failure(ConnectionFailed("down"))
-        for turn in (before, asking, over):
-            with pytest.raises(InvalidState, match="no exclusive request"):
-                turn.receive_failure(ConnectionFailed("down"))
-
-    def test_failure_keeps_its_cause_and_not_its_traceback(self) -> None:
-        waiter, cause = self.waiting(), OSError("refused")
-        try:
-            raise ConnectionFailed("down") from cause
-        except ConnectionFailed as error:
-            (failed,) = waiter.receive_failure(error)
-        assert failed.error.__cause__ is cause
-        assert failed.error.__traceback__ is None
-
-    # What came of a renewal, as the advice of the error.
-    @pytest.mark.parametrize(
-        ("nonces", "advice"),
-        [
-            (["first", "second"], "the site refused a new nonce too; "),
-            (["first", "first"], "the site gave the same nonce again; "),
-        ],
-    )
-    def test_refused_nonce_says_what_came_of_a_renewal(self, nonces: list[str], advice: str) -> None:
-        turn = Turn("https://example.org", Submission("Hi"), Session())
-        for nonce in nonces:
-            turn.next_request()
-            turn.receive_response(200, {"content-type": "application/json"})
-            turn.receive_data(b'{"success": true, "restNonce": "%s"}' % nonce.encode())
-            turn.receive_eof()
-            turn.next_request()
-            turn.receive_response(403, {"content-type": "application/json"})
-            turn.receive_data(b'{"code": "rest_cookie_invalid_nonce", "message": "No", "data": {"status": 403}}')
-            turn.receive_eof()
-        with pytest.raises(NonceRefused) as caught:
-            turn.result()
-        assert caught.value.advice.startswith(advice)
-
-    def test_refusal_without_a_renewal_says_nothing_of_one(self) -> None:
-        turn = Turn("https://example.org", Submission("Hi"), Session(nonce="n"))
-        turn.next_request()
-        turn.receive_response(401, {"content-type": "application/json"})
-        turn.receive_data(b'{"code": "rest_forbidden", "message": "No", "data": {"status": 401}}')
-        turn.receive_eof()
-        with pytest.raises(NonceRefused) as caught:
-            turn.result()
-        assert caught.value.advice == NonceRefused.advice

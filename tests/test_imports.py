@@ -238,10 +238,3 @@ class TestNames:
 def test_the_version() -> None:
     """There is one version."""
     assert re.fullmatch(r"\d+\.\d+\.\d+", chatgpt4online.__version__)
-
-
-@pytest.mark.parametrize("name", chatgpt4online.__all__)
-def test_the_readme_speaks_of_each_public_name(name: str) -> None:
-    """What is public is documented."""
-    readme = (ROOT.parent / "README.rst").read_text("utf-8")
-    assert re.search(rf"(?<![A-Za-z_]){name}(?![A-Za-z_])", readme), name

@@ -146,15 +146,15 @@ class TestImages:
     @pytest.mark.parametrize(
         ("url", "words"),
         [
-            ("https://example.org/a.png", r"download it, client\.upload\(bytes, name=.*files="),
+            ("https://example.org/a.png", r"download the picture, call client\.upload\(bytes, name=.*files="),
             ("data:image/png,abc", "client.upload"),
             ("data:text/plain;base64,YQ==", "client.upload"),
             ("data:image/;base64,YQ==", "client.upload"),
             (None, "client.upload"),
             ({"url": URL}, "client.upload"),
-            ("data:image/png;base64,YQ", "no base64"),
-            ("data:image/png;base64,Y Q=", "no base64"),
-            ("data:image/png;base64,é===", "no base64"),
+            ("data:image/png;base64,YQ", "not valid base64"),
+            ("data:image/png;base64,Y Q=", "not valid base64"),
+            ("data:image/png;base64,é===", "not valid base64"),
         ],
     )
     def test_other_urls(self, url: Any, words: str) -> None:

@@ -224,12 +224,12 @@ class TestHandshake:
         *before, last = errors
         handshake = Handshake.of(by_cookie=False)
         for error in before:
-            handshake = handshake.refused(error)
-        assert handshake.most_telling(last) is WEIGHTS[-1]
+            handshake = handshake.with_refusal(error)
+        assert handshake.most_helpful(last) is WEIGHTS[-1]
 
     def test_of_two_that_tell_as_much_the_first_is_raised(self) -> None:
         first, later = NotAiEngine(404), NotAiEngine(410)
-        assert Handshake.of(by_cookie=False).refused(first).most_telling(later) is first
+        assert Handshake.of(by_cookie=False).with_refusal(first).most_helpful(later) is first
 
 
 class TestRootSearch:

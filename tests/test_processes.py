@@ -111,7 +111,9 @@ def test_stream_is_read_only_in_the_process_that_began_it() -> None:
     with Server(site(halves)) as server, Client(server.url) as client, client.stream("Hi") as stream:
         assert next(stream) == "Hel"
         said = in_child(lambda: next(stream))()
-        assert said == "InvalidState: this answer is read in another process, which forked this one: ask again here"
+        assert (
+            said == "InvalidState: this process was forked after the answer began, so it cannot read it: ask again here"
+        )
         halves.go_on.set()
         assert list(stream) == ["lo"]
 

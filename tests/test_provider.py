@@ -59,9 +59,9 @@ STREAMS = pytest.mark.parametrize("ask", [generate, complete])
 @pytest.fixture(autouse=True)
 def _no_memory() -> Iterator[None]:
     """Let no test meet the nonce of another's site, whose port may come again."""
-    module._visits.clear()
+    module._known_sessions.clear()
     yield
-    module._visits.clear()
+    module._known_sessions.clear()
 
 
 class TestAttributes:
@@ -250,7 +250,7 @@ class TestAnswers:
     @pytest.mark.parametrize("stream", [True, False])
     def test_never_a_silent_end(self, ask: Callable[..., list[str]], stream: bool) -> None:
         """An answer without a word is an error."""
-        with serve_site(Answer((), reply="")) as site, pytest.raises(errors.ServerError, match="without a word"):
+        with serve_site(Answer((), reply="")) as site, pytest.raises(errors.ServerError, match="empty answer"):
             ask(at(site.url), stream=stream)
 
     @METHODS
@@ -385,7 +385,7 @@ class TestMemory:
             ask(at(site.url), headers={"Authorization": "Basic x"})
             ask(at(site.url), cookies={"a": "b"})
             assert len(site.requests) == 4
-            assert module._visits == {}
+            assert module._known_sessions == {}
 
     @METHODS
     def test_a_failure_is_forgotten(self, ask: Callable[..., list[str]]) -> None:
@@ -395,7 +395,7 @@ class TestMemory:
             ask(at(site.url))
             with pytest.raises(errors.StatusError):
                 ask(at(site.url))
-            assert module._visits == {}
+            assert module._known_sessions == {}
             assert ask(at(site.url)) == ["ok"]
 
 

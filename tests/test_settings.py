@@ -159,7 +159,7 @@ class TestBots:
         if fits:
             settings.turn(question)
             return
-        with pytest.raises(InvalidInput, match=rf"{size} characters.* takes 10"):
+        with pytest.raises(InvalidInput, match=rf"{size} characters.* accepts 10"):
             settings.turn(question)
 
     def test_bot_without_uploads_refuses_files_and_pictures(self) -> None:

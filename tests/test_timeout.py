@@ -94,3 +94,36 @@ class TestDeadline:
         """A wait that the total cut short ran into the total, even where the timer rang a little early."""
         error = Deadline(Timeout(total=total), now=100.0).expired("idle", now)
         assert (error.clock, error.seconds) == (clock, seconds)
+
+
+class TestFollowing:
+    """A turn that waits for another one, as if it had sent the other's requests itself."""
+
+    limits = Timeout(connect=3.0, first_byte=5.0, idle=7.0)
+
+    @pytest.mark.parametrize("clock", ["connect", "first_byte", "idle"])
+    def test_wait_expires_under_the_clock_of_the_other_turn(self, clock: str) -> None:
+        deadline, limit = Deadline(self.limits, 0.0), getattr(self.limits, clock)
+        assert deadline.follow(clock, 10.0, 10.0 + limit - 0.5) == 0.5
+        with pytest.raises(TimedOut) as caught:
+            deadline.follow(clock, 10.0, 10.0 + limit)
+        assert (caught.value.clock, caught.value.seconds) == (clock, limit)
+
+    def test_wait_is_checked_again_after_the_shortest_limit(self) -> None:
+        """The other turn may wait under another clock by then."""
+        assert Deadline(self.limits, 0.0).follow("idle", 0.0, 0.0) == 3.0
+
+    def test_wait_that_is_not_begun_yet_is_longer(self) -> None:
+        """The other turn pauses before a retry."""
+        assert Deadline(Timeout(None, 5.0, None), 0.0).follow("first_byte", 20.0, 0.0) == 5.0
+        assert Deadline(Timeout(None, 5.0, None), 0.0).follow("first_byte", 20.0, 24.0) == 1.0
+
+    def test_total_time_ends_the_wait(self) -> None:
+        deadline = Deadline(Timeout(None, None, None, total=2.0), 0.0)
+        assert deadline.follow("connect", 0.0, 0.5) == 1.5
+        with pytest.raises(TimedOut) as caught:
+            deadline.follow("connect", 0.0, 2.0)
+        assert caught.value.clock == "total"
+
+    def test_without_limits_the_wait_has_none(self) -> None:
+        assert Deadline(Timeout(None, None, None), 0.0).follow("connect", 0.0, 99.0) is None

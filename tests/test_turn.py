@@ -811,7 +811,7 @@ class TestRedirects:
         machine = turn(session, retries=5)
         error = failure(answer(machine, b"<html>Moved</html>", status, {"Location": location}))
         assert (type(error), error.status) == (StatusError, status)
-        assert ("for members" if "login" in location else location) in str(error)
+        assert ("only members" if "login" in location else location) in str(error)
         assert session == Session(NONCE)
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -880,7 +880,7 @@ class TestExplanations:
 
     @pytest.mark.parametrize(
         ("size", "hint"),
-        [(513, "513 characters, and bots take 512"), (512, "no such bot"), (5, "no such bot")],
+        [(513, "513 characters; bots accept 512"), (512, "no such bot"), (5, "no such bot")],
     )
     @pytest.mark.parametrize("body", [REJECTED, error(REJECTED["message"]) + b"\n\n"])
     def test_a_rejected_query(self, size: int, hint: str, body: Any) -> None:

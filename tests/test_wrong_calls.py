@@ -292,7 +292,7 @@ PROMPTS = {
     "only the developer": asked([says("developer")], "'user'", "not 'system'"),
     "last of a tool": asked([says("user"), says("tool")], "'user'", "not 'tool'"),
     "picture by address": asked(
-        picture("https://example.org/a.png"), "download it", "client.upload(bytes, name=...)", "files=[...]"
+        picture("https://example.org/a.png"), "download the picture", "client.upload(bytes, name=...)", "files=[...]"
     ),
     "picture without base64": asked(picture("data:image/png,abc"), "base64", "client.upload(bytes, name=...)"),
     "files as paths": asked("Hi", "an uploaded file, not a path", "client.upload(path) first", files=["/etc/hosts"]),
@@ -481,7 +481,7 @@ CALLS = {
         }.items()
     },
     "api with a wrong token": Row(
-        lambda to: to.new(token=SECRET).api.text("Hi"), StatusError, ("bearer token right",), ("nonce", SECRET)
+        lambda to: to.new(token=SECRET).api.text("Hi"), StatusError, ("bearer token must be",), ("nonce", SECRET)
     ),
     "api text None": Row(lambda to: to.client.api.text(None), InvalidInput, ("message", "None")),
     "api chatbot number": Row(lambda to: to.client.api.chatbot("Hi", bot_id=5), InvalidInput, ("bot_id", "an int")),

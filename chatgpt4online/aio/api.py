@@ -1,4 +1,4 @@
-"""The public API of a site, for callers that have its bearer token or are logged in. Source: protocol section 1.8."""
+"""The public API of a site, for callers with its bearer token or a login. Source: protocol section 1.8."""
 
 from __future__ import annotations
 
@@ -15,38 +15,41 @@ T = TypeVar("T")
 
 
 class _Perform(Protocol):
-    """The method of a client that carries out a call."""
+    """The method of a client that carries out a call and returns its value."""
 
     def __call__(self, exchange: Exchange[T], /) -> Awaitable[T]: ...
 
 
 class AsyncApi:
-    """The functions of a site's public API, each to be awaited; see :class:`~chatgpt4online.sync.api.Api`."""
+    """The functions of a site's public API, which are awaited. :class:`~chatgpt4online.sync.api.Api` explains them."""
 
     def __init__(self, operations: Operations, perform: _Perform) -> None:
         self._operations = operations
         self._perform = perform
 
     async def check(self) -> Json:
-        """Return who the caller is to the site: a dict with ``type`` and ``value`` (an e-mail address)."""
+        """Return who the caller is on the site: a dict ``{"type": "email", "value": str}``."""
         return await self._perform(self._operations.api_check())
 
     async def text(self, message: str, *, fast: bool = False, options: Mapping[str, Any] | None = None) -> str:
-        """Return the model's answer to a message; ``fast`` asks the site's fast model."""
+        """Return the model's answer to a message. With ``fast=True`` the site's fast model answers."""
         return await self._perform(self._operations.api_text(message, fast, options))
 
     async def chatbot(
         self, message: str, *, bot_id: str = "default", chat_id: str | None = None, file_id: str | File | None = None
     ) -> str:
-        """Return a bot's answer to a message; with ``chat_id`` it uses the stored history of that chat."""
+        """Return a bot's answer to a message. With ``chat_id`` the bot reads the stored history of that chat.
+
+        ``file_id`` is an uploaded file or its id, which the bot reads.
+        """
         return await self._perform(self._operations.api_chatbot(message, bot_id, chat_id, file_id))
 
     async def json(self, message: str, *, options: Mapping[str, Any] | None = None) -> Any:
-        """Return the model's answer as decoded JSON, or None where the model gave no JSON."""
+        """Return the model's answer as decoded JSON, or None if the model sent no JSON."""
         return await self._perform(self._operations.api_json(message, options))
 
     async def vision(self, message: str, url: str, *, options: Mapping[str, Any] | None = None) -> str:
-        """Return the model's answer about the picture at ``url``."""
+        """Return the model's answer about the picture at ``url``, a web address or a ``data:`` URL."""
         return await self._perform(self._operations.api_vision(message, url, options))
 
     async def image(
@@ -57,26 +60,30 @@ class AsyncApi:
         resolution: str | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> str:
-        """Return the address of a picture that the model makes from a message.
+        """Return the web address of a picture that the model draws, or the picture as a Markdown image.
 
-        With ``media_id``, the model edits that picture of the site's media library.
+        With ``media_id`` the model edits that picture of the site's media library. ``resolution`` is a size in the form
+        that the model expects, such as ``"1024x1024"``.
         """
         return await self._perform(self._operations.api_image(message, media_id, resolution, options))
 
     async def moderate(self, text: str) -> bool | None:
-        """Return whether a text is objectionable, or None where the site cannot tell."""
+        """Return whether a text is objectionable, or None if the site cannot decide it."""
         return await self._perform(self._operations.api_moderate(text))
 
     async def transcribe(
         self, *, url: str | None = None, media_id: int | None = None, options: Mapping[str, Any] | None = None
     ) -> str:
-        """Return the words in the recording at ``url``, or in the recording ``media_id`` of the media library."""
+        """Return the text of a recording: the one at ``url``, or the one in the media library with ``media_id``.
+
+        Raises InvalidInput if both are None.
+        """
         return await self._perform(self._operations.api_transcribe(url, media_id, options))
 
     async def upload(self, source: Source, name: str | None = None) -> File:
-        """Return the File of an uploaded file; ``source`` is as in :meth:`AsyncClient.upload`."""
+        """Upload a file, and return its :class:`File`. :meth:`AsyncClient.upload` explains ``source`` and ``name``."""
         return await self._perform(self._operations.api_upload(source, name))
 
     async def bots(self) -> list[Json]:
-        """Return the site's bots: a list of dicts with ``id``, ``name``, ``model``, ..."""
+        """Return the site's bots: a list of dicts with ``id``, ``name``, ``model`` and more fields of the site."""
         return await self._perform(self._operations.api_bots())

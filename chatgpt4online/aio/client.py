@@ -1,4 +1,4 @@
-"""The protocol driven over asyncio: the asynchronous client."""
+"""The asynchronous client, which sends with asyncio."""
 
 from __future__ import annotations
 
@@ -32,12 +32,13 @@ T = TypeVar("T")
 
 
 class AsyncClient:
-    """A client for the chats of one site, for one event loop; its tasks share nonce and connections.
+    """A client for the chats of one site, for one event loop. All tasks share its nonce and its connections.
 
-    The parameters are those of :class:`~chatgpt4online.Client`, except that ``http`` is a
-    ``chatgpt4online.http1.Pool`` of your own. Raises InvalidInput for an option that cannot be used.
+    ``async with AsyncClient(...) as client:`` closes the connections at the end of the block. The options are those of
+    :class:`~chatgpt4online.Client`, except that ``http`` is a ``chatgpt4online.http1.Pool`` of your own.
 
-    ``session`` is the nonce and session id that all turns share.
+    The attribute :attr:`session` holds the nonce and the session id. Raises InvalidInput for an option that cannot be
+    used, and TypeError for an unknown option.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class AsyncClient:
 
     @property
     def session(self) -> Session:
-        """The nonce and session id that all turns share."""
+        """The session that all questions of this client share: the nonce, the session id and the REST root."""
         return self._operations.session
 
     @session.setter
@@ -101,7 +102,7 @@ class AsyncClient:
         self._operations.session = session
 
     async def aclose(self) -> None:
-        """Close the streams that are open and the connections. It may be called again."""
+        """Close all open streams and connections. It may be called again."""
         self._closed = True
         for stream in [reference() for reference in self._streams.valuerefs()]:
             if stream is not None:
@@ -128,7 +129,7 @@ class AsyncClient:
         timeout: Timeout | float | None = None,
         **unknown: Unpack[NoOptions],
     ) -> Reply:
-        """Return the whole reply to a prompt; see :meth:`events` for the parameters and the errors."""
+        """Return the whole reply to a prompt. :meth:`events` explains the parameters and the errors."""
         return await self._drain(
             self.stream(prompt, chat_id=chat_id, flatten=flatten, files=files, timeout=timeout, **unknown)
         )
@@ -143,7 +144,10 @@ class AsyncClient:
         timeout: Timeout | float | None = None,
         **unknown: Unpack[NoOptions],
     ) -> AsyncStream[str]:
-        """Return the pieces of the answer as they come; see :meth:`events` for the parameters and the errors."""
+        """Return the pieces of the answer, which are strings, as they arrive.
+
+        :meth:`events` explains the parameters and the errors.
+        """
         refuse_question_options(unknown)
         question = self._operations.question(prompt, chat_id, flatten, files)
         return self._stream(texts, self._operations.turn(question), timeout)
@@ -158,15 +162,18 @@ class AsyncClient:
         timeout: Timeout | float | None = None,
         **unknown: Unpack[NoOptions],
     ) -> AsyncStream[Event]:
-        """Return the events of the answer as they come: ``Text`` and ``Notice``, and ``Done`` at the end.
+        """Return the events of the answer as they arrive: ``Text`` and ``Notice``, and ``Done`` at the end.
 
-        ``prompt`` is a string, or a list of ``{"role", "content"}`` messages: the last, which is the user's, is asked,
-        and the others are the history; pictures in the last one (``data:`` URLs) are uploaded first. ``flatten`` puts
-        all messages into one text. ``chat_id`` names the conversation (a new one without it), ``files`` are uploaded
-        files or their ids, and ``timeout`` replaces the client's for this answer.
+        Nothing is sent before the first event is read. ``prompt`` is a string, or a list of
+        ``{"role": str, "content": ...}`` dicts in the form of OpenAI. The last dict is the question and has the role
+        ``user``; the others are the history. Pictures in the last dict (``data:`` URLs) are uploaded first. With
+        ``flatten`` all messages are joined to one text. ``chat_id`` names the conversation; without it, the question
+        starts a new one. ``files`` is a list of uploaded files or of their ids. ``timeout`` replaces the timeout of the
+        client for this answer: a Timeout or a number of seconds.
 
-        Raises InvalidInput at once for what cannot be sent. While it is iterated over, it raises what ended the answer:
-        ConnectionFailed, ProtocolError, StatusError or ServerError, with the text so far in ``partial_text``.
+        This method raises InvalidInput for a question that cannot be sent, and InvalidState if the client is closed.
+        The iteration raises the error that ended the answer: ConnectionFailed, ProtocolError, StatusError or
+        ServerError. Its ``partial_text`` is the text that had arrived. Source: protocol sections 1.4 and 2.
         """
         refuse_question_options(unknown)
         question = self._operations.question(prompt, chat_id, flatten, files)
@@ -180,60 +187,72 @@ class AsyncClient:
         start_sentence: str | None = None,
         discussion: Discussion | None = None,
     ) -> AsyncConversation:
-        """Return a conversation, which keeps its history: a new one, or one that ``messages`` or ``discussion`` began.
+        """Return a conversation, which keeps its history.
 
-        ``start_sentence`` is what the bot says first; without it, what its page says (see :meth:`bots`).
+        It is new, or continues ``messages`` (a list of ``{"role": str, "content": str}`` dicts) or a ``discussion`` of
+        :meth:`discussions`. ``chat_id`` names it; without it, a random name is used. ``start_sentence`` is the first
+        message of the bot; without it, the one of the client's ``bot`` is used.
         """
         return AsyncConversation(
             self, chat_id=chat_id, messages=messages, start_sentence=start_sentence, discussion=discussion
         )
 
     async def start_session(self) -> Session:
-        """Return the client's session after fetching a new nonce; questions do this themselves when they need one.
+        """Return the client's session after fetching a new nonce for it.
 
-        Raises ConnectionFailed, ProtocolError or StatusError.
+        Questions fetch a nonce themselves when they need one. Raises ConnectionFailed, ProtocolError or StatusError.
+        Source: protocol section 1.3.
         """
         await self._drain(self._stream(without_failure, self._operations.handshake(), None))
         return self.session
 
     async def bots(self, page: str = "/") -> list[Bot]:
-        """Return the chat widgets of a page of the site, for ``Client(bot=...)``.
+        """Return a list of the chat widgets of a page, each a :class:`Bot` for ``Client(bot=...)``.
 
-        ``page`` is a path or a web address. Raises NotAiEngine for a page without any, and the errors of the network.
+        ``page`` is a path of the site or a web address. Raises InvalidInput for another value, NotAiEngine if the page
+        has no chat widget, and ConnectionFailed, ProtocolError or StatusError. Source: protocol section 3.2.
         """
         return await self._perform(self._operations.visit(page))
 
     async def upload(self, source: Source, name: str | None = None, *, on_progress: Progress | None = None) -> File:
-        """Return the File that a file has become on the site, to be passed in ``files=[...]``.
+        """Upload a file, and return the :class:`File` to pass in ``files=[...]`` of a question.
 
         ``source`` is a path, a binary file object that can seek, or bytes together with a ``name``. It is read while it
-        is sent; ``on_progress`` is called with the bytes sent so far and the whole size, in a thread of its own. Raises
-        InvalidInput for what the bot does not take, where that is known, and ServerError for what the site refuses.
+        is sent. ``on_progress`` is called in another thread, with the number of bytes sent so far and the size of the
+        whole body. Raises InvalidInput for a file that cannot be read or that the client's ``bot`` does not accept,
+        ServerError if the site refuses the file, and ConnectionFailed, ProtocolError or StatusError. Source: protocol
+        section 1.5.
         """
         return await self._perform(self._operations.upload(source, name, on_progress))
 
     async def delete_files(self, files: Iterable[str | File]) -> int:
-        """Return how many of these uploaded files were deleted. Raises ServerError where none may be."""
+        """Return how many of these uploaded files were deleted. ``files`` is a list of files or of their ids.
+
+        Raises ServerError if the site refuses, and ConnectionFailed, ProtocolError or StatusError. Source: protocol
+        section 1.5.
+        """
         return await self._perform(self._operations.delete_files(files))
 
     async def discussions(self, *, offset: int = 0, limit: int = 10) -> list[Discussion]:
-        """Return the stored conversations of the logged-in user with this bot, for ``conversation(discussion=...)``.
+        """Return a list of the stored conversations of the logged-in user with this bot.
 
-        Raises ServerError for visitors, and NotAiEngine where the site keeps none.
+        Pass one to ``conversation(discussion=...)``. ``offset`` is the number of conversations to skip, and ``limit``
+        the largest number to return. Raises ServerError if the client is not logged in, and NotAiEngine if the site
+        stores no conversations. Source: protocol section 1.6.
         """
         return await self._perform(self._operations.discussions(offset, limit))
 
     async def rename_discussion(self, chat_id: str, title: str) -> None:
-        """Give a stored conversation another title. Raises ServerError and StatusError."""
+        """Change the title of a stored conversation. Raises ServerError or StatusError if the site refuses."""
         await self._perform(self._operations.rename_discussion(chat_id, title))
 
     async def delete_discussions(self, chat_ids: Iterable[str]) -> None:
-        """Delete stored conversations. Raises StatusError for those of others."""
+        """Delete stored conversations. Raises StatusError if one belongs to another user."""
         await self._perform(self._operations.delete_discussions(chat_ids))
 
     @property
     def api(self) -> AsyncApi:
-        """The site's public API."""
+        """The functions of the site's public API. Source: protocol section 1.8."""
         return AsyncApi(self._operations, self._perform)
 
     def _stream(self, view: View[T], exchange: Drivable, timeout: Timeout | float | None) -> AsyncStream[T]:
@@ -256,13 +275,16 @@ class AsyncClient:
 
 
 async def aask(prompt: Prompt, *, site: str = DEFAULT_SITE, bot_id: str = "default", **options: Any) -> Reply:
-    """Return a site's whole reply to a prompt; ``options`` and errors are those of :class:`AsyncClient`."""
+    """Return a site's whole reply to a prompt. ``options`` are those of :class:`AsyncClient`; it raises its errors."""
     async with AsyncClient(site, bot_id=bot_id, **options) as client:
         return await client.ask(prompt)
 
 
 def astream(prompt: Prompt, *, site: str = DEFAULT_SITE, bot_id: str = "default", **options: Any) -> AsyncStream[str]:
-    """Return the pieces of a site's answer as they come; ``options`` are those of :class:`AsyncClient`."""
+    """Return the pieces of a site's answer, which are strings, as they arrive.
+
+    ``options`` are those of :class:`AsyncClient`. The errors are those of :meth:`AsyncClient.events`.
+    """
     pieces = AsyncClient(site, bot_id=bot_id, **options).stream(prompt)
     pieces._owned = True
     return pieces

@@ -1,4 +1,7 @@
-"""The search for a nonce, by one stream at a time, and its outcome for all that wait for it."""
+"""One search for a nonce at a time, whose outcome all streams of a client share.
+
+The names are those of Go's ``singleflight``: many callers that need the same thing share one flight.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,13 @@ from ..protocol.parsing.errors import ChatError
 
 
 class Flight:
-    """One search: from the first request for a nonce until the session has one, or the search has failed.
+    """One search for a nonce, from its first request until the session has a nonce or the search has failed.
 
-    One stream leads it. Others wait for it. Where it ends without an outcome, since its leader was closed, cancelled or
-    ran out of its total time, one of them leads the next flight. ``landed`` is done at the end; its result is the
-    failure that all of them share, or None. ``clock`` names the limit under which the leader waits, ``since`` is when
-    that wait began, on the clock of the loop.
+    One stream leads the flight: it sends the requests. Other streams that need a nonce wait. If the flight ends without
+    an outcome, because its leader was closed or cancelled or its total time expired, one of the waiting streams leads
+    the next flight. ``landed`` is a future whose result is the error that all of them share, or None. ``clock`` is the
+    name of the limit under which the leader waits. ``since`` is the time in seconds at which that wait began, as the
+    clock of the event loop counts.
     """
 
     def __init__(self) -> None:
@@ -24,11 +28,14 @@ class Flight:
         self.progress("connect")
 
     def progress(self, clock: str, delay: float = 0.0) -> None:
-        """Note that the leader begins to wait under another limit, ``delay`` seconds from now."""
+        """Store that the leader begins to wait under the limit ``clock``, ``delay`` seconds from now."""
         self.clock, self.since = clock, self._loop.time() + delay
 
     async def wait(self, deadline: Deadline) -> ChatError | None:
-        """Return the failure once the flight is over. Raises TimedOut where the caller's own limits end the wait."""
+        """Wait for the end of the flight, and return its failure or None.
+
+        Raises TimedOut if a limit of the caller's ``deadline`` expires.
+        """
         began = self._loop.time()
         while not self.landed.done():
             seconds = deadline.follow(self.clock, max(began, self.since), self._loop.time())
@@ -37,20 +44,20 @@ class Flight:
 
 
 class Flights:
-    """The flights of a client, of which there is at most one at a time."""
+    """The flights of one client. There is at most one at a time."""
 
     def __init__(self) -> None:
         self._current: Flight | None = None
 
     def join(self) -> tuple[Flight, bool]:
-        """Return the flight that is under way, or a new one, and whether the caller leads it."""
+        """Return the current flight or a new one, and whether the caller leads it."""
         is_leader = self._current is None
         if self._current is None:
             self._current = Flight()
         return self._current, is_leader
 
     def land(self, flight: Flight, failure: ChatError | None) -> None:
-        """End a flight, and wake all streams that wait for it."""
+        """End a flight with an error or None, and wake all waiting streams."""
         self._current = None
-        with suppress(RuntimeError):  # the loop is closed, and so nothing waits
+        with suppress(RuntimeError):  # the loop is closed, so no stream waits
             flight.landed.set_result(failure)

@@ -1,4 +1,4 @@
-"""A running answer: the loop that drives an exchange over asyncio, and the async generator that it is."""
+"""The stream of one answer: an async generator that drives an exchange over asyncio."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ from .flights import Flight, Flights
 T = TypeVar("T")
 
 View: TypeAlias = Callable[[list[Event]], tuple[list[T], ChatError | None]]
-"""What a stream gives of events: the items for its reader, and the error that ends the answer."""
+"""A function that turns events into the items for the reader, and the error that ends the answer or None."""
 
 
 class AsyncResponse(Protocol):
-    """What a transport has to offer of a response whose head has come."""
+    """A response whose head has arrived, as a transport returns it."""
 
     status: int
     headers: Iterable[tuple[str, str]]
 
     async def read(self, deadline: Deadline) -> bytes:
-        """Return what there is of the body, or the next that comes; ``b""`` at its end.
+        """Return the bytes of the body that have arrived, or wait for the next ones; ``b""`` at its end.
 
         Raises ConnectionFailed, and TooLarge for a small body that decodes to an enormous one.
         """
         ...
 
     async def finish(self) -> None:
-        """Read the end of the body, if it is there, so that the connection can serve again."""
+        """Read the rest of the body, if it arrives at once, so that the connection can be used again."""
 
     def close(self) -> None:
-        """Close the response, and the connection unless the body was read to its end."""
+        """Close the response. Also close the connection, unless the body was read to its end."""
 
 
 class AsyncTransport(Protocol):
-    """What sends requests."""
+    """An object that sends requests."""
 
     flights: Flights
-    """The searches for a nonce, which exclusive requests belong to."""
+    """The searches for a nonce. An exclusive request belongs to one."""
 
     async def send(self, request: Request, deadline: Deadline, watch: Callable[[], None]) -> AsyncResponse:
-        """Return the response once its head has come.
+        """Return the response once its head has arrived.
 
-        Calls ``watch`` when there is a connection. Raises ConnectionFailed.
+        ``watch`` is called once there is a connection. Raises ConnectionFailed.
         """
         ...
 
@@ -59,13 +59,15 @@ class AsyncTransport(Protocol):
 
 
 class AsyncStream(AsyncGenerator[T, None]):
-    """A running answer: an async generator of its pieces, which can also be closed at any time and from any task.
+    """The answer to one question, as an async generator of its pieces or events.
 
-    Iterate over it once, from one task. ``async with`` closes it at the end of the block. When the task is cancelled,
-    the connection is closed at once. After the end, :attr:`reply` has the whole answer.
+    Iterate over it once, from one task. The first iteration sends the question. Any task may call :meth:`aclose` at any
+    time. ``async with`` closes the stream at the end of the block. If the task is cancelled, the connection is closed
+    at once. After the end, :attr:`reply` is the whole answer. A stream that is deleted before its end and was not
+    closed emits a ResourceWarning.
 
-    An async generator function cannot be closed while another task waits in it, and Python closes it late or never when
-    nothing refers to it any more. A stream that is dropped in the middle gives a ResourceWarning.
+    It is a class and not an async generator function, for two reasons. Such a function cannot be closed while another
+    task waits in it. And Python closes it late, or never, when nothing refers to it any more.
     """
 
     def __init__(self, transport: AsyncTransport, exchange: Drivable, timeout: Timeout, view: View[T]) -> None:
@@ -73,14 +75,14 @@ class AsyncStream(AsyncGenerator[T, None]):
         self._exchange = exchange
         self._timeout = timeout
         self._view = view
-        self._ready: Iterator[T] = iter(())  # the items that can be delivered
-        self._failure: ChatError | None = None  # to raise after them
-        self._loop: asyncio.AbstractEventLoop | None = None  # where the answer is read
+        self._ready: Iterator[T] = iter(())  # items that were read but not yet returned
+        self._failure: ChatError | None = None  # the error to raise after these items
+        self._loop: asyncio.AbstractEventLoop | None = None  # the loop that reads the answer
         self._deadline: Deadline | None = None
         self._response: AsyncResponse | None = None
-        self._opening: asyncio.Task[list[Event]] | None = None
-        self._flight: Flight | None = None  # which this stream leads
-        self._owned = False  # whether the transport is closed with the stream
+        self._opening: asyncio.Task[list[Event]] | None = None  # the task that sends requests until a head arrives
+        self._flight: Flight | None = None  # the search that this stream leads
+        self._owned = False  # whether the transport belongs to this stream and is closed with it
         self._busy = False
         self._closed = False
         self._ended = False
@@ -97,7 +99,7 @@ class AsyncStream(AsyncGenerator[T, None]):
 
     @property
     def reply(self) -> Reply:
-        """The whole reply. Raises the error of an answer that failed, and InvalidState where the end has not come."""
+        """The whole reply. Raises the error of an answer that failed, and InvalidState before the end."""
         return cast(Reply, self._exchange.result())
 
     @property
@@ -118,8 +120,8 @@ class AsyncStream(AsyncGenerator[T, None]):
                 raise error
             if self._cancelled and not self._closed:
                 error = InvalidState(
-                    "this answer ended when the wait for its next piece was cancelled; to wait with a limit, keep the "
-                    "task of anext() and use asyncio.wait()"
+                    "this answer ended when the wait for its next piece was cancelled; to wait with a limit, put "
+                    "anext() in a task and wait for it with asyncio.wait(), which does not cancel it"
                 )
                 error.partial_text = self.text
                 raise error
@@ -128,18 +130,18 @@ class AsyncStream(AsyncGenerator[T, None]):
             await self._advance()
 
     async def asend(self, value: None) -> T:
-        """Return the next piece, as ``anext()`` does, for callers that treat the stream as a generator."""
+        """Return the next item as ``anext()`` does, since a generator has this method."""
         return await self.__anext__()
 
     async def athrow(self, *error: Any) -> T:
-        """Close the stream and raise an error, as a generator does that does not catch it."""
+        """Close the stream and raise ``error``, as a generator does if it does not catch it."""
         await self.aclose()
         raise error[0]
 
     async def aclose(self) -> None:
         """Stop the answer and free its connection. It may be called again, and from any task.
 
-        A task that waits for the site stops at once, as if the answer had ended there.
+        If another task waits for the site, its iteration ends at once without an error.
         """
         self._closed = True
         self._ready = iter(())
@@ -148,7 +150,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         if self._owned:
             await self._transport.close()
         if self._loop is not None and self._loop is _running_loop():
-            await asyncio.sleep(0)  # the loop closes the socket in its next turn
+            await asyncio.sleep(0)  # the loop closes the socket in its next iteration
 
     close = aclose
 
@@ -161,12 +163,12 @@ class AsyncStream(AsyncGenerator[T, None]):
         await self.aclose()
 
     async def _complete(self) -> None:
-        """Take the remaining steps of an exchange that is over, so that its connection can be used again."""
+        """Carry out the remaining steps of an exchange that is over, so that its connection can be used again."""
         while not (self._ended or self._closed):
             await self._advance()
 
     async def _advance(self) -> None:
-        """Take the next step of the exchange, and make its events ready."""
+        """Carry out the next step of the exchange, and store its items in ``_ready``."""
         self._check_loop()
         if self._busy:
             raise InvalidState("another task is reading this stream")
@@ -185,6 +187,7 @@ class AsyncStream(AsyncGenerator[T, None]):
             self._busy = False
 
     async def _step(self) -> list[Event]:
+        """Carry out one step: read from the response, send the next request, or end. Return the new events."""
         if self._deadline is None:
             self._deadline = Deadline(self._timeout, asyncio.get_running_loop().time())
         if self._response is not None:
@@ -200,12 +203,12 @@ class AsyncStream(AsyncGenerator[T, None]):
         )
 
     async def _find_nonce(self, deadline: Deadline) -> list[Event]:
-        """Search for a nonce, or wait for another stream that does."""
+        """Search for a nonce, or wait for another stream that searches already."""
         flight, is_leader = self._transport.flights.join()
         return await (self._lead(flight, deadline) if is_leader else self._follow(flight, deadline))
 
     async def _lead(self, flight: Flight, deadline: Deadline) -> list[Event]:
-        """Carry out the requests of a search, while others wait for its end."""
+        """Carry out all requests of the search, while other streams wait for its end."""
         self._flight = flight
         events: list[Event] = []
         try:
@@ -221,7 +224,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         return events
 
     async def _follow(self, flight: Flight, deadline: Deadline) -> list[Event]:
-        """Wait for the end of another stream's search."""
+        """Wait for the end of another stream's search, and share its failure."""
         try:
             failure = await flight.wait(deadline)
         except TimedOut as error:
@@ -229,7 +232,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         return [] if failure is None else self._exchange.receive_failure(failure)
 
     async def _ask(self, request: Request, deadline: Deadline) -> list[Event]:
-        """Send a request and take the head of its response."""
+        """Send a request, and process the head of its response."""
         if request.delay:
             await asyncio.sleep(deadline.within(request.delay, asyncio.get_running_loop().time()))
         try:
@@ -239,7 +242,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         return self._exchange.receive_response(response.status, response.headers)
 
     async def _continue(self, response: AsyncResponse, deadline: Deadline) -> list[Event]:
-        """Read what has come of the answer, or the next that comes."""
+        """Process the next bytes of the answer, or its end."""
         exchange = self._exchange
         if exchange.over:
             await response.finish()
@@ -258,7 +261,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         return exchange.receive_eof()
 
     def _check_loop(self) -> None:
-        """Raise InvalidState where the answer cannot be read."""
+        """Raise InvalidState if no asyncio event loop runs, or if another loop reads this answer."""
         loop = _running_loop()
         if loop is None:
             raise InvalidState(
@@ -267,21 +270,22 @@ class AsyncStream(AsyncGenerator[T, None]):
             )
         self._loop = self._loop or loop
         if self._loop is not loop:
-            error = InvalidState("this answer is read on another event loop; make a client and a stream for each loop")
+            error = InvalidState("another event loop reads this answer; make a client and a stream for each loop")
             error.partial_text = self.text
             raise error
 
     def _call_in_loop(self, action: Callable[[], object]) -> None:
-        """Call ``action`` in the loop in which the answer is read: now, or soon if the caller is elsewhere."""
+        """Call ``action`` in the loop that reads the answer: now, or soon if the caller runs in another thread."""
         if self._loop is None or self._loop is _running_loop():
             action()
             return
         try:
             self._loop.call_soon_threadsafe(action)
-        except RuntimeError:  # the loop is closed, and has lost its sockets
+        except RuntimeError:  # the loop is closed, and its sockets with it
             self._response = None
 
     def _stop(self) -> None:
+        """Close the response, and cancel the task that waits for one."""
         self._hang_up()
         if self._opening is not None:
             self._opening.cancel()
@@ -292,14 +296,14 @@ class AsyncStream(AsyncGenerator[T, None]):
             self._response = None
 
     def _watch(self) -> None:
-        """Note that there is a connection."""
+        """Store that the request has a connection, and that the wait for the first byte begins."""
         if self._flight is not None:
             self._flight.progress("first_byte")
 
     async def _interruptible(self, opening: Coroutine[Any, Any, list[Event]]) -> list[Event]:
-        """Run the opening of an answer as a task of its own.
+        """Run ``opening`` in a task of its own, and return its events.
 
-        :meth:`aclose` can stop it from another task without cancelling the task that reads.
+        :meth:`aclose` can cancel that task, from another task, without cancelling the task that reads.
         """
         self._opening = asyncio.ensure_future(opening)
         before = _cancellations()
@@ -321,5 +325,6 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def _cancellations() -> int:
+    """Return how many cancellations of the current task are pending."""
     task = asyncio.current_task()
     return 0 if task is None else task.cancelling()

@@ -1,4 +1,4 @@
-"""http1, as streams need it."""
+"""The transport of the asynchronous client: it sends requests with ``chatgpt4online.http1``."""
 
 from __future__ import annotations
 
@@ -17,11 +17,15 @@ from ..protocol.parsing.errors import ConnectionFailed, InvalidInput, InvalidSta
 from .flights import Flights
 from .stream import AsyncResponse
 
-_FINISH_SECONDS = 0.2  # the end of a body that comes later behind the last event costs more than a new connection
+_FINISH_SECONDS = 0.2  # to wait longer for the end of a body costs more than a new connection
 
 
 class Transport:
-    """http1, as streams need it."""
+    """An object that sends the requests of one client.
+
+    ``http``, ``proxy`` and ``verify`` are the options of :class:`~.client.AsyncClient`. Raises InvalidInput for an
+    option that cannot be used.
+    """
 
     def __init__(self, http: http1.Pool | None, proxy: str | None, verify: bool | str | ssl.SSLContext) -> None:
         self.flights = Flights()
@@ -36,15 +40,20 @@ class Transport:
         renew_in_child(self)
 
     def renew(self) -> None:
-        """Begin anew in a process that was forked, as the pool does; the cookies stay."""
+        """Forget the searches for a nonce in a process that was forked. The pool makes new connections itself."""
         self.flights = Flights()
 
     async def close(self) -> None:
+        """Close all connections, unless they belong to a pool of the caller."""
         if self._owned:
             await self._pool.aclose()
 
     async def send(self, request: Request, deadline: Deadline, watch: Callable[[], None]) -> AsyncResponse:
-        """Return the response once its head has come. Raises ConnectionFailed, InvalidInput and InvalidState."""
+        """Return the response once its head has arrived. ``watch`` is called once there is a connection.
+
+        Raises ConnectionFailed, InvalidInput for a request that cannot be sent, and InvalidState if the pool is closed
+        or belongs to another event loop.
+        """
         now = asyncio.get_running_loop().time()
         headers = {name: value for name, value in request.headers.items() if name.lower() != "cookie"}
         try:
@@ -54,7 +63,7 @@ class Transport:
                 request.method,
                 request.url,
                 headers,
-                request.body if isinstance(request.body, bytes) else _in_pieces(request.body),
+                request.body if isinstance(request.body, bytes) else _read_in_thread(request.body),
                 connect=deadline.allow("connect", now),
                 first_byte=deadline.allow("first_byte", now),
                 on_connected=watch,
@@ -69,15 +78,15 @@ class Transport:
         return Response(response, request.url)
 
 
-async def _in_pieces(body: Multipart) -> AsyncIterator[bytes]:
-    """Yield a body that is read from a disk meanwhile, which would hold up the loop."""
-    pieces = iter(body)
-    while piece := await asyncio.to_thread(next, pieces, b""):
-        yield piece
+async def _read_in_thread(body: Multipart) -> AsyncIterator[bytes]:
+    """Yield the chunks of a body. A thread reads them, since reading a file would block the event loop."""
+    chunks = iter(body)
+    while chunk := await asyncio.to_thread(next, chunks, b""):
+        yield chunk
 
 
 class Response:
-    """A response of http1, read as streams need it."""
+    """A response of http1, in the form that streams read."""
 
     def __init__(self, response: http1.Response, url: str) -> None:
         self.status = response.status
@@ -87,12 +96,16 @@ class Response:
         self._has_body = False
 
     async def read(self, deadline: Deadline) -> bytes:
+        """Return the decoded bytes of the body that have arrived, or wait for the next ones; ``b""`` at its end.
+
+        Raises ConnectionFailed, and TooLarge for a small body that decodes to an enormous one.
+        """
         try:
             data = await self._response.read(deadline.allow("idle", asyncio.get_running_loop().time()))
         except http1.HttpError as error:
             is_malformed = isinstance(error, http1.BadResponse) and not isinstance(error, http1.BadEncoding)
             if isinstance(error, http1.IncompleteBody) or (is_malformed and self._has_body):
-                return b""  # the protocol knows whether the answer was complete
+                return b""  # the protocol layer checks whether the answer is complete
             if isinstance(error, http1.BodyTooLarge):
                 raise TooLarge(str(error)) from error
             raise _failure(error, deadline, self._url) from error
@@ -100,17 +113,19 @@ class Response:
         return data
 
     async def finish(self) -> None:
+        """Read the rest of the body, for a short time, so that the connection can be used again."""
         await self._response.finish(_FINISH_SECONDS)
 
     def close(self) -> None:
+        """Close the response. Also close the connection, unless the body was read to its end."""
         self._response.close()
 
 
 def _failure(error: http1.HttpError, deadline: Deadline, url: str) -> ConnectionFailed:
-    """Return the error of this package for one of http1's."""
+    """Return the error of this package for an error of http1."""
     if isinstance(error, http1.WaitExpired):
         return deadline.expired(error.clock, asyncio.get_running_loop().time())
-    is_named = isinstance(error, http1.ConnectError)  # its message names the server
+    is_named = isinstance(error, http1.ConnectError)  # its message already names the server
     failure = ConnectionFailed(str(error) if is_named else f"the connection to {url.partition('?')[0]} failed: {error}")
     begun = isinstance(error, http1.BadResponse) or (isinstance(error, http1.Disconnected) and error.begun)
     failure.retryable = not begun and getattr(error, "retryable", True)

@@ -1,4 +1,7 @@
-"""requests' adapter, with the connections of this package, whose responses have heads by the rules of ``net/``."""
+"""An adapter for requests that uses the connections of this package.
+
+These connections read the head and the chunks of a response by the rules of ``net/``, which both clients share.
+"""
 
 from __future__ import annotations
 
@@ -24,54 +27,61 @@ from ..protocol.calls.deadline import Deadline
 from .chunks import ChunkReader
 from .connect import Clock, ResponseFile, SocketReader, Verify, open_connection, socket_below
 
-READ_SIZE = 65_536  # bytes
-_KEPT = 1_000  # connections to one server that are kept: more than a process has threads
-_STALLED_SECONDS = 0.1  # for a response that should be there already
-_WITHOUT_BODY = (204, 304)
+READ_SIZE = 65_536  # bytes, as much as a socket buffer usually holds
+_MOST_IDLE = 1_000  # idle connections to one server; a thread uses one at a time, and few processes have more threads
+_STALLED_SECONDS = 0.1  # a server that refuses an upload has sent its response before it stops reading
+_WITHOUT_BODY = (204, 304)  # statuses of responses that never have a body (RFC 9110, 6.4.1)
 _FRAMING = {"connection", "content-length", "keep-alive", "proxy-connection", "transfer-encoding"}
 
-_Server: TypeAlias = tuple[Origin, str]  # the name for the resolver, too: the same address in two zones is two servers
+# An origin, and the name for the resolver. That name keeps the zone of an IPv6 address: the same address in two zones
+# belongs to two servers.
+_Server: TypeAlias = tuple[Origin, str]
 
 
 class _Sending(threading.local):
-    """What the connection that sends a request has to know of it. Each thread sends one request at a time."""
+    """The request that this thread is sending.
+
+    The connection reads it here, since requests and urllib3 pass it no such values. A thread sends one request at a
+    time.
+    """
 
     url: URL
     proxy: URL | None = None
     clock: Clock
     deadline: Deadline
-    watch: Callable[[socket | None], None]  # is called with the socket that the thread is about to wait at
-    is_stalled: bool = False  # the server did not receive all of the request in time
-    reader: SocketReader | None = None  # of the response, if it comes from a connection of this module
+    watch: Callable[[socket | None], None]  # called with a socket before the thread waits for it
+    is_stalled: bool = False  # whether the server did not receive the whole request in time
+    reader: SocketReader | None = None  # the reader of the response, if a connection of this module made it
 
 
 sending = _Sending()
 
 
 class ConnectTimedOut(Exception):
-    """The time for making a connection is over. It is no error that urllib3 or requests know."""
+    """The limit for making a connection expired. It is no class of urllib3 or requests, so they do not convert it."""
 
 
 class Adapter(HTTPAdapter):
-    """requests' adapter, whose connections are those of this module."""
+    """An adapter for requests that uses the connections of this module."""
 
     def __init__(self, verify: Verify) -> None:
         self._verify = verify
         self._pools: dict[_Server, urllib3.HTTPConnectionPool] = {}
         self._guard = threading.Lock()
-        self._sockets: weakref.WeakSet[socket] = weakref.WeakSet()  # of all connections
+        self._sockets: weakref.WeakSet[socket] = weakref.WeakSet()  # the sockets of all connections
         super().__init__()
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
         if urllib3.HTTPConnectionPool.ConnectionCls is not HTTPConnection:
-            # A test has replaced the connections of urllib3, as vcrpy does: it must not reach the network.
-            sending.proxy = None  # nor get the credentials for a proxy
+            # A test has replaced the connections of urllib3, as vcrpy does. It must not reach the network, and must not
+            # record the credentials for a proxy.
+            sending.proxy = None
             return super().get_connection_with_tls_context(*args, **options)
         url = sending.url
         server = url.origin, url.resolved_host
         with self._guard:
             if server not in self._pools:
-                pool = urllib3.HTTPConnectionPool(url.origin.host, url.origin.port, maxsize=_KEPT)
+                pool = urllib3.HTTPConnectionPool(url.origin.host, url.origin.port, maxsize=_MOST_IDLE)
                 pool.ConnectionCls = self._connection  # type: ignore[assignment]  # urllib3 only calls it
                 self._pools[server] = pool
             return self._pools[server]
@@ -82,12 +92,12 @@ class Adapter(HTTPAdapter):
         return connection
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Leave the connections of this module alone, which have their own trust."""
+        """Do nothing for the connections of this module, which make their own TLS context."""
         if not isinstance(conn, urllib3.HTTPConnectionPool) or conn not in self._pools.values():
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]  # requests has no types here
 
     def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
-        """Return what stands in the first line of a request: an HTTP proxy gets the whole address."""
+        """Return the target for the first line of a request. An HTTP proxy gets the whole address."""
         return sending.url.address if _is_forwarding() else sending.url.target
 
     def add_headers(self, request: requests.PreparedRequest, **options: Any) -> None:
@@ -96,7 +106,7 @@ class Adapter(HTTPAdapter):
             request.headers["Proxy-Authorization"] = sending.proxy.basic
 
     def disown(self) -> None:
-        """Leave the connections to the process that this one was forked from."""
+        """Close this process's copies of the connections. The process that was forked goes on using them."""
         for connected in self._sockets:
             disown(connected.fileno())
 
@@ -110,7 +120,7 @@ class Adapter(HTTPAdapter):
 
 
 def _is_forwarding() -> bool:
-    """Return whether an HTTP proxy gets the request itself, and not only a tunnel to the server."""
+    """Return whether an HTTP proxy forwards the request. For https it only opens a tunnel to the server."""
     proxy = sending.proxy
     return proxy is not None and sending.url.origin.scheme == "http" and proxy.origin.scheme in ("http", "https")
 
@@ -139,7 +149,7 @@ class _Response(http.client.HTTPResponse):
         for line in lines[1:-2]:
             name, _, value = line.decode("latin-1").partition(": ")
             headers[name] = value
-        # http.client reads no more than 100 headers: it gets those that say how long the body is.
+        # http.client accepts at most 100 headers, so it only gets those that tell the length of the body.
         framing = [line for line in lines[1:-2] if line.split(b":", 1)[0].decode("latin-1").lower() in _FRAMING]
         if status in _WITHOUT_BODY:
             framing = [line for line in framing if not line.startswith(b"Transfer-Encoding:")]
@@ -149,10 +159,13 @@ class _Response(http.client.HTTPResponse):
         self.headers = self.msg = headers
         self.will_close = self.will_close or self._is_stalled  # the server still waits for the rest of the request
         if status in _WITHOUT_BODY:
-            del headers["Transfer-Encoding"]  # urllib3 looks at it, too
+            del headers["Transfer-Encoding"]  # urllib3 would read chunks
 
     def read1(self, n: int = -1) -> bytes:
-        """Return what there is of the body. Raises BadHead for a body that is not chunked as its head says."""
+        """Return the bytes of the body that have arrived, or wait for the next ones; ``b""`` at its end.
+
+        Raises BadHead for a body that is not chunked although its head says so.
+        """
         if not self.chunked or self.fp is None:
             return super().read1(n)
         data = self._chunks.read1(n)
@@ -162,11 +175,11 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Connection(HTTPConnection):
-    """A connection of this module, which names its socket as soon as it has one."""
+    """A connection that reports its socket as soon as it has one."""
 
     response_class = _Response
     verify: Verify = True
-    sockets: weakref.WeakSet[socket]  # in which the connection notes its own
+    sockets: weakref.WeakSet[socket]  # the adapter's set, to which the connection adds its socket
 
     def connect(self) -> None:
         clock = sending.clock
@@ -186,21 +199,22 @@ class _Connection(HTTPConnection):
         super().request(*args, **options)
 
     def send(self, data: Any) -> None:
-        """Send bytes. If the server does not receive them in time, it may have answered already."""
+        """Send bytes. If the server does not receive them in time, read its response: it may be a refusal."""
         if self.sock is not None:
             self._limit()
         try:
             super().send(data)
         except TimeoutError:
             sending.is_stalled = True
-            raise BrokenPipeError from None  # after which urllib3 reads the response
+            raise BrokenPipeError from None  # urllib3 reads the response after this error
 
     def _limit(self) -> None:
-        """Limit the wait for a server that does not receive what is sent."""
+        """Limit the wait for the server to receive the next bytes of the request."""
         self.sock.settimeout(sending.deadline.allow("first_byte", time.monotonic()))
 
 
 def new_session(verify: Verify) -> requests.Session:
+    """Return a session that uses the connections of this module, and ignores the settings of the environment."""
     session = requests.Session()
     session.trust_env = False
     adapter = Adapter(verify)

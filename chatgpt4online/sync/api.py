@@ -1,4 +1,4 @@
-"""The public API of a site, for callers that have its bearer token or are logged in. Source: protocol section 1.8."""
+"""The public API of a site, for callers with its bearer token or a login. Source: protocol section 1.8."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ T = TypeVar("T")
 
 
 class _Perform(Protocol):
-    """The method of a client that carries out a call."""
+    """The method of a client that carries out a call and returns its value."""
 
     def __call__(self, exchange: Exchange[T], /) -> T: ...
 
 
 class Api:
-    """The functions of a site's public API.
+    """The functions of a site's public API, as ``client.api``.
 
-    The site's owner must have turned it on. With ``Client(token=...)`` a call acts as the site's first administrator.
-    Without a token it acts as the user that the client is logged in as. ``options`` are the site's own: ``model``,
-    ``temperature``, ``maxTokens``, ``instructions``, ... Answers come in one piece. Raises StatusError where the API is
-    closed, ServerError for what the site refuses, and the errors of the network.
+    The site's owner must have turned the public API on. With ``Client(token=...)`` a call has the rights of the site's
+    first administrator. With ``auth=`` or ``cookies=`` it has the rights of that user. ``options`` is a dict of the
+    site's own options, such as ``model``, ``temperature``, ``maxTokens`` and ``instructions``. An answer is not
+    streamed: a method returns it when it is complete.
+
+    Each method raises InvalidInput for a value that cannot be sent, StatusError if the API is closed to the caller,
+    ServerError if the site reports a failure, and ConnectionFailed or ProtocolError. Source: protocol section 1.8.
     """
 
     def __init__(self, operations: Operations, perform: _Perform) -> None:
@@ -34,25 +37,28 @@ class Api:
         self._perform = perform
 
     def check(self) -> Json:
-        """Return who the caller is to the site: a dict with ``type`` and ``value`` (an e-mail address)."""
+        """Return who the caller is on the site: a dict ``{"type": "email", "value": str}``."""
         return self._perform(self._operations.api_check())
 
     def text(self, message: str, *, fast: bool = False, options: Mapping[str, Any] | None = None) -> str:
-        """Return the model's answer to a message; ``fast`` asks the site's fast model."""
+        """Return the model's answer to a message. With ``fast=True`` the site's fast model answers."""
         return self._perform(self._operations.api_text(message, fast, options))
 
     def chatbot(
         self, message: str, *, bot_id: str = "default", chat_id: str | None = None, file_id: str | File | None = None
     ) -> str:
-        """Return a bot's answer to a message; with ``chat_id`` it uses the stored history of that chat."""
+        """Return a bot's answer to a message. With ``chat_id`` the bot reads the stored history of that chat.
+
+        ``file_id`` is an uploaded file or its id, which the bot reads.
+        """
         return self._perform(self._operations.api_chatbot(message, bot_id, chat_id, file_id))
 
     def json(self, message: str, *, options: Mapping[str, Any] | None = None) -> Any:
-        """Return the model's answer as decoded JSON, or None where the model gave no JSON."""
+        """Return the model's answer as decoded JSON, or None if the model sent no JSON."""
         return self._perform(self._operations.api_json(message, options))
 
     def vision(self, message: str, url: str, *, options: Mapping[str, Any] | None = None) -> str:
-        """Return the model's answer about the picture at ``url``."""
+        """Return the model's answer about the picture at ``url``, a web address or a ``data:`` URL."""
         return self._perform(self._operations.api_vision(message, url, options))
 
     def image(
@@ -63,26 +69,30 @@ class Api:
         resolution: str | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> str:
-        """Return the address of a picture that the model makes from a message.
+        """Return the web address of a picture that the model draws, or the picture as a Markdown image.
 
-        With ``media_id``, the model edits that picture of the site's media library.
+        With ``media_id`` the model edits that picture of the site's media library. ``resolution`` is a size in the form
+        that the model expects, such as ``"1024x1024"``.
         """
         return self._perform(self._operations.api_image(message, media_id, resolution, options))
 
     def moderate(self, text: str) -> bool | None:
-        """Return whether a text is objectionable, or None where the site cannot tell."""
+        """Return whether a text is objectionable, or None if the site cannot decide it."""
         return self._perform(self._operations.api_moderate(text))
 
     def transcribe(
         self, *, url: str | None = None, media_id: int | None = None, options: Mapping[str, Any] | None = None
     ) -> str:
-        """Return the words in the recording at ``url``, or in the recording ``media_id`` of the media library."""
+        """Return the text of a recording: the one at ``url``, or the one in the media library with ``media_id``.
+
+        Raises InvalidInput if both are None.
+        """
         return self._perform(self._operations.api_transcribe(url, media_id, options))
 
     def upload(self, source: Source, name: str | None = None) -> File:
-        """Return the File of an uploaded file; ``source`` is as in :meth:`Client.upload`."""
+        """Upload a file, and return its :class:`File`. :meth:`Client.upload` explains ``source`` and ``name``."""
         return self._perform(self._operations.api_upload(source, name))
 
     def bots(self) -> list[Json]:
-        """Return the site's bots: a list of dicts with ``id``, ``name``, ``model``, ..."""
+        """Return the site's bots: a list of dicts with ``id``, ``name``, ``model`` and more fields of the site."""
         return self._perform(self._operations.api_bots())

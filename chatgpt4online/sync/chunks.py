@@ -1,4 +1,4 @@
-"""A chunked body, read from a buffered file."""
+"""The reader of a chunked body (RFC 9112, 7.1)."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,20})[ \t]*(?:;.*)?\r\n")
 
 
 class ChunkReader:
-    """The body of a response that comes in chunks. http.client reads them, too, but ignores what is between them."""
+    """The reader of a body in chunks, from a buffered file.
+
+    http.client can read chunks too, but it ignores malformed bytes between them.
+    """
 
     def __init__(self, file: BufferedReader) -> None:
         self._file = file
-        self._left = 0  # bytes of the chunk that is being read
-        self._is_inside = False  # the line end behind a chunk is still to come
+        self._left = 0  # bytes that are left of the current chunk
+        self._is_inside = False  # whether the line end after the current chunk is still unread
         self._is_first = True
-        self._is_plain = True  # no line before a chunk needed more than its size: a run of chunks can be read at once
+        self._is_plain = True  # whether no chunk had extensions so far, so that many can be read at once
         self._is_over = False
 
     def read1(self, size: int) -> bytes:
-        """Return what there is of the body, or the next bytes that come; ``b""`` at its end.
+        """Return the bytes of the body that have arrived, or wait for the next ones; ``b""`` at its end.
 
-        Raises BadHead for a body that does not begin as a chunked one, and IncompleteRead for one that stops early or
-        goes on as something else.
+        Raises BadHead for a body that does not start with a chunk, and IncompleteRead for one that ends early or has
+        malformed bytes after a chunk.
         """
         if self._is_over:
             return b""
@@ -47,7 +50,7 @@ class ChunkReader:
         """Return the payload of the whole chunks in the buffer, which is filled once if it is empty."""
         start = self._file.peek(1)
         if self._is_first and start and not CHUNK_START.match(start[:21]):
-            raise BadHead(NOT_CHUNKED)  # the end of such a line may never come
+            raise BadHead(NOT_CHUNKED)  # without waiting for the end of the line, which may never come
         payloads, end = whole_chunks(start[:size])
         if payloads:
             self._is_first = False

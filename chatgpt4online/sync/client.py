@@ -1,4 +1,4 @@
-"""The protocol driven over requests: the synchronous client."""
+"""The synchronous client, which sends with requests."""
 
 from __future__ import annotations
 
@@ -33,18 +33,39 @@ T = TypeVar("T")
 
 
 class Client:
-    """A client for the chats of one site. It may be shared between threads; they then share nonce and connections.
+    """A client for the chats of one site. Threads may share it; they then share its nonce and its connections.
 
-    ``site`` is the site's address. ``bot_id`` (or ``custom_id``) and ``context_id`` name the bot and the page that it
-    answers for. Sites of version 3 answer by their default bot where they do not know ``bot_id``, and do not tell;
-    :meth:`bots` lists the bots of a page. ``timeout`` is a :class:`Timeout` or a number of seconds, ``retries`` how
-    often a request is repeated of whose answer nothing has come. ``proxy`` is an address such as
-    ``http://user:password@proxy:3128``; without one, the environment's counts. ``headers`` and ``cookies`` go with
-    every request; ``verify`` is True, False, the path of a CA bundle, or an ``ssl.SSLContext``. ``max_event_size``,
-    ``max_body_size`` and ``max_text_size`` (of the whole answer) are in bytes. ``http`` is a ``requests.Session`` of
-    your own to send with; it is not closed with the client.
+    ``with Client(...) as client:`` closes the connections at the end of the block. These are the options:
 
-    ``session`` is the nonce and session id that all turns share. Raises InvalidInput for what cannot be used.
+    - ``site`` (str) is the address of the site. The default is https://chatgpt4online.org.
+    - ``bot_id`` (str) is the id of the bot. The default, ``"default"``, exists on every site. A site of version 3
+      answers with its default bot if it does not know the id. :meth:`bots` lists the bots of a page.
+    - ``custom_id`` (str) is the id of a bot that a page defines. With the default, None, ``bot_id`` names it.
+    - ``context_id`` (int) is the number of the post that the question is about. The default, None, means no post.
+    - ``bot`` (:class:`Bot`) is one of :meth:`bots`. It replaces the three options above, and its limits are checked
+      before a question is sent. The default is None.
+    - ``timeout`` (:class:`Timeout` or a number of seconds) limits the waits for the site. A number limits each wait.
+      The default is ``Timeout()``: 10 seconds for a connection, 120 for the first byte, 60 for each later byte.
+    - ``retries`` (int) is how often a request is sent again after a failed connection, 429 or 503. The default is 2. A
+      request is never sent again after a part of its answer has arrived.
+    - ``proxy`` (str) is the address of a proxy, such as ``http://user:password@proxy:3128``. The default, None, means
+      the proxy that the environment names, if any.
+    - ``headers`` (dict of strings) are sent with every request. The default, None, means no more headers.
+    - ``cookies`` (dict of strings) are sent with every request, for example those of a login. The default is None.
+    - ``auth`` (pair of strings) is the user name and the application password of a WordPress login. The default, None,
+      means a guest.
+    - ``token`` (str) is the bearer token of the site's public API, which only :attr:`api` uses. The default is None.
+    - ``verify`` (bool, str or ``ssl.SSLContext``) is how certificates are checked. The default, True, uses the trusted
+      authorities of the environment. A string is the path of a file or directory of authorities. False checks nothing.
+    - ``max_event_size`` (int) is the largest size of one event of a stream, in bytes. The default is 16 MiB.
+    - ``max_body_size`` (int) is the largest size of a body that is not a stream, in bytes. The default is 16 MiB.
+    - ``max_text_size`` (int) is the largest size of the text of an answer, in bytes of UTF-8. The default is 64 MiB.
+    - ``http`` (``requests.Session``) is a session of your own that sends the requests. The client does not close it.
+      It has its own settings for proxies and TLS, so ``proxy`` and ``verify`` cannot be given too. The default, None,
+      means a session that belongs to the client.
+
+    The attribute :attr:`session` holds the nonce and the session id. Raises InvalidInput for an option that cannot be
+    used, and TypeError for an unknown option.
     """
 
     def __init__(
@@ -99,7 +120,7 @@ class Client:
 
     @property
     def session(self) -> Session:
-        """The nonce and session id that all turns share."""
+        """The session that all questions of this client share: the nonce, the session id and the REST root."""
         return self._operations.session
 
     @session.setter
@@ -108,9 +129,10 @@ class Client:
         self._operations.session = session
 
     def close(self) -> None:
-        """Close the streams that are open and the connections. It may be called again, and in a signal handler."""
+        """Close all open streams and connections. It may be called again, and in a signal handler."""
         self._closed = True
-        for stream in [reference() for reference in self._streams.valuerefs()]:  # a copy, made without a lock
+        # valuerefs() takes no lock, and other threads may open streams during the loop.
+        for stream in [reference() for reference in self._streams.valuerefs()]:
             if stream is not None:
                 stream.close()
         self._transport.close()
@@ -133,7 +155,7 @@ class Client:
         timeout: Timeout | float | None = None,
         **unknown: Unpack[NoOptions],
     ) -> Reply:
-        """Return the whole reply to a prompt; see :meth:`events` for the parameters and the errors."""
+        """Return the whole reply to a prompt. :meth:`events` explains the parameters and the errors."""
         return self._drain(
             self.stream(prompt, chat_id=chat_id, flatten=flatten, files=files, timeout=timeout, **unknown)
         )
@@ -148,7 +170,10 @@ class Client:
         timeout: Timeout | float | None = None,
         **unknown: Unpack[NoOptions],
     ) -> Stream[str]:
-        """Return the pieces of the answer as they come; see :meth:`events` for the parameters and the errors."""
+        """Return the pieces of the answer, which are strings, as they arrive.
+
+        :meth:`events` explains the parameters and the errors.
+        """
         refuse_question_options(unknown)
         question = self._operations.question(prompt, chat_id, flatten, files)
         return self._stream(texts, self._operations.turn(question), timeout)
@@ -163,15 +188,18 @@ class Client:
         timeout: Timeout | float | None = None,
         **unknown: Unpack[NoOptions],
     ) -> Stream[Event]:
-        """Return the events of the answer as they come: ``Text`` and ``Notice``, and ``Done`` at the end.
+        """Return the events of the answer as they arrive: ``Text`` and ``Notice``, and ``Done`` at the end.
 
-        ``prompt`` is a string, or a list of ``{"role", "content"}`` messages: the last, which is the user's, is asked,
-        and the others are the history; pictures in the last one (``data:`` URLs) are uploaded first. ``flatten`` puts
-        all messages into one text. ``chat_id`` names the conversation (a new one without it), ``files`` are uploaded
-        files or their ids, and ``timeout`` replaces the client's for this answer.
+        Nothing is sent before the first event is read. ``prompt`` is a string, or a list of
+        ``{"role": str, "content": ...}`` dicts in the form of OpenAI. The last dict is the question and has the role
+        ``user``; the others are the history. Pictures in the last dict (``data:`` URLs) are uploaded first. With
+        ``flatten`` all messages are joined to one text. ``chat_id`` names the conversation; without it, the question
+        starts a new one. ``files`` is a list of uploaded files or of their ids. ``timeout`` replaces the timeout of the
+        client for this answer: a Timeout or a number of seconds.
 
-        Raises InvalidInput at once for what cannot be sent. While it is iterated over, it raises what ended the answer:
-        ConnectionFailed, ProtocolError, StatusError or ServerError, with the text so far in ``partial_text``.
+        This method raises InvalidInput for a question that cannot be sent, and InvalidState if the client is closed.
+        The iteration raises the error that ended the answer: ConnectionFailed, ProtocolError, StatusError or
+        ServerError. Its ``partial_text`` is the text that had arrived. Source: protocol sections 1.4 and 2.
         """
         refuse_question_options(unknown)
         question = self._operations.question(prompt, chat_id, flatten, files)
@@ -185,67 +213,78 @@ class Client:
         start_sentence: str | None = None,
         discussion: Discussion | None = None,
     ) -> Conversation:
-        """Return a conversation, which keeps its history: a new one, or one that ``messages`` or ``discussion`` began.
+        """Return a conversation, which keeps its history.
 
-        ``start_sentence`` is what the bot says first; without it, what its page says (see :meth:`bots`).
+        It is new, or continues ``messages`` (a list of ``{"role": str, "content": str}`` dicts) or a ``discussion`` of
+        :meth:`discussions`. ``chat_id`` names it; without it, a random name is used. ``start_sentence`` is the first
+        message of the bot; without it, the one of the client's ``bot`` is used.
         """
         return Conversation(
             self, chat_id=chat_id, messages=messages, start_sentence=start_sentence, discussion=discussion
         )
 
     def start_session(self) -> Session:
-        """Return the client's session after fetching a new nonce; questions do this themselves when they need one.
+        """Return the client's session after fetching a new nonce for it.
 
-        Raises ConnectionFailed, ProtocolError or StatusError.
+        Questions fetch a nonce themselves when they need one. Raises ConnectionFailed, ProtocolError or StatusError.
+        Source: protocol section 1.3.
         """
         self._drain(self._stream(without_failure, self._operations.handshake(), None))
         return self.session
 
     def bots(self, page: str = "/") -> list[Bot]:
-        """Return the chat widgets of a page of the site, for ``Client(bot=...)``.
+        """Return a list of the chat widgets of a page, each a :class:`Bot` for ``Client(bot=...)``.
 
-        ``page`` is a path or a web address. Raises NotAiEngine for a page without any, and the errors of the network.
+        ``page`` is a path of the site or a web address. Raises InvalidInput for another value, NotAiEngine if the page
+        has no chat widget, and ConnectionFailed, ProtocolError or StatusError. Source: protocol section 3.2.
         """
         return self._perform(self._operations.visit(page))
 
     def upload(self, source: Source, name: str | None = None, *, on_progress: Progress | None = None) -> File:
-        """Return the File that a file has become on the site, to be passed in ``files=[...]``.
+        """Upload a file, and return the :class:`File` to pass in ``files=[...]`` of a question.
 
         ``source`` is a path, a binary file object that can seek, or bytes together with a ``name``. It is read while it
-        is sent; ``on_progress`` is called with the bytes sent so far and the whole size. Raises InvalidInput for what
-        the bot does not take, where that is known, and ServerError for what the site refuses.
+        is sent. ``on_progress`` is called with the number of bytes sent so far and the size of the whole body. Raises
+        InvalidInput for a file that cannot be read or that the client's ``bot`` does not accept, ServerError if the
+        site refuses the file, and ConnectionFailed, ProtocolError or StatusError. Source: protocol section 1.5.
         """
         return self._perform(self._operations.upload(source, name, on_progress))
 
     def delete_files(self, files: Iterable[str | File]) -> int:
-        """Return how many of these uploaded files were deleted. Raises ServerError where none may be."""
+        """Return how many of these uploaded files were deleted. ``files`` is a list of files or of their ids.
+
+        Raises ServerError if the site refuses, and ConnectionFailed, ProtocolError or StatusError. Source: protocol
+        section 1.5.
+        """
         return self._perform(self._operations.delete_files(files))
 
     def discussions(self, *, offset: int = 0, limit: int = 10) -> list[Discussion]:
-        """Return the stored conversations of the logged-in user with this bot, for ``conversation(discussion=...)``.
+        """Return a list of the stored conversations of the logged-in user with this bot.
 
-        Raises ServerError for visitors, and NotAiEngine where the site keeps none.
+        Pass one to ``conversation(discussion=...)``. ``offset`` is the number of conversations to skip, and ``limit``
+        the largest number to return. Raises ServerError if the client is not logged in, and NotAiEngine if the site
+        stores no conversations. Source: protocol section 1.6.
         """
         return self._perform(self._operations.discussions(offset, limit))
 
     def rename_discussion(self, chat_id: str, title: str) -> None:
-        """Give a stored conversation another title. Raises ServerError and StatusError."""
+        """Change the title of a stored conversation. Raises ServerError or StatusError if the site refuses."""
         self._perform(self._operations.rename_discussion(chat_id, title))
 
     def delete_discussions(self, chat_ids: Iterable[str]) -> None:
-        """Delete stored conversations. Raises StatusError for those of others."""
+        """Delete stored conversations. Raises StatusError if one belongs to another user."""
         self._perform(self._operations.delete_discussions(chat_ids))
 
     @property
     def api(self) -> Api:
-        """The site's public API."""
+        """The functions of the site's public API. Source: protocol section 1.8."""
         return Api(self._operations, self._perform)
 
     def _stream(self, view: View[T], exchange: Drivable, timeout: Timeout | float | None) -> Stream[T]:
         limits = self._operations.timeout if timeout is None else Timeout.of(timeout)
         stream = Stream(self._transport, exchange, limits, view)
         self._streams[id(stream)] = stream
-        if self._closed:  # asked last, since another thread may close the client meanwhile
+        if self._closed:  # after the stream is registered, since another thread may close the client meanwhile
             raise InvalidState("this client is closed; make a new one")
         return stream
 
@@ -261,12 +300,15 @@ class Client:
 
 
 def ask(prompt: Prompt, *, site: str = DEFAULT_SITE, bot_id: str = "default", **options: Any) -> Reply:
-    """Return a site's whole reply to a prompt; ``options`` are those of :class:`Client`, whose errors it raises."""
+    """Return a site's whole reply to a prompt. ``options`` are those of :class:`Client`; it raises its errors."""
     with Client(site, bot_id=bot_id, **options) as client:
         return client.ask(prompt)
 
 
 def stream(prompt: Prompt, *, site: str = DEFAULT_SITE, bot_id: str = "default", **options: Any) -> Stream[str]:
-    """Return the pieces of a site's answer as they come; ``options`` are those of :class:`Client`."""
-    # Once the stream is let go of, so is its client, and with it the connections.
+    """Return the pieces of a site's answer, which are strings, as they arrive.
+
+    ``options`` are those of :class:`Client`. The errors are those of :meth:`Client.events`.
+    """
+    # The client is deleted together with the stream, and its connections are closed then.
     return Client(site, bot_id=bot_id, **options).stream(prompt)

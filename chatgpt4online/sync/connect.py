@@ -1,4 +1,4 @@
-"""Making a connection to a server, perhaps through a proxy: name look-up, TCP, SOCKS, CONNECT and TLS."""
+"""Connections to a server, with or without a proxy: name look-up, TCP, SOCKS, CONNECT and TLS."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ Verify = bool | str | ssl.SSLContext
 
 
 class Clock:
-    """The moment at which a wait ends, on the clock of ``time.monotonic``."""
+    """The end of a wait. ``until`` is a time in seconds as ``time.monotonic()`` counts, or None for no limit."""
 
     def __init__(self) -> None:
         self.until: float | None = None
 
     def start(self, seconds: float | None) -> None:
-        """Let the wait end in ``seconds``, or never."""
+        """Set the end of the wait to ``seconds`` from now. None means no limit."""
         self.until = None if seconds is None else time.monotonic() + seconds
 
     def left(self) -> float | None:
-        """Return the seconds that are left. Raises TimeoutError when there are none."""
+        """Return how many seconds are left, or None for no limit. Raises TimeoutError when no time is left."""
         if self.until is None:
             return None
         left = self.until - time.monotonic()
@@ -41,15 +41,15 @@ class Clock:
 
 
 class SocketReader(io.RawIOBase):
-    """The bytes that come from a socket. A clock limits each wait for them."""
+    """A raw file that reads from a socket. A clock limits each wait."""
 
     def __init__(self, sock: socket.socket, clock: Clock) -> None:
         self._socket = sock
-        self._file: Any = sock.makefile("rb", buffering=0)  # it keeps the socket open until it is closed itself
+        self._file: Any = sock.makefile("rb", buffering=0)  # the socket stays open until this file is closed too
         self._clock = clock
         self._is_stopped = False
         self.has_begun = False
-        """Whether anything has come."""
+        """Whether any byte has arrived."""
 
     def readable(self) -> bool:
         return True
@@ -67,7 +67,7 @@ class SocketReader(io.RawIOBase):
         super().close()
 
     def stop(self) -> None:
-        """Let the file end with what has been read already."""
+        """Return no more bytes from the socket: the file ends after the bytes that are read already."""
         self._is_stopped = True
 
     def shut_down(self) -> None:
@@ -77,7 +77,10 @@ class SocketReader(io.RawIOBase):
 
 
 class ResponseFile(io.BufferedReader):
-    """The buffered bytes of a response. Bytes that are left over at its end would belong to no response."""
+    """A buffered file with the bytes of one response.
+
+    If bytes are left when it is closed, they belong to no response. The connection is then shut down.
+    """
 
     def __init__(self, source: SocketReader, size: int) -> None:
         super().__init__(source, size)
@@ -92,22 +95,22 @@ class ResponseFile(io.BufferedReader):
 
 
 def has_expired(error: BaseException) -> bool:
-    """Return whether a limit of this package ran out. The system's own timeouts have a number."""
+    """Return whether a limit of this package expired. The timeouts of the operating system have an ``errno``."""
     return isinstance(error, TimeoutError) and error.errno is None
 
 
 def socket_below(sock: Any) -> socket.socket:
-    """Return the socket that can be shut down: that below TLS within TLS."""
+    """Return the real socket of a connection. With TLS inside TLS, ``sock`` is only an object around it."""
     return sock if isinstance(sock, socket.socket) else sock.socket
 
 
 def open_connection(
     url: URL, proxy: URL | None, verify: Verify, clock: Clock, wrap_again: Callable[..., Any]
 ) -> socket.socket:
-    """Return a socket that leads to the server of a URL, with TLS where its scheme has it.
+    """Return a socket that is connected to the server of ``url``, with TLS for https.
 
-    ``wrap_again`` is what makes a TLS connection within another one: it gets a socket, a context and
-    ``server_hostname``. Raises ConnectionFailed, TimeoutError when the clock has run out, and ValueError for a proxy
+    ``wrap_again`` makes a TLS connection inside another one. It is called with a socket, a context and
+    ``server_hostname``. Raises ConnectionFailed, TimeoutError when the clock has expired, and ValueError for a proxy
     that cannot be used.
     """
     scheme = proxy.origin.scheme if proxy is not None else ""
@@ -135,14 +138,17 @@ def open_connection(
 
 
 def _open_tcp(url: URL, clock: Clock) -> socket.socket:
-    """Return a socket that is connected to a server, at the first of its addresses that answers."""
+    """Return a socket that is connected to a server, at the first of its IP addresses that accepts the connection.
+
+    Raises OSError with the reason for each address, and TimeoutError when the clock has expired.
+    """
     found = socket.getaddrinfo(url.resolved_host, url.origin.port, type=socket.SOCK_STREAM)
     failures: dict[str, OSError] = {}
     for others, (family, kind, protocol, _, address) in zip(range(len(found) - 1, -1, -1), found, strict=True):
         sock = socket.socket(family, kind, protocol)
         try:
             left = clock.left()
-            # An address that does not answer leaves time for the others
+            # Each address gets an equal share of the time that is left, so that a silent one does not use all of it.
             sock.settimeout(None if left is None else left / (others + 1))
             sock.connect(address)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -161,7 +167,7 @@ def _open_tcp(url: URL, clock: Clock) -> socket.socket:
 
 
 def _open_socks(url: URL, proxy: URL, clock: Clock) -> socket.socket:
-    """Return a socket that leads to a server through a SOCKS proxy. Raises ConnectionFailed."""
+    """Return a socket that is connected to a server through a SOCKS proxy. Raises ConnectionFailed or TimeoutError."""
     from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError  # noqa: PLC0415  # it is an extra
     from python_socks.sync import Proxy  # noqa: PLC0415
 
@@ -177,13 +183,13 @@ def _open_socks(url: URL, proxy: URL, clock: Clock) -> socket.socket:
 
 
 def _tunnel(sock: socket.socket, url: URL, proxy: URL, clock: Clock) -> None:
-    """Ask an HTTP proxy for a tunnel to a server. Raises ConnectionFailed."""
+    """Ask an HTTP proxy for a tunnel to a server. Raises ConnectionFailed or TimeoutError."""
     name, authority = proxy.origin.authority, url.origin.authority
     credentials = f"Proxy-Authorization: {proxy.basic}\r\n" if proxy.basic else ""
     try:
         sock.settimeout(clock.left())
         sock.sendall(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{credentials}\r\n".encode("ascii"))
-        with SocketReader(sock, clock) as reader:  # without a buffer: what follows the head belongs to the tunnel
+        with SocketReader(sock, clock) as reader:  # without a buffer, since the bytes after the head are the server's
             status, head = read_final_head(reader.readline)
     except BadHead as error:
         raise ConnectionFailed(f"the proxy {name} did not answer in HTTP: {error}") from None
@@ -212,7 +218,7 @@ def _context(verify: Verify) -> ssl.SSLContext:
 def _wrap(
     sock: socket.socket, origin: Origin, context: Any, clock: Clock, wrap_again: Callable[..., Any] | None
 ) -> Any:
-    """Return the socket with TLS on it. Raises ConnectionFailed in plain words."""
+    """Return the socket with TLS on it. Raises ConnectionFailed, with a reason in plain words, or TimeoutError."""
     try:
         sock.settimeout(clock.left())
         if wrap_again is not None:

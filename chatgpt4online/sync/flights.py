@@ -1,4 +1,7 @@
-"""The search for a nonce, by one stream at a time, and its outcome for all that wait for it."""
+"""One search for a nonce at a time, whose outcome all streams of a client share.
+
+The names are those of Go's ``singleflight``: many callers that need the same thing share one flight.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ from .signals import Flag
 
 
 class Flight:
-    """One search: from the first request for a nonce until the session has one, or the search has failed.
+    """One search for a nonce, from its first request until the session has a nonce or the search has failed.
 
-    One stream leads it. Others wait for it. Where it ends without an outcome, since its leader was closed or ran out of
-    its total time, one of them leads the next flight. ``failure`` is the failure that all of them share, or None.
-    ``clock`` names the limit under which the leader waits, ``since`` is when that wait began, on the clock of
-    ``time.monotonic()``.
+    One stream leads the flight: it sends the requests. Other streams that need a nonce wait. If the flight ends without
+    an outcome, because its leader was closed or its total time expired, one of the waiting streams leads the next
+    flight. ``failure`` is the error that all of them share, or None. ``clock`` is the name of the limit under which the
+    leader waits. ``since`` is the time in seconds at which that wait began, as ``time.monotonic()`` counts.
     """
 
     def __init__(self) -> None:
@@ -26,13 +29,13 @@ class Flight:
         self.progress("connect")
 
     def progress(self, clock: str, delay: float = 0.0) -> None:
-        """Note that the leader begins to wait under another limit, ``delay`` seconds from now."""
+        """Store that the leader begins to wait under the limit ``clock``, ``delay`` seconds from now."""
         self.clock, self.since = clock, time.monotonic() + delay
 
     def wait(self, deadline: Deadline, closed: Flag) -> ChatError | None:
-        """Return the failure once the flight is over, or None as soon as ``closed`` is set.
+        """Wait for the end of the flight. Return its failure, or None if it has none or if ``closed`` is set.
 
-        Raises TimedOut where the caller's own limits end the wait.
+        Raises TimedOut if a limit of the caller's ``deadline`` expires.
         """
         began = time.monotonic()
         while not (self.is_over or closed.is_set):
@@ -41,16 +44,16 @@ class Flight:
 
 
 class Flights:
-    """The flights of a client, of which there is at most one at a time."""
+    """The flights of one client. There is at most one at a time."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._current: Flight | None = None
 
     def join(self, flag: Flag) -> tuple[Flight, bool]:
-        """Return the flight that is under way, or a new one, and whether the caller leads it.
+        """Return the current flight or a new one, and whether the caller leads it.
 
-        The flight wakes the thread that waits for ``flag`` when it is over.
+        The end of the flight wakes the thread that waits for ``flag``.
         """
         with self._guard:
             if self._current is None:
@@ -60,8 +63,10 @@ class Flights:
             return self._current, False
 
     def land(self, flight: Flight, failure: ChatError | None) -> None:
-        """End a flight, and wake all streams that wait for it."""
+        """End a flight with an error or None, and wake all waiting streams. Does nothing if it has ended before."""
         with self._guard:
+            if self._current is not flight:
+                return
             self._current = None
             flight.failure, flight.is_over = failure, True
         for flag in flight.waiting:

@@ -1,4 +1,8 @@
-"""What a signal handler, which interrupts the main thread anywhere, can use without waiting for ever."""
+"""A flag and a delay for actions that a signal handler can use without a deadlock.
+
+Python runs a signal handler in the main thread, between any two steps of the code there. A lock that the handler needs
+may be held by the code that it interrupts. Then the handler would wait for ever.
+"""
 
 from __future__ import annotations
 
@@ -11,32 +15,34 @@ from contextlib import suppress
 
 
 class Flag:
-    """A flag that one thread waits for.
+    """A flag that one thread waits for, and that any thread or a signal handler can set.
 
-    It is set by any thread, or by a signal handler. The handler could wait for ever in ``threading.Event.set()``, which
-    takes a lock that the interrupted thread may hold.
+    ``threading.Event`` cannot be used here. Its ``set()`` acquires a lock that the interrupted code may hold.
     """
 
     def __init__(self) -> None:
         self.is_set = False
-        self._wakeups: queue.SimpleQueue[None] = queue.SimpleQueue()  # its put() may be interrupted by another put()
+        self._wakeups: queue.SimpleQueue[None] = queue.SimpleQueue()  # its put() is reentrant
 
     def set(self) -> None:
-        """Set the flag, and wake the thread that waits."""
+        """Set the flag, and wake the waiting thread."""
         self.is_set = True
         self.wake()
 
     def wake(self) -> None:
-        """Wake the thread that waits, without setting the flag."""
+        """Wake the waiting thread without setting the flag."""
         self._wakeups.put(None)
 
     def pause(self, seconds: float | None) -> None:
-        """Wait until the thread is woken, at most for some seconds. It may return earlier."""
+        """Wait until the thread is woken, for at most ``seconds``; None waits without a limit.
+
+        It may return earlier, since an earlier ``wake()`` counts too.
+        """
         with suppress(queue.Empty):
             self._wakeups.get(timeout=seconds)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until the flag is set, at most for some seconds; return whether it is set."""
+        """Wait until the flag is set, for at most ``seconds``. Return whether it is set."""
         end = time.monotonic() + seconds
         while not self.is_set and (left := end - time.monotonic()) > 0:
             self.pause(left)
@@ -44,16 +50,16 @@ class Flag:
 
 
 class Sections:
-    """The threads that are in a section of code that holds locks; ``with sections:`` is one, and they may be nested.
+    """The threads that are inside code that may hold locks, such as those of urllib3's pools.
 
-    Python runs a signal handler in the middle of what the main thread does. If the handler takes a lock that the
-    interrupted code holds (urllib3's pools have such locks), it waits for ever. The same is true of ``__del__``, which
-    the garbage collector calls at any time. :meth:`run` calls them at the end of the section instead. Each step here is
-    a single operation of a built-in type, so that a handler can interrupt this class too.
+    ``with sections:`` marks such code; the blocks may be nested. A signal handler passes its action to :meth:`run`. If
+    it has interrupted such a block, the action is called at the end of the block, when the locks are free. ``__del__``
+    uses it too, since the garbage collector can call it between any two steps. Each step in this class is a single
+    operation of a built-in type, so a handler can also interrupt this class.
     """
 
     def __init__(self) -> None:
-        self._depths: dict[int, int] = {}  # of each thread that is in a section
+        self._depths: dict[int, int] = {}  # by thread, how many blocks it is inside
         self._delayed: deque[Callable[[], object]] = deque()
 
     def __enter__(self) -> None:
@@ -75,7 +81,7 @@ class Sections:
             self._call(action, thread)
 
     def run(self, action: Callable[[], object]) -> None:
-        """Call ``action`` in a section: now, or at the end of the section that this thread is in."""
+        """Call ``action`` now, or at the end of the outermost block that this thread is inside."""
         if threading.get_ident() in self._depths:
             self._delayed.append(action)
         else:

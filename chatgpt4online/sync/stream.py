@@ -1,4 +1,4 @@
-"""A running answer: the loop that drives an exchange over any blocking transport, as a generator."""
+"""The stream of one answer: a generator that drives an exchange over a blocking transport."""
 
 from __future__ import annotations
 
@@ -21,54 +21,55 @@ from .signals import Flag, Sections
 T = TypeVar("T")
 
 View: TypeAlias = Callable[[list[Event]], tuple[list[T], ChatError | None]]
-"""What a stream gives of events: the items for its reader, and the error that ends the answer."""
+"""A function that turns events into the items for the reader, and the error that ends the answer or None."""
 
 
 class Response(Protocol):
-    """What a transport has to offer of a response whose head has come."""
+    """A response whose head has arrived, as a transport returns it."""
 
     status: int
     headers: Iterable[tuple[str, str]]
     socket: socket | None
-    """The socket that it comes from, or None once it is not this response's any more."""
+    """The socket that the body arrives on. None after the end, since another response may use it then."""
 
     def read(self, deadline: Deadline) -> bytes:
-        """Return what there is of the body, or the next that comes; ``b""`` at its end.
+        """Return the bytes of the body that have arrived, or wait for the next ones; ``b""`` at its end.
 
         Raises ConnectionFailed, and TooLarge for a small body that decodes to an enormous one.
         """
         ...
 
     def finish(self) -> None:
-        """Read the end of the body, if it is there, so that the connection can serve again."""
+        """Read the rest of the body, if it arrives at once, so that the connection can be used again."""
 
     def close(self) -> None:
-        """Close the response, and the connection unless the body was read to its end."""
+        """Close the response. Also close the connection, unless the body was read to its end."""
 
 
 class Transport(Protocol):
-    """What sends requests."""
+    """An object that sends requests."""
 
     flights: Flights
-    """The searches for a nonce, which exclusive requests belong to."""
+    """The searches for a nonce. An exclusive request belongs to one."""
     sections: Sections
-    """Where the locks of the connections are held."""
+    """The blocks of code in which the locks of the connections may be held."""
     forks: int
-    """How often the process was forked, up to this one."""
+    """The number of forks between the process that made the transport and this process."""
 
     def send(self, request: Request, deadline: Deadline, watch: Callable[[socket | None], None]) -> Response:
-        """Return the response once its head has come.
+        """Return the response once its head has arrived.
 
-        Calls ``watch`` with the socket of the connection before it waits there. Raises ConnectionFailed.
+        ``watch`` is called with the socket of the connection before each wait for it. Raises ConnectionFailed.
         """
         ...
 
 
 class Stream(Generator[T, None, None]):
-    """A running answer: a generator of its pieces, which can also be closed at any time and from any thread.
+    """The answer to one question, as a generator of its pieces or events.
 
-    Iterate over it once, from one thread. ``with`` closes it at the end of the block. It also closes when nothing
-    refers to it any more, as after ``break``. After the end, :attr:`reply` has the whole answer.
+    Iterate over it once, from one thread. The first iteration sends the question. Any thread may call :meth:`close` at
+    any time. ``with`` closes the stream at the end of the block. A stream that nothing refers to any more, for example
+    after ``break``, closes its connection too. After the end, :attr:`reply` is the whole answer.
     """
 
     def __init__(self, transport: Transport, exchange: Drivable, timeout: Timeout, view: View[T]) -> None:
@@ -76,14 +77,14 @@ class Stream(Generator[T, None, None]):
         self._exchange = exchange
         self._timeout = timeout
         self._view = view
-        self._ready: Iterator[T] = iter(())  # the items that can be delivered
-        self._failure: ChatError | None = None  # to raise after them
-        self._forks = transport.forks  # in the process that reads the answer
+        self._ready: Iterator[T] = iter(())  # items that were read but not yet returned
+        self._failure: ChatError | None = None  # the error to raise after these items
+        self._forks = transport.forks  # tells which process reads the answer
         self._deadline: Deadline | None = None
         self._response: Response | None = None
         self._socket: socket | None = None
         self._busy = threading.Lock()  # held by the thread that reads
-        self._flight: Flight | None = None  # which this stream leads
+        self._flight: Flight | None = None  # the search that this stream leads
         self._closed = Flag()
         self._ended = False
 
@@ -96,7 +97,7 @@ class Stream(Generator[T, None, None]):
 
     @property
     def reply(self) -> Reply:
-        """The whole reply. Raises the error of an answer that failed, and InvalidState where the end has not come."""
+        """The whole reply. Raises the error of an answer that failed, and InvalidState before the end."""
         return cast(Reply, self._exchange.result())
 
     @property
@@ -118,19 +119,19 @@ class Stream(Generator[T, None, None]):
             self._advance()
 
     def send(self, value: None) -> T:
-        """Return the next piece, as ``next()`` does, for callers that treat the stream as a generator."""
+        """Return the next item as ``next()`` does, since a generator has this method."""
         return self.__next__()
 
     def throw(self, *error: Any) -> T:
-        """Close the stream and raise an error, as a generator does that does not catch it."""
+        """Close the stream and raise ``error``, as a generator does if it does not catch it."""
         self.close()
         raise error[0]
 
     def close(self) -> None:
         """Stop the answer and free its connection. It may be called again, from any thread, and in a signal handler.
 
-        A reader that waits for the site in another thread stops at once, as if the answer had ended there. Only the
-        making of a connection is not interrupted.
+        If another thread waits for the site, its iteration ends at once without an error. Only a connection that is
+        being made is not interrupted.
         """
         self._closed.set()
         self._wake()
@@ -145,7 +146,9 @@ class Stream(Generator[T, None, None]):
         self.close()
 
     def _free(self) -> None:
-        if self._busy.acquire(blocking=False):  # else the thread that reads frees the connection
+        if (flight := self._flight) is not None:  # the other streams need not wait for a connection that is being made
+            self._transport.flights.land(flight, None)
+        if self._busy.acquire(blocking=False):  # otherwise the reading thread frees the connection itself
             try:
                 self._ready = iter(())
                 self._failure = None
@@ -154,12 +157,12 @@ class Stream(Generator[T, None, None]):
                 self._busy.release()
 
     def _complete(self) -> None:
-        """Take the remaining steps of an exchange that is over, so that its connection can be used again."""
+        """Carry out the remaining steps of an exchange that is over, so that its connection can be used again."""
         while not (self._ended or self._closed.is_set):
             self._advance()
 
     def _advance(self) -> None:
-        """Take the next step of the exchange, and make its events ready."""
+        """Carry out the next step of the exchange, and store its items in ``_ready``."""
         if not self._busy.acquire(blocking=False):
             if self._closed.is_set:
                 return
@@ -179,6 +182,7 @@ class Stream(Generator[T, None, None]):
                     self.close()
 
     def _step(self) -> list[Event]:
+        """Carry out one step: read from the response, send the next request, or end. Return the new events."""
         if self._deadline is None:
             self._deadline = Deadline(self._timeout, time.monotonic())
         if self._response is not None:
@@ -190,12 +194,12 @@ class Stream(Generator[T, None, None]):
         return self._find_nonce(self._deadline) if request.exclusive else self._ask(request, self._deadline)
 
     def _find_nonce(self, deadline: Deadline) -> list[Event]:
-        """Search for a nonce, or wait for another stream that does."""
+        """Search for a nonce, or wait for another stream that searches already."""
         flight, is_leader = self._transport.flights.join(self._closed)
         return self._lead(flight, deadline) if is_leader else self._follow(flight, deadline)
 
     def _lead(self, flight: Flight, deadline: Deadline) -> list[Event]:
-        """Carry out the requests of a search, while others wait for its end."""
+        """Carry out all requests of the search, while other streams wait for its end."""
         self._flight = flight
         events: list[Event] = []
         try:
@@ -211,7 +215,7 @@ class Stream(Generator[T, None, None]):
         return events
 
     def _follow(self, flight: Flight, deadline: Deadline) -> list[Event]:
-        """Wait for the end of another stream's search."""
+        """Wait for the end of another stream's search, and share its failure."""
         try:
             failure = flight.wait(deadline, self._closed)
         except TimedOut as error:
@@ -219,7 +223,7 @@ class Stream(Generator[T, None, None]):
         return [] if failure is None else self._exchange.receive_failure(failure)
 
     def _ask(self, request: Request, deadline: Deadline) -> list[Event]:
-        """Send a request and take the head of its response."""
+        """Send a request, and process the head of its response."""
         if request.delay and self._closed.wait(deadline.within(request.delay, time.monotonic())):
             return []
         try:
@@ -229,7 +233,7 @@ class Stream(Generator[T, None, None]):
         return self._exchange.receive_response(response.status, response.headers)
 
     def _continue(self, response: Response, deadline: Deadline) -> list[Event]:
-        """Read what has come of the answer, or the next that comes."""
+        """Process the next bytes of the answer, or its end."""
         exchange = self._exchange
         if exchange.over:
             response.finish()
@@ -249,11 +253,11 @@ class Stream(Generator[T, None, None]):
         return exchange.receive_eof()
 
     def _check_process(self) -> None:
-        """Raise InvalidState where another process reads the answer."""
+        """Raise InvalidState if this process is a fork of the process that reads the answer."""
         if self._deadline is None:
             self._forks = self._transport.forks
         elif self._forks != self._transport.forks:
-            error = InvalidState("this answer is read in another process, which forked this one: ask again here")
+            error = InvalidState("this process was forked after the answer began, so it cannot read it: ask again here")
             error.partial_text = self.text
             raise error
 
@@ -263,18 +267,18 @@ class Stream(Generator[T, None, None]):
             self._response.close()
             self._response = None
 
-    def _watch(self, waiting_at: socket | None) -> None:
-        """Note the socket that is waited at for a response, for :meth:`close`."""
-        self._socket = waiting_at
+    def _watch(self, sock: socket | None) -> None:
+        """Store the socket on which the response will arrive, so that :meth:`close` can interrupt the wait."""
+        self._socket = sock
         if self._flight is not None:
             self._flight.progress("first_byte")
-        if self._closed.is_set:  # by a thread that did not find the socket yet
+        if self._closed.is_set:  # close() ran before this socket was stored
             raise ConnectionFailed("the stream was closed")
 
     def _wake(self) -> None:
-        """Wake the thread that waits for the network."""
+        """Wake the thread that waits for the network, by a shutdown of its socket."""
         response = self._response
-        waiting_at = self._socket if response is None else response.socket
-        if waiting_at is not None:
-            with suppress(OSError):  # it is closed by now
-                waiting_at.shutdown(SHUT_RDWR)
+        sock = self._socket if response is None else response.socket
+        if sock is not None:
+            with suppress(OSError):  # the socket may be closed already
+                sock.shutdown(SHUT_RDWR)

@@ -1,8 +1,8 @@
-"""requests, as streams need it.
+"""The transport of the synchronous client: it sends requests with the library requests.
 
-With its own session, the client makes the connections itself and reads the heads and the chunks of responses (``net/``
-has the rules for both clients), and requests and urllib3 send requests and keep connections. A session of the caller's
-own (``http=``) goes its own way to the server.
+Without ``http=``, the client uses a session of its own, with the connections of ``adapter.py``. These read responses by
+the rules of ``net/``, which both clients share; requests and urllib3 send the requests and pool the connections. With
+``http=``, a ``requests.Session`` of the caller makes the connections in its own way.
 """
 
 from __future__ import annotations
@@ -39,15 +39,21 @@ from .signals import Sections
 RequestsSession: TypeAlias = requests.Session
 """The type of a client's ``http=``."""
 
-_FINISH_SECONDS = 0.2  # the end of a body that comes later behind the last event costs more than a new connection
-_FINISH_SIZE = 65_536  # bytes: a new connection costs less than to read more than these
+# To wait longer for the end of a body, or to read more of it, costs more than a new connection.
+_FINISH_SECONDS = 0.2
+_FINISH_SIZE = 65_536  # bytes
 
 
 class Transport:
-    """requests, as streams need it."""
+    """An object that sends the requests of one client.
 
-    def __init__(self, http: requests.Session | None, proxy: str | None, verify: Verify, home: Origin) -> None:
-        self._home = home
+    ``http``, ``proxy`` and ``verify`` are the options of :class:`~.client.Client`. ``site_origin`` is the origin of the
+    site; the credentials of a session in ``http`` are sent to no other. Raises InvalidInput for an option that cannot
+    be used.
+    """
+
+    def __init__(self, http: requests.Session | None, proxy: str | None, verify: Verify, site_origin: Origin) -> None:
+        self._site_origin = site_origin
         self.flights, self.sections, self.forks = Flights(), Sections(), 0
         self._owned = http is None
         try:
@@ -62,12 +68,12 @@ class Transport:
         self._http = new_session(self._verify) if http is None else http
         self._cookies = Cookies(self._http.cookies)
         self._process = os.getpid()
-        self._routes: dict[Origin, URL | None] = {}
+        self._proxies: dict[Origin, URL | None] = {}
         self._settings: dict[Origin, tuple[object, dict[str, Any]]] = {}
         renew_in_child(self)
 
     def renew(self) -> None:
-        """Begin with new connections and locks, in a process that was forked; the cookies stay."""
+        """Make new connections and locks in a process that was forked. The cookies stay."""
         self.forks += 1
         self.flights, self.sections = Flights(), Sections()
         if self._owned:
@@ -75,31 +81,40 @@ class Transport:
                 if isinstance(adapter, Adapter):
                     adapter.disown()
             known, self._http = self._http.cookies, new_session(self._verify)
-            for cookie in iter(known):  # which takes no lock
+            for cookie in iter(known):  # iteration needs no lock, which may be held for ever after a fork
                 self._http.cookies.set_cookie(cookie)
             self._cookies = Cookies(self._http.cookies)
             self._process = os.getpid()
 
     def close(self) -> None:
+        """Close all connections, unless they belong to a session of the caller."""
         if self._owned:
             self.sections.run(self._http.close)
 
     def send(self, request: Request, deadline: Deadline, watch: Callable[[socket | None], None]) -> Response:
-        if self._process != os.getpid():
-            raise InvalidState("http= is a requests.Session of another process: make one in this process, and a client")
-        now = time.monotonic()
-        waiting_at: list[socket | None] = []
+        """Return the response once its head has arrived.
 
-        def found(at: socket | None) -> None:
-            waiting_at.append(at)
+        ``watch`` is called with the socket before each wait for it, or with None if the socket is not known yet. Raises
+        ConnectionFailed, TooLarge, InvalidInput for a request that cannot be sent, and InvalidState in a forked process
+        if ``http=`` was given.
+        """
+        if self._process != os.getpid():
+            raise InvalidState(
+                "http= is a requests.Session of another process: make a new session and a new client in this process"
+            )
+        now = time.monotonic()
+        sockets: list[socket | None] = []
+
+        def store_socket(at: socket | None) -> None:
+            sockets.append(at)
             watch(at)
 
         timeout: Any = deadline.allow("connect", now), deadline.allow("first_byte", now)
         url = self._url(request)
         sending.url, sending.proxy, sending.deadline, sending.clock = url, None, deadline, Clock()
-        sending.watch, sending.reader, sending.is_stalled = found, None, False
+        sending.watch, sending.reader, sending.is_stalled = store_socket, None, False
         if not self._owned:
-            watch(None)  # such a session does not tell when it has a connection
+            watch(None)  # a session of the caller does not report its sockets before the head has arrived
         try:
             prepared = self._prepare(request, url)
             route = self._route(url)
@@ -112,12 +127,12 @@ class Transport:
         finally:
             clock = sending.clock if sending.reader is not None else None
             sending.reader = None
-            del sending.watch, sending.clock  # they refer to the stream
+            del sending.watch, sending.clock  # they would keep the stream alive
         headers = list(getattr(response.raw, "headers", response.headers).items())
         self._cookies.keep(request.url, (value for name, value in headers if name.lower() == "set-cookie"))
-        if not waiting_at:  # the adapter of a session of the caller's own does not tell
-            found(getattr(getattr(response.raw, "connection", None), "sock", None))
-        return Response(response, headers, waiting_at[-1], clock)
+        if not sockets:  # the adapter belongs to a session of the caller, or to a test
+            store_socket(getattr(getattr(response.raw, "connection", None), "sock", None))
+        return Response(response, headers, sockets[-1], clock)
 
     def _url(self, request: Request) -> URL:
         try:
@@ -126,34 +141,37 @@ class Transport:
             raise InvalidInput(str(error)) from error
 
     def _route(self, url: URL) -> dict[str, Any]:
-        """Return the options of a request that say how to get to a server."""
+        """Return the arguments of ``Session.send`` or ``HTTPAdapter.send`` that are about proxies and TLS."""
         if not self._owned:
             return self._route_of_session(url)
-        place = url.origin
-        if place not in self._routes:
+        origin = url.origin
+        if origin not in self._proxies:
             try:
-                self._routes[place] = self._proxy or environment_proxy(place)
+                self._proxies[origin] = self._proxy or environment_proxy(origin)
             except ValueError as error:
                 raise InvalidInput(str(error)) from error
-        sending.proxy = self._routes[place]
+        sending.proxy = self._proxies[origin]
         return {"verify": self._verify if isinstance(self._verify, bool | str) else True}
 
     def _route_of_session(self, url: URL) -> dict[str, Any]:
-        """Return what a session of the caller's own says, which may change; to look it up takes some 400 us."""
+        """Return the same arguments for a session of the caller.
+
+        requests needs about 0.4 milliseconds to work them out, so they are kept until the session's settings change.
+        """
         session = self._http
         settings = session.trust_env, session.verify, session.cert, dict(session.proxies)
         known, route = self._settings.get(url.origin, (None, {}))
         if known != settings:
-            # requests lets the environment win over a bundle of the session, so the session's goes first
+            # Passed as None, the session's verify would lose against REQUESTS_CA_BUNDLE of the environment.
             route = dict(session.merge_environment_settings(url.address, {}, None, session.verify, None))
             del route["stream"]
             self._settings[url.origin] = settings, route
         return dict(route)
 
     def _prepare(self, request: Request, url: URL) -> requests.PreparedRequest:
-        at_home = url.origin == self._home
-        # An auth that does nothing keeps requests from taking one out of .netrc, over the caller's.
-        auth = self._http.auth if at_home and self._http.auth else _unchanged
+        is_site = url.origin == self._site_origin
+        # With auth=None, requests would read .netrc and replace the caller's Authorization header.
+        auth = self._http.auth if is_site and self._http.auth else _unchanged
         raw = requests.Request(request.method, url.address, headers=dict(request.headers), data=request.body, auth=auth)
         try:
             prepared = self._http.prepare_request(raw)
@@ -161,10 +179,10 @@ class Transport:
             raise InvalidInput(
                 "a header cannot be sent: it holds a line end, white space around it or bad characters"
             ) from None
-        if not at_home:  # nor do the credentials of a session of the caller's own leave the site
+        if not is_site:  # the credentials in the headers of a caller's session belong to the site too
             for name in CREDENTIALS - {name.lower() for name in request.headers}:
                 prepared.headers.pop(name, None)
-        prepared.headers.pop("Cookie", None)  # requests would send back each of the jar
+        prepared.headers.pop("Cookie", None)  # requests adds the whole jar, also PHPSESSID (protocol section 1.2)
         if cookie := self._cookies.header(request.url, request.headers):
             prepared.headers["Cookie"] = cookie
         if self._owned:
@@ -173,40 +191,45 @@ class Transport:
 
 
 class Response:
-    """A response of requests, read as streams need it.
+    """A response of requests, in the form that streams read.
 
-    ``clock`` limits the waits of a connection of this module. It is None for a session of the caller's own.
+    ``at`` is the socket on which the body arrives, or None. ``clock`` limits the waits of a connection of
+    ``adapter.py``; it is None for a connection of a caller's session.
     """
 
     def __init__(
         self,
         response: requests.Response,
         headers: Iterable[tuple[str, str]],
-        waiting_at: socket | None,
+        at: socket | None,
         clock: Clock | None,
     ) -> None:
         self.status = response.status_code
         self.headers = headers
         self._response = response
         self._read1 = _reader(response.raw)
-        self.socket = waiting_at
+        self.socket = at
         self._clock = clock
         self._is_limited = False
         self._decoder: Decoder | None = None
-        self._fault = ""
+        self._coding_error = ""  # raised when the body is read, since an exchange ignores some bodies
         names = [value for name, value in headers if name.lower() == "content-encoding"]
         try:
-            # As in requests, the bytes of a file that is not urllib3's are decoded already
+            # Bytes of another file than urllib3's are decoded already, as requests assumes too.
             codings = read_codings(names) if isinstance(response.raw, urllib3.BaseHTTPResponse) else ()
         except EncodingError as error:
-            self._fault = str(error)
+            self._coding_error = str(error)
         else:
             self._decoder = Decoder(codings) if codings else None
 
     def read(self, deadline: Deadline) -> bytes:
+        """Return the decoded bytes of the body that have arrived, or wait for the next ones; ``b""`` at its end.
+
+        Raises ConnectionFailed, and TooLarge for a small body that decodes to an enormous one.
+        """
         try:
-            if self._fault:
-                raise EncodingError(self._fault)
+            if self._coding_error:
+                raise EncodingError(self._coding_error)
             if self._decoder is None:
                 return self._read(deadline)
             return self._read_decoded(deadline, self._decoder)
@@ -236,10 +259,10 @@ class Response:
             raise _failure(error, deadline, "idle", self._response.url, has_begun=True) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if _is_cut_short(error):
-                return b""  # the protocol knows whether the answer was complete
+                return b""  # the protocol layer checks whether the answer is complete
             raise _failure(error, deadline, "idle", self._response.url, has_begun=True) from error
         if getattr(self._response.raw, "connection", None) is None:
-            self.socket = None  # the body has ended, and the connection may be another stream's now
+            self.socket = None  # the body has ended, and another stream may use the connection now
         return data
 
     def _limit(self, seconds: float | None, now: float, *, is_constant: bool) -> None:
@@ -251,6 +274,7 @@ class Response:
             self._is_limited = True
 
     def finish(self) -> None:
+        """Read the rest of the body, for a short time, so that the connection can be used again."""
         if self.socket is None:
             return
         end, size = time.monotonic() + _FINISH_SECONDS, 0
@@ -263,14 +287,16 @@ class Response:
                 size += len(data)
 
     def close(self) -> None:
+        """Close the response. Also close the connection, unless the body was read to its end."""
         self._response.close()
 
 
 def _sender(session: requests.Session, url: URL) -> Callable[..., requests.Response]:
-    """Return what sends a request of a session.
+    """Return the function that sends a prepared request.
 
-    It is the adapter, since ``Session.send`` reads the whole body of a redirect. Where a test or a subclass has
-    replaced ``Session.send``, as requests_mock does, it is that one: a mocked test must not reach the network.
+    It is ``send`` of the session's adapter, since ``Session.send`` reads the whole body of a redirect. A subclass or a
+    test may have replaced ``Session.send``, as requests_mock does. Then that function is returned, so that no mocked
+    test reaches the network.
     """
     if getattr(session.send, "__module__", "") == requests.sessions.__name__:
         return session.get_adapter(url.address).send
@@ -278,10 +304,10 @@ def _sender(session: requests.Session, url: URL) -> Callable[..., requests.Respo
 
 
 def _reader(raw: Any) -> Callable[[int], bytes]:
-    """Return what reads the next bytes of a body as they were sent.
+    """Return the function that reads the next bytes of a body, undecoded.
 
-    Of all ways that requests has, only read1 returns what is there in every framing. An adapter of the caller's own and
-    vcrpy may make a response of any binary file.
+    It is ``read1``: the other functions of requests and urllib3 wait for more bytes in some framings. The response of
+    an adapter of the caller or of vcrpy may be any binary file, perhaps without ``read1``.
     """
     if isinstance(raw, urllib3.BaseHTTPResponse):
         return functools.partial(raw.read1, decode_content=False)
@@ -290,7 +316,7 @@ def _reader(raw: Any) -> Callable[[int], bytes]:
 
 
 def _is_cut_short(error: Exception) -> bool:
-    """Whether the connection ended cleanly in the middle of a body."""
+    """Return whether the connection ended in the middle of a body, without a reset."""
     short = http.client.IncompleteRead, urllib3.exceptions.IncompleteRead
     return isinstance(error, short) or any(isinstance(cause, short) for cause in error.args)
 
@@ -304,11 +330,16 @@ _INVALID = (
 
 
 def _failed(url: str | None, reason: str) -> str:
+    """Return the message for a connection that failed. The query of the URL may hold secrets, so it is left out."""
     return f"the connection to {(url or '').partition('?')[0]} failed: {reason}"
 
 
 def _failure(error: Exception, deadline: Deadline, clock: str, url: str | None, *, has_begun: bool) -> ChatError:
-    """Return the error of this package for one of requests' or urllib3's."""
+    """Return the error of this package for an error of requests or urllib3.
+
+    ``clock`` is the limit under which the request waited. ``has_begun`` tells whether a part of the response had
+    arrived; such a request is not sent again.
+    """
     cause = _innermost(error)
     if isinstance(error, _INVALID):
         return InvalidInput(str(error))
@@ -323,7 +354,7 @@ def _failure(error: Exception, deadline: Deadline, clock: str, url: str | None, 
 
 
 def _has_begun(error: BaseException) -> bool:
-    """Whether some of a response had come when it failed, on a connection that is not of this module."""
+    """Return whether a part of a response had arrived before the error, on a connection of a caller's session."""
     inner = [error, *error.args, *(arg for cause in error.args if isinstance(cause, Exception) for arg in cause.args)]
     return any(
         isinstance(cause, http.client.HTTPException) and not isinstance(cause, http.client.RemoteDisconnected)
@@ -332,11 +363,12 @@ def _has_begun(error: BaseException) -> bool:
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Return the request as it is: an ``auth`` for requests that adds nothing."""
     return request
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """Return the innermost cause of an error of requests or urllib3. Its words are those that help."""
+    """Return the innermost cause of an error of requests or urllib3, whose message names the reason."""
     while True:
         inner = getattr(error, "reason", None) or next((arg for arg in error.args if isinstance(arg, Exception)), None)
         if not isinstance(inner, BaseException):

@@ -35,6 +35,8 @@ CALLS = ("test_calls",)
 PAGE = ("test_page",)
 WIRE = ("test_wire", "test_turn")
 MESSAGES = ("test_messages",)
+SHARED = ("test_shared_failure",)
+TIMEOUT = ("test_timeout",)
 CONVERSATION = ("test_conversation",)
 
 _EXCHANGE = "protocol.calls.exchange:Exchange."
@@ -158,7 +160,7 @@ def _drops_nonce_of_other_turn(drop_nonce: Wrapped) -> Any:
 
 def _sends_credentials_anywhere(merge: Wrapped) -> Any:
     def replacement(self: Any, own: Any, url: str, *, starts_session: bool) -> Any:
-        return merge(replace(self, home=origin(url)), own, url, starts_session=starts_session)
+        return merge(replace(self, site_origin=origin(url)), own, url, starts_session=starts_session)
 
     return replacement
 
@@ -252,7 +254,7 @@ EXCHANGE = [
     Mutant("reacts after events of the chunk", _EXCHANGE + "_handle", _reacts_after_events_of_a_chunk, TURN),
     Mutant("sends again while the answer is read", _EXCHANGE + "receive_error", _retries_while_reading, TURN),
     Mutant("one request has two responses", _EXCHANGE + "receive_response", _takes_second_response, TURN),
-    Mutant("the handshake returns an event", _EXCHANGE + "_prepare", _returns_answer_of_handshake, TURN),
+    Mutant("the handshake returns an event", _EXCHANGE + "_continue_search", _returns_answer_of_handshake, TURN),
     Mutant("only one root is tried", _EXCHANGE + "_try_next_root", returns(False), DISCOVERY),
     Mutant(
         "the root that was found is forgotten",
@@ -260,13 +262,13 @@ EXCHANGE = [
         lambda root: lambda self: self._search.root,
         DISCOVERY,
     ),
-    Mutant("the body of a redirect has no limit", _EXCHANGE + "_skip", returns([]), TURN),
+    Mutant("the body of a redirect has no limit", _EXCHANGE + "_skip_body", returns([]), TURN),
     Mutant("a nonce of another origin is kept", _EXCHANGE + "_follow", edited(without_statement("drop_nonce")), TURN),
     Mutant("a refused nonce is sent again", _EXCHANGE + "_renew", edited(without_statement("drop_nonce")), TURN),
     Mutant("a moved API is not kept", _EXCHANGE + "_follow", edited(without_statement("move_to")), TURN),
     Mutant(
         "a page names a root without TLS",
-        _EXCHANGE + "_named",
+        _EXCHANGE + "_named_root",
         lambda named: lambda self, answer, root: root,
         DISCOVERY,
     ),
@@ -290,12 +292,43 @@ EXCHANGE = [
 ]
 
 POLICIES = [
+    Mutant(
+        "the total time of one turn ends the others",
+        _POLICIES + "Handshake.with_failure",
+        lambda old: lambda self, error: replace(self, failure=error),
+        SHARED,
+    ),
+    Mutant(
+        "the failure of a search is not shared",
+        _POLICIES + "Handshake.with_failure",
+        lambda old: lambda self, error: self,
+        SHARED,
+    ),
+    Mutant("turns share one error object", "protocol.calls.exchange:_copy", lambda old: lambda error: error, SHARED),
+    Mutant(
+        "the advice does not mention a renewal",
+        _POLICIES + "Handshake.explain",
+        lambda old: lambda self, error, nonce: None,
+        SHARED,
+    ),
+    Mutant(
+        "a turn that waits for a search has only its total limit",
+        "protocol.calls.deadline:Deadline.follow",
+        lambda old: lambda self, clock, since, now: self.left(now),
+        TIMEOUT,
+    ),
+    Mutant(
+        "a turn that waits for a search ignores its other limits",
+        "protocol.calls.deadline:Deadline.follow",
+        lambda old: lambda self, clock, since, now: self.allow(clock, since),
+        TIMEOUT,
+    ),
     Mutant("a nonce is renewed without end", _POLICIES + "Handshake.renewed", _result(has_renewed=False), TURN),
     Mutant("a login is renewed as a guest is", _POLICIES + "Handshake.renewed", _result(asks_page=False), DISCOVERY),
-    Mutant("the last refusal counts", _POLICIES + "Handshake.refused", _last_refusal_counts, DISCOVERY),
+    Mutant("the last refusal counts", _POLICIES + "Handshake.with_refusal", _last_refusal_counts, DISCOVERY),
     Mutant(
         "the first refusal does not count",
-        _POLICIES + "Handshake.most_telling",
+        _POLICIES + "Handshake.most_helpful",
         lambda old: lambda self, error: error,
         DISCOVERY,
     ),
@@ -405,9 +438,12 @@ OTHERS = [
     Mutant("a file without an id is a file", _ENDPOINTS + "_file", edited(call_gives("isinstance", True)), CALLS),
     Mutant("a quote ends the name of a file", _MULTIPART + "Multipart.__init__", edited(literal("%22", '"')), CALLS),
     Mutant(
-        "more than the announced size is read", _MULTIPART + "Multipart._pieces", edited(call_gives("min", -1)), CALLS
+        "more than the announced size is read",
+        _MULTIPART + "Multipart._file_chunks",
+        edited(call_gives("min", -1)),
+        CALLS,
     ),
-    Mutant("a file is read in one piece", _MULTIPART + "_UPLOAD_PIECE", constant(1 << 40), CALLS),
+    Mutant("a file is read at once", _MULTIPART + "_CHUNK_SIZE", constant(1 << 40), CALLS),
     Mutant(
         "a response is resumed after a change", _HISTORY + "response_to_resume", _resumes_after_change, CONVERSATION
     ),

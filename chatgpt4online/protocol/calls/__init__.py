@@ -1,1 +1,1 @@
-"""The requests that a call takes, and the reaction to each answer."""
+"""Which requests a call needs, and how to react to each answer."""

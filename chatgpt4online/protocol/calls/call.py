@@ -1,4 +1,4 @@
-"""A call as a value: what is asked, and how the answer is read."""
+"""A call as a value: which request it makes, and how the answer is read."""
 
 from __future__ import annotations
 
@@ -20,14 +20,18 @@ _NOT_LOGGED_IN = ("You need to be connected.", "You need to be logged in.")  # p
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of an answer in bytes: of one event, of a body that is not a stream, and of the text."""
+    """The size limits of one answer, in bytes.
+
+    ``max_event_size`` limits each event of a stream, ``max_body_size`` a body that is not a stream, and
+    ``max_text_size`` the text of the whole answer in UTF-8.
+    """
 
     max_event_size: int = DEFAULT_LIMIT
     max_body_size: int = DEFAULT_LIMIT
     max_text_size: int = DEFAULT_TEXT_LIMIT
 
     def parser(self, status: int, headers: dict[str, str]) -> EventParser:
-        """Return a parser with these limits."""
+        """Return a parser with these limits. Raises InvalidInput for a limit that is not a whole number above 0."""
         return EventParser(
             status=status,
             headers=headers,
@@ -39,13 +43,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The good end of an answer that is not a chat: a JSON object, or a page."""
+    """The last event of a good answer that is not a chat.
+
+    ``content`` is the JSON object of the answer, a :class:`~.page.Page`, or a nonce that came as plain text.
+    """
 
     content: Any
 
 
 class Reader(Protocol):
-    """What reads the body of an answer: events in order, of which the last is Done, Answered or Failed."""
+    """An object that turns the body of one answer into events. The last event is Done, Answered or Failed."""
 
     @property
     def text(self) -> str: ...
@@ -55,12 +62,14 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """What is asked, and how the answer is read.
+    """The description of one request, and of how its answer is read.
 
-    ``step`` says which rows of the table of reactions count. ``route`` is a path under the REST root; a call of another
-    place has its ``address`` instead. ``body`` gets the session id, and returns the call's own headers and its body.
-    ``reader`` gets the status and the headers of the answer and the limits, and returns what reads the body. ``read``
-    turns the content of a good answer into the value. ``advice`` is added to a refusal of the caller's rights.
+    ``step`` selects the rows of the table of reactions in ``policies.py``. ``route`` is a path under the REST root,
+    such as ``/mwai/v1/start_session``. A request for a page is not under the REST root: it has an ``address``, and its
+    ``route`` is ``""``. ``body`` is called with the session id, and returns the headers of this call and its body.
+    ``reader`` is called with the status and the headers of the answer, and with the limits. It returns the
+    :class:`Reader` of the body. ``read`` turns the content of a good answer into the value of the call. ``advice``
+    replaces the usual advice of an error that is about the caller's rights (401, 403 or 404).
     """
 
     step: Step
@@ -74,11 +83,11 @@ class Call(Generic[T]):
 
     @property
     def needs_nonce(self) -> bool:
-        """Whether it is sent with the nonce of the session."""
+        """Whether the request is sent with the nonce of the session."""
         return self.step is Step.CALL
 
     def value(self, content: Any) -> T:
-        """Return the value of a good answer. Raises ProtocolError for an answer of another shape."""
+        """Return the value of a good answer. Raises ProtocolError if the answer lacks a field or has a wrong type."""
         try:
             return self.read(content)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -87,10 +96,10 @@ class Call(Generic[T]):
             raise ProtocolError(what) from error
 
     def explain(self, error: ChatError) -> ChatError:
-        """Return the error to raise for a failed call.
+        """Return the error to raise for a failed call, with a hint or an advice where there is one.
 
-        A refusal of a call that needs no nonce is not a matter of the nonce, so it is not NonceRefused. A block keeps
-        its own advice.
+        A call that is sent without a nonce cannot have a wrong one, so its error is never NonceRefused. An error that
+        is Blocked keeps the advice that names the firewall.
         """
         if isinstance(error, ServerError) and error.message in _NOT_LOGGED_IN:
             error.hint = "log in: Client(auth=(name, application password)) or Client(cookies=...)"
@@ -109,22 +118,22 @@ class Call(Generic[T]):
 
 
 class JsonReader:
-    """Reads the JSON answer to a call that is not a chat."""
+    """The reader of a JSON answer to a call that is not a chat."""
 
     def __init__(self, status: int, headers: dict[str, str], limits: Limits) -> None:
         self._parser = limits.parser(status, headers)
 
     @property
     def text(self) -> str:
-        """The text of a site that streams in place of answering in JSON."""
+        """The text so far, for a site that sends a stream in place of JSON."""
         return self._parser.text
 
     def receive_data(self, data: bytes) -> list[Any]:
-        """Return the events that these bytes complete."""
+        """Return the events that are complete with these bytes."""
         return self._convert(self._parser.receive_data(data))
 
     def receive_eof(self) -> list[Any]:
-        """Return the last events, now that the body has ended."""
+        """Return the last events. Call it at the end of the body."""
         return self._convert(self._parser.receive_eof())
 
     def _convert(self, events: list[Event]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""How long to wait, and which limit it was that ran out. The time is passed in; no clock is read here."""
+"""Time limits of a turn. Every method gets the current time as an argument; nothing here reads a clock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..parsing.errors import InvalidInput, TimedOut
 
-_LONGEST = 10_000_000.0  # seconds; more than some systems can wait
+_LONGEST = 10_000_000.0  # seconds, about 115 days; some systems refuse longer waits
 
 
 def _is_time(value: object) -> bool:
@@ -15,11 +15,15 @@ def _is_time(value: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
-    """Four limits in seconds; None is no limit.
+    """Four time limits in seconds. None means no limit.
 
-    ``connect``: until there is a connection. ``first_byte``: from the sent request to the end of the answer's head,
-    which comes when the model begins to speak (protocol section 7). ``idle``: until the next byte of the body; chunk
-    sizes and the like do not count. ``total``: a whole turn, with its nonce, retries and waits.
+    ``connect`` limits the making of a connection. ``first_byte`` limits the wait from the sent request to the end of
+    the answer's head. Sites send the head together with the model's first word (protocol section 7), so this limit
+    includes the time in which the model thinks. ``idle`` limits each wait for the next byte of the body; chunk sizes
+    and other framing do not count as bytes of the body. ``total`` limits a whole turn, including the search for a
+    nonce, retries and waits.
+
+    Raises InvalidInput for a limit that is not a number above 0.
     """
 
     connect: float | None = 10.0
@@ -38,9 +42,9 @@ class Timeout:
 
     @classmethod
     def of(cls, value: Timeout | float | None) -> Timeout:
-        """Return ``value`` as a Timeout: a number sets all limits but ``total``, and None sets none.
+        """Return ``value`` as a Timeout. A number sets ``connect``, ``first_byte`` and ``idle``. None sets no limit.
 
-        Raises InvalidInput for anything else, such as the pair that requests takes.
+        Raises InvalidInput for anything else, for example a pair of numbers as requests accepts it.
         """
         if isinstance(value, cls):
             return value
@@ -53,18 +57,22 @@ class Timeout:
 
 
 class Deadline:
-    """The limits of one turn that began at ``now`` (seconds on any clock that only goes forward)."""
+    """The time limits of one turn that began at ``now``.
+
+    All times are seconds on one clock that never goes back, such as ``time.monotonic()``. The argument ``clock`` of
+    the methods is the name of a limit: ``"connect"``, ``"first_byte"``, ``"idle"`` or ``"total"``.
+    """
 
     def __init__(self, timeout: Timeout, now: float) -> None:
         self._timeout = timeout
         self.is_constant = timeout.total is None
-        """Whether a limit is the same at any time."""
+        """Whether :meth:`allow` returns the same at any time, since there is no total limit."""
         self._end = None if timeout.total is None else now + timeout.total
 
     def allow(self, clock: str, now: float) -> float | None:
-        """Return the seconds that a wait under ``clock`` may take from ``now``; None is for ever.
+        """Return how many seconds a wait under ``clock`` may last from ``now``. None means no limit.
 
-        Raises TimedOut when the turn's total time is over already.
+        Raises TimedOut when the turn's total time is already over.
         """
         limit: float | None = getattr(self._timeout, clock)
         if self._end is None:
@@ -74,19 +82,20 @@ class Deadline:
         return self._end - now if limit is None else min(limit, self._end - now)
 
     def left(self, now: float) -> float | None:
-        """Return the seconds that are left of the turn's total time, which may be 0; None is for ever."""
+        """Return how many seconds are left of the turn's total time, at least 0. None means no limit."""
         return None if self._end is None else max(0.0, self._end - now)
 
     def within(self, seconds: float, now: float) -> float:
-        """Return ``seconds``, or what is left of the turn's total time where that is less."""
+        """Return ``seconds``, or the rest of the turn's total time if that is shorter."""
         left = self.left(now)
         return seconds if left is None else min(seconds, left)
 
     def follow(self, clock: str, since: float, now: float) -> float | None:
-        """Return the seconds that this turn may wait, from ``now``, for another turn that fetches the nonce.
+        """Return how many seconds this turn may wait, from ``now``, for another turn that searches for the nonce.
 
-        The other turn has waited under ``clock`` since the moment ``since``. Ask again after these seconds, since it
-        may wait under another clock by then. Raises TimedOut where this turn would have stopped waiting by itself.
+        The other turn has waited under ``clock`` since the time ``since``. Call this method again after the returned
+        seconds, since the other turn may wait under another limit by then. None means no limit. Raises TimedOut when
+        this turn would have stopped the same wait by its own limits.
         """
         limit: float | None = getattr(self._timeout, clock)
         ends = [end for end in (None if limit is None else since + limit, self._end) if end is not None]
@@ -97,7 +106,7 @@ class Deadline:
         return min(waits, default=None)
 
     def expired(self, clock: str, now: float) -> TimedOut:
-        """Return the error for a wait under ``clock`` that ran out at ``now``."""
-        if self._end is not None and now >= self._end - 0.001:  # a timer may ring a little early
+        """Return the error for a wait under ``clock`` that expired at ``now``."""
+        if self._end is not None and now >= self._end - 0.001:  # timers can fire up to a millisecond early
             clock = "total"
         return TimedOut(clock, getattr(self._timeout, clock))

@@ -1,4 +1,7 @@
-"""The calls that are not chats: pages, files, discussions and the public API, each as a value."""
+"""One function for each call that is not a chat question: pages, files, discussions and the public API.
+
+Each function returns a :class:`Call`, which an :class:`~.exchange.Exchange` carries out.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ from .roots import holds_credentials, page_url
 
 T = TypeVar("T")
 
-_ADVICE_WITH_A_KEY = "the site's public API must be on, and the bearer token right"
+# The public API is an option of the plugin that the site's owner turns on.
+_ADVICE_WITH_TOKEN = "the site's public API must be on, and the bearer token must be the one of the site"  # noqa: S105
 _ADVICE_FOR_GUESTS = "the public API needs Client(token=...) or a login (auth= or cookies=), and must be on"
 
 UPLOAD = "/mwai-ui/v1/files/upload"
@@ -31,9 +35,10 @@ PUBLIC_API = "/mwai/v1/"
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that was uploaded: pass it in ``files=[...]`` of a question. Most sites keep it for an hour.
+    """A file that was uploaded. Pass it in ``files=[...]`` of a question. Most sites keep it for an hour.
 
-    ``id`` is the site's name for it, ``url`` where it can be seen by anybody who knows that.
+    ``id`` is the name that the site gave to the file. ``url`` is the file's web address, or ``""``; anybody who knows
+    the address can read the file. Source: protocol section 1.5.
     """
 
     id: str
@@ -44,8 +49,9 @@ class File:
 class Discussion:
     """A conversation that the site has stored for a logged-in user. Source: protocol section 1.6.
 
-    ``messages`` are dicts with ``role`` and ``content``; ``previous_response_id`` is what the next question needs;
-    ``created`` and ``updated`` are the site's own words for the times; ``raw`` is the row as it came.
+    ``messages`` is a tuple of dicts ``{"role": str, "content": str}``, the oldest first. ``previous_response_id`` is
+    the id that the site needs to continue the conversation, or ``""``. ``created`` and ``updated`` are times in the
+    format of the site. ``raw`` is the whole JSON object that the site sent.
     """
 
     chat_id: str
@@ -68,11 +74,11 @@ def _call(
     needs_nonce: bool = True,
     advice: str = "",
 ) -> Call[T]:
-    """Return the call of a REST route with a JSON answer.
+    """Return a call to a REST route that answers in JSON.
 
-    ``content`` is a dict to send as JSON, a :class:`Multipart`, or None. ``read`` turns the JSON object of the answer
-    into the value. The call is sent without a nonce if it has a bearer ``token``, or if ``needs_nonce`` is false.
-    Raises InvalidInput for content that cannot be sent.
+    ``content`` is a dict that is sent as JSON, a :class:`Multipart`, or None for an empty body. ``read`` turns the JSON
+    object of the answer into the value of the call. The call is sent without a nonce if it has a bearer ``token``, or
+    if ``needs_nonce`` is false. Raises InvalidInput for content that cannot be sent.
     """
     sent: Content = content if isinstance(content, Multipart) else _json(content)
     headers = {"Accept": "application/json"}
@@ -89,14 +95,15 @@ def _call(
         body=lambda session_id: (headers, sent),
         reader=JsonReader,
         read=read,
-        advice=advice if token is None else _ADVICE_WITH_A_KEY,
+        advice=advice if token is None else _ADVICE_WITH_TOKEN,
     )
 
 
 def visit(site: str, page: str) -> Call[list[Bot]]:
-    """Return the call that reads the chat widgets of a page; ``page`` is a path of the site or an address.
+    """Return the call that finds the chat widgets of a page. Its value is a list with at least one :class:`Bot`.
 
-    It fails with NotAiEngine for a page without any. Raises InvalidInput for an address that cannot be asked.
+    ``page`` is a path of the site, such as ``/chat/``, or a web address. The call fails with NotAiEngine if the page
+    has no chat widget. Raises InvalidInput if ``page`` is not such an address. Source: protocol section 3.2.
     """
     address = absolute(page_url(site), page) if isinstance(page, str) else None
     if address is None:
@@ -121,12 +128,19 @@ def upload(body: Multipart) -> Call[File]:
 
 
 def delete_files(ids: Iterable[str]) -> Call[int]:
-    """Return the call that deletes uploaded files; its value is how many there were. Source: protocol section 1.5."""
+    """Return the call that deletes uploaded files. Its value is the number of deleted files.
+
+    Source: protocol section 1.5.
+    """
     return _call(DELETE_FILES, {"files": list(ids)}, lambda answer: int(answer.get("deleted", 0)))
 
 
 def discussions(bot: Mapping[str, str | None], offset: int, limit: int) -> Call[list[Discussion]]:
-    """Return the call that lists the discussions of a logged-in user. Source: protocol section 1.6."""
+    """Return the call that lists the discussions of a logged-in user with one bot.
+
+    ``bot`` names the bot: a dict with ``botId`` and ``customId``. ``offset`` is the number of discussions to skip, and
+    ``limit`` the largest number to return. Source: protocol section 1.6.
+    """
     fields = {key: value for key, value in bot.items() if value} | {"offset": offset, "limit": limit}
     return _call(DISCUSSIONS + "list", fields, _discussions)
 
@@ -149,10 +163,12 @@ def public(
     needs_nonce: bool = True,
     is_guest: bool = False,
 ) -> Call[Any]:
-    """Return the call of a function of the public API; its value is the answer's ``data``.
+    """Return the call to the function ``name`` of the public API. Its value is the ``data`` field of the answer.
 
-    A password login needs no nonce for it. A guest is served by sites that allow guests, and otherwise gets advice.
-    Source: protocol section 1.8.
+    ``fields`` are sent as JSON, without those that are None. Without ``fields`` the call is a GET. ``needs_nonce`` is
+    false for a login by password, which the public API accepts without a nonce. With ``is_guest`` a refusal advises
+    the caller to log in; some sites allow guests, so the call is sent all the same. Raises InvalidInput for fields
+    that cannot be sent as JSON. Source: protocol section 1.8.
     """
     method = "POST" if fields is not None else "GET"
     sent = fields and {key: value for key, value in fields.items() if value is not None}
@@ -170,7 +186,10 @@ def public(
 def public_upload(
     token: str | None, body: Multipart, *, needs_nonce: bool = True, is_guest: bool = False
 ) -> Call[File]:
-    """Return the call that uploads a file by the public API. Source: protocol section 1.8."""
+    """Return the call that uploads a file through the public API; :func:`public` explains the parameters.
+
+    Source: protocol section 1.8.
+    """
     return _call(
         PUBLIC_API + "simpleFileUpload",
         body,
@@ -185,13 +204,13 @@ def _json(content: Mapping[str, Any] | None) -> bytes:
     try:
         return b"" if content is None else json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInput(f"this cannot be sent as JSON: {error}") from None
+        raise InvalidInput(f"the fields cannot be sent as JSON: {error}") from None
 
 
 def _file(data: Json) -> File:
     name = str(data["id"]) if type(data["id"]) is int else data["id"]
     if not is_id(name):
-        raise ValueError("a file without an id that could be sent back")
+        raise ValueError("the file has no id, or an id that cannot be sent back")
     url = data.get("url")
     return File(name, printable(url) if isinstance(url, str) else "")
 
@@ -201,7 +220,7 @@ def _discussions(answer: Json) -> list[Discussion]:
 
 
 def _discussion(row: Json) -> Discussion:
-    """Return a row; its messages and extras are JSON within the JSON."""
+    """Return the discussion in one row of the list. The site sends ``messages`` and ``extra`` as JSON in strings."""
     messages, extra = _inner(row.get("messages"), []), _inner(row.get("extra"), {})
     return Discussion(
         chat_id=str(row["chatId"]),
@@ -220,6 +239,7 @@ def _discussion(row: Json) -> Discussion:
 
 
 def _inner(value: Any, otherwise: Any) -> Any:
+    """Return the value in a string of JSON, or ``otherwise`` if it has another type than ``otherwise``."""
     try:
         value = decode_json(value) if isinstance(value, str) else value
     except ValueError:

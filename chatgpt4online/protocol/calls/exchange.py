@@ -1,4 +1,4 @@
-"""One call, as a state machine: what to send, what came, and how to react to it."""
+"""One call as a state machine: it returns the requests to send, receives the answers, and reacts to refusals."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from .roots import START_SESSION, RootSearch, login_page, page_url, parent_root
 
 T = TypeVar("T")
 
-_LONGEST_ROOT = 2_000  # characters; browsers and servers take little more
+_LONGEST_ROOT = 2_000  # characters; many browsers and servers accept no longer addresses
 
 _START_SESSION: Call[Json] = Call(
     Step.START_SESSION,
@@ -56,9 +56,9 @@ _START_SESSION: Call[Json] = Call(
 
 @dataclass(slots=True)
 class Answer:
-    """The answer that is being read, or was read last.
+    """The answer that is being read, or that was read last.
 
-    ``is_open`` is true until its body has ended. ``has_returned`` is true once the caller got an event of it.
+    ``is_open`` is true until its body has ended. ``has_returned`` is true once the caller has received an event of it.
     """
 
     call: Call[Any]
@@ -71,22 +71,28 @@ class Answer:
 
     @property
     def location(self) -> str:
-        """Where it redirects to, or ``""`` where it does not redirect."""
+        """The target of a redirect, or ``""`` if the answer is not a redirect."""
         return self.headers.get("location", "") if self.status in REDIRECTS else ""
 
 
-def _stopped(answer: Answer) -> StatusError:
+def _redirect_error(answer: Answer) -> StatusError:
     """Return the error for a redirect that is not followed."""
     error = refusal(answer.status, "", "", answer.headers)
     if leads_to_login(answer.location):
-        error.advice = "the site sends visitors to its login page, so it is for members: log in (auth= or cookies=)"
+        error.advice = "the site redirects visitors to its login page, so only members can chat: pass auth= or cookies="
     return error
 
 
 class Exchange(Generic[T]):
-    """A call, from the nonce that it needs to the last byte of its answer, without any I/O.
+    """One call, from the search for its nonce to the last byte of its answer, without any I/O.
 
-    Without a ``call`` it only fetches a new nonce. The loop of every adapter::
+    ``call`` describes the request and its answer. Without a ``call`` the exchange only searches for a new nonce.
+    ``site`` is the address of the site. ``session`` holds the nonce and may be shared; without one, the exchange makes
+    its own. ``headers`` are sent with every request. ``retries`` is how often a request may be sent again after a
+    failed connection, 429 or 503. The other limits are sizes in bytes. Raises InvalidInput for a value that cannot be
+    used.
+
+    An adapter does the I/O. This is its loop::
 
         while (request := exchange.next_request()) is not None:
             ...                                            # wait request.delay seconds and send it
@@ -94,13 +100,15 @@ class Exchange(Generic[T]):
             events = exchange.receive_data(data)           # for each chunk of the body, until exchange.over
             events = exchange.receive_eof()                # at the end of the body
 
-    When the network fails, :meth:`receive_error` takes the place of the rest. All of them return the events that are
-    known by then. No answer of a server makes them raise. The last event of a chat is ``Done`` or ``Failed``; other
-    calls return no event but ``Failed``. After the last event, :attr:`over` is true, and what still comes is ignored.
-    A call out of this order raises InvalidState and changes nothing.
+    When the network fails, call :meth:`receive_error` in place of the methods that would follow. Each method returns a
+    list of the new events. Nothing that a server sends makes a method raise. The last event of a chat is ``Done`` or
+    ``Failed``. Other calls return no event except ``Failed``; their value is :meth:`result`. After the last event,
+    :attr:`over` is true, and everything that still arrives is ignored. A method that is called out of this order raises
+    InvalidState and changes nothing.
 
-    The address of the REST API is found on the way (protocol section 1.1). So is a nonce that only the site's page has
-    (versions before 2.4.4, and sites that start no sessions).
+    The exchange also searches for the address of the REST API (protocol section 1.1). It finds the nonce with
+    ``start_session``, or on the site's page where ``start_session`` does not exist or is refused (protocol section
+    1.3).
     """
 
     def __init__(
@@ -116,11 +124,11 @@ class Exchange(Generic[T]):
         max_text_size: int = DEFAULT_TEXT_LIMIT,
     ) -> None:
         self._call = call
-        self._session = _usable(session)
+        self._session = _checked(session)
         self._search = RootSearch.of(site)
         self._page = page_call(page_url(site), Step.PAGE, lambda page: page)
-        self._callers = CallerHeaders(dict(headers or {}), origin(self._search.usual))
-        self._handshake = Handshake.of(by_cookie=self._callers.has_login_cookie)
+        self._caller_headers = CallerHeaders(dict(headers or {}), origin(self._search.usual))
+        self._handshake = Handshake.of(by_cookie=self._caller_headers.has_login_cookie)
         self._retries = Retries(retries)
         self._redirects = Redirects()
         self._limits = Limits(max_event_size, max_body_size, max_text_size)
@@ -130,7 +138,7 @@ class Exchange(Generic[T]):
         self._failure: ChatError | None = None
         self._value: T | None = None
         self.over = False
-        """Whether the last event has come."""
+        """Whether the last event was returned."""
         self._decisions: list[str] = []
 
     def __repr__(self) -> str:
@@ -144,9 +152,9 @@ class Exchange(Generic[T]):
         return answer.reader.text if answer is not None and answer.call is self._call else ""
 
     def result(self) -> T:
-        """Return the value of the answer: for a chat, its Reply.
+        """Return the value of the call; for a chat, it is the Reply.
 
-        Raises the error of a call that failed, and InvalidState before the end.
+        Raises the error of ``Failed`` if the call has failed, and InvalidState before the last event.
         """
         if self._failure is not None:
             raise self._failure
@@ -157,15 +165,18 @@ class Exchange(Generic[T]):
         raise error
 
     def take_decisions(self) -> list[str]:
-        """Return what was decided since the last call of this method, a line each, without secrets."""
+        """Return the decisions since the last call of this method: a list of lines for a log, without secrets.
+
+        The lines name retries, renewals of the nonce, redirects, and moves to another REST root or to the page.
+        """
         decisions, self._decisions = self._decisions, []
         return decisions
 
     def next_request(self) -> Request | None:
-        """Return the request to send now, or None when there is no more. A second call in a row changes nothing.
+        """Return the request to send now, or None if the call is over.
 
-        Raises InvalidState while an answer is being read, and InvalidInput if the caller has set a value of the session
-        that cannot be sent.
+        A second call in a row changes nothing, but it returns another request if the shared session has changed. Raises
+        InvalidState while an answer is being read, and InvalidInput if the session holds a value that cannot be sent.
         """
         if self.over:
             return None
@@ -177,15 +188,19 @@ class Exchange(Generic[T]):
         headers, body = call.body(self._session.session_id)
         if call.needs_nonce and (nonce := self._session.nonce_for(url)):
             headers = {**headers, "X-WP-Nonce": nonce}
-        headers = self._callers.merge(headers, url, starts_session=call.step is Step.START_SESSION)
+        headers = self._caller_headers.merge(headers, url, starts_session=call.step is Step.START_SESSION)
         request = Request(call.method, url, headers, body, self._retries.delay, exclusive=call is not self._call)
         self._pending = call, request
         return request
 
     def receive_response(self, status: int, headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> list[Event]:
-        """Take the status and the headers (a mapping or pairs, str or bytes) of the answer to the last request."""
+        """Process the head of the answer to the last request, and return an empty list.
+
+        ``headers`` is a mapping or an iterable of pairs, of str or bytes. Raises InvalidState if no request waits for
+        an answer.
+        """
         if self._pending is None or self.over:
-            raise InvalidState("no request waits for a response: send what next_request() returns first")
+            raise InvalidState("no request waits for a response: send the request of next_request() first")
         (call, request), self._pending = self._pending, None
         folded = fold_headers(headers)
         if origin(request.url) == origin(self._root):
@@ -196,29 +211,37 @@ class Exchange(Generic[T]):
         return []
 
     def receive_data(self, data: bytes) -> list[Event]:
-        """Return the events that these bytes of the body complete."""
-        answer = self._opened()
+        """Return the events that are complete with these bytes of the body.
+
+        Raises InvalidState if no answer is being read.
+        """
+        answer = self._open_answer()
         if answer.location:
-            return self._skip(len(data))
+            return self._skip_body(len(data))
         return self._handle(answer, answer.reader.receive_data(data))
 
     def receive_eof(self) -> list[Event]:
-        """Return the events that are known now that the body has ended."""
-        answer = self._opened()
+        """Return the last events of the answer. Call it at the end of the body.
+
+        Raises InvalidState if no answer is being read.
+        """
+        answer = self._open_answer()
         answer.is_open = False
         if answer.location:
             return [] if self.over else self._follow(answer)
         return self._handle(answer, answer.reader.receive_eof())
 
     def receive_error(self, error: ConnectionFailed | TooLarge) -> list[Event]:
-        """Take a failure of the network, or of decoding the body.
+        """Process a failure of the network or of decoding the body, and return the new events.
 
-        The request is sent again if the head had not come and that may help.
+        The list is empty if the request will be sent again; :meth:`next_request` returns it. That happens if the head
+        has not arrived, a retry can help, and retries are left. Otherwise the last event is ``Failed``. Raises
+        InvalidState if no request is under way.
         """
         answer, pending = self._answer, self._pending
         is_reading = answer is not None and answer.is_open
         if self.over or not (pending or is_reading):
-            raise InvalidState("no request is under way that could have failed")
+            raise InvalidState("no request is under way, so none can have failed")
         self._pending = None
         if answer is not None:
             answer.is_open = False
@@ -231,20 +254,21 @@ class Exchange(Generic[T]):
 
     @property
     def shared_failure(self) -> ChatError | None:
-        """The failure of the search for a nonce, for :meth:`receive_failure` of the calls that wait for it, or None.
+        """The error that ended the search for a nonce and that every waiting call shares, or None.
 
-        It is None where another call may still succeed: before the end, and where this one ran out of its total time.
+        Pass it to :meth:`receive_failure` of the calls that wait for this search. It is None while another call may
+        still succeed: before the search has failed, and if only the total time of this call has expired.
         """
         return self._handshake.failure
 
     def receive_failure(self, error: ChatError) -> list[Event]:
-        """Take the failure of another call that fetched the nonce of the session; it ends this call as well.
+        """End this call with the error of another call's search for a nonce, and return ``Failed``.
 
-        It takes the place of sending an ``exclusive`` request. ``error`` is the other's :attr:`shared_failure`; this
-        call fails with a copy of it.
+        Call it in place of sending an ``exclusive`` request. ``error`` is the :attr:`shared_failure` of the other call;
+        this call fails with a copy of it. Raises InvalidState if no exclusive request is to be sent.
         """
         if self.over or self._pending is None or self._pending[0] is self._call:
-            raise InvalidState("no exclusive request is to be sent, so the failure of another turn is not this one's")
+            raise InvalidState("only a call that is about to send an exclusive request shares the failure of another")
         (call, _), self._pending = self._pending, None
         return self._fail(_copy(error), call)
 
@@ -252,29 +276,29 @@ class Exchange(Generic[T]):
     def _root(self) -> str:
         return self._session.root or self._search.root
 
-    def _opened(self) -> Answer:
+    def _open_answer(self) -> Answer:
         if self._answer is None or not self._answer.is_open:
             raise InvalidState("no answer is being read: call receive_response() first")
         return self._answer
 
     def _next_call(self) -> Call[Any]:
-        """Return the call itself, or the one that fetches its nonce first."""
+        """Return the call of the next request: the exchange's own, or one that searches for its nonce first."""
         if self._call is not None and (not self._call.needs_nonce or self._session.nonce_for(self._root)):
             return self._call
         if self._handshake.source is Step.LOGIN_NONCE:
             return login_call(login_page(self._root))
         return self._page if self._handshake.source is Step.PAGE else _START_SESSION
 
-    def _skip(self, size: int) -> list[Event]:
-        """Ignore bytes of a redirect's body, up to the limit of a body."""
+    def _skip_body(self, size: int) -> list[Event]:
+        """Ignore ``size`` bytes of a redirect's body. Fail if the body is larger than the limit."""
         self._redirects = self._redirects.skip(size)
         limit = self._limits.max_body_size
         if self._redirects.skipped <= limit or self.over:
             return []
-        return self._fail(TooLarge(f"a redirect's body is larger than {limit} bytes"), self._opened().call)
+        return self._fail(TooLarge(f"a redirect's body is larger than {limit} bytes"), self._open_answer().call)
 
     def _handle(self, answer: Answer, events: list[Any]) -> list[Event]:
-        """React to what an answer said, and return the events for the caller."""
+        """React to the events of an answer, and return those that are for the caller."""
         if not events:
             return events
         is_own, last = answer.call is self._call, events[-1]
@@ -283,21 +307,21 @@ class Exchange(Generic[T]):
             if is_first and self._react(last.error, answer.call, answer.request):
                 return []
             searched = not is_own or isinstance(last.error, NotAiEngine)
-            error = self._explained(last.error, answer, searched)
+            error = self._with_advice(last.error, answer, searched)
             return self._fail(error, answer.call, events[:-1] if is_own else ())
         if is_own:
             answer.has_returned = True
             return self._complete(answer, last, events) if isinstance(last, Done | Answered) else events
-        return self._prepare(answer, last.content) if isinstance(last, Answered) else []
+        return self._continue_search(answer, last.content) if isinstance(last, Answered) else []
 
     def _complete(self, answer: Answer, last: Done | Answered, events: list[Any]) -> list[Event]:
-        """Take the value of a good answer, and what it says of the session."""
+        """Store the value of a good answer, and the values for the session that it holds. End the exchange."""
         content = last.reply if isinstance(last, Done) else last.content
         raw = last.reply.raw if isinstance(last, Done) else last.content
         if isinstance(raw, dict):
             self._session.adopt(raw, answer.request.url)
         if answer.call.route:
-            self._settle(self._root)
+            self._store_root(self._root)
         try:
             self._value = answer.call.value(content)
         except ChatError as error:
@@ -305,62 +329,68 @@ class Exchange(Generic[T]):
         self.over = True
         return [event for event in events if not isinstance(event, Answered)]
 
-    def _prepare(self, answer: Answer, content: Any) -> list[Event]:
-        """Take the session from a good answer of the handshake; the caller gets no event of it."""
+    def _continue_search(self, answer: Answer, content: Any) -> list[Event]:
+        """Store the nonce of a good answer to the search, or ask the next place. Return only a failure."""
         if answer.call.step is Step.START_SESSION:
             self._session.adopt(content, self._root)
             if not self._session.nonce_for(self._root):
-                return self._fail(ProtocolError("the site started a session but gave no nonce"), answer.call)
-            self._settle(self._root)
+                return self._fail(ProtocolError("the site started a session but sent no nonce"), answer.call)
+            self._store_root(self._root)
         elif answer.call.step is Step.LOGIN_NONCE:
             self._session.adopt_nonce(content, self._root)
         else:
             self._read_page(answer, content)
         has_nonce = bool(self._session.nonce_for(self._root))
         if not has_nonce and answer.call.step is self._handshake.source:
-            return self._ask_elsewhere(answer)
+            return self._ask_next_place(answer)
         self.over = self._call is None and has_nonce
         return []
 
-    def _ask_elsewhere(self, answer: Answer) -> list[Event]:
-        """Turn to the next place that may have the nonce, or fail."""
+    def _ask_next_place(self, answer: Answer) -> list[Event]:
+        """Continue the search at the next place that may have the nonce. Fail if there is none."""
         handshake = self._handshake.after_page()
         if handshake is None:
             missing = ProtocolError("there is no chat on the page, or no nonce for this login")
-            return self._fail(_START_SESSION.explain(self._handshake.most_telling(missing)), answer.call)
+            return self._fail(_START_SESSION.explain(self._handshake.most_helpful(missing)), answer.call)
         self._handshake = handshake
         return []
 
     def _read_page(self, answer: Answer, page: Page) -> None:
-        """Take the nonce of a page's widget, or turn to another root where a session may be started."""
+        """Store the nonce of a page's widget, or continue the search at another REST root.
+
+        A nonce is not stored if the page names an API on a foreign origin, since it would be sent there.
+        """
         url = answer.request.url
-        named = self._named(answer, page.root)
-        is_foreign = bool(named) and origin(named) not in (origin(url), self._callers.home)
+        named = self._named_root(answer, page.root)
+        is_foreign = bool(named) and origin(named) not in (origin(url), self._caller_headers.site_origin)
         if page.nonce and not is_foreign:
             self._session.adopt({"restNonce": page.nonce, "sessionId": page.session_id}, named or url)
-            self._settle(named or self._root)
+            self._store_root(named or self._root)
             return
-        # Before 3.0.3, sessions are started only without the language in the path (protocol section 1.1).
+        # Before 3.0.3, start_session exists only at the root without the language (protocol section 1.1).
         for root in (named, parent_root(self._root)):
             search = self._search.moved(self._root, root)
             if search is not None:
                 self._search = search
                 self._handshake = self._handshake.restarted()
-                self._settle(root)
+                self._store_root(root)
                 return
 
-    def _named(self, answer: Answer, root: str) -> str:
-        """Return a REST root that an answer names, or ``""`` where it names none, or one without the TLS it had."""
+    def _named_root(self, answer: Answer, root: str) -> str:
+        """Return the absolute address of a REST root that an answer names.
+
+        Returns ``""`` if it names none, and for an http root in an answer that came over https.
+        """
         return (absolute(answer.request.url, root) or "").rstrip("/") if 0 < len(root) <= _LONGEST_ROOT else ""
 
-    def _settle(self, root: str) -> None:
-        """Keep in the session where the REST API is, if it is not where it usually is."""
+    def _store_root(self, root: str) -> None:
+        """Store the REST root in the session; the usual root is stored as ``""``."""
         if root != self._root:
             self._decisions.append(f"the REST API is at {root}")
         self._session.move_to("" if root == self._search.usual else root)
 
     def _react(self, error: ChatError, call: Call[Any], request: Request) -> bool:
-        """Carry out the first reaction that is possible; return whether there was one."""
+        """Carry out the first possible reaction of the table. Return whether there was one."""
         refused = classify(error, request)
         for reaction in REACTIONS.get((call.step, refused), ()):
             if self._carry_out(reaction, error, request):
@@ -375,7 +405,7 @@ class Exchange(Generic[T]):
             return self._renew(request)
         if isinstance(error, StatusError) and not error.url:
             error.url = shown_url(request.url)
-        self._handshake = self._handshake.refused(error)
+        self._handshake = self._handshake.with_refusal(error)
         if reaction is Reaction.NEXT_ROOT:
             return self._try_next_root()
         self._handshake = self._handshake.at_page()
@@ -396,42 +426,42 @@ class Exchange(Generic[T]):
         return True
 
     def _try_next_root(self) -> bool:
-        """Turn to the next root; return whether there is one."""
-        answer = cast(Answer, self._answer)  # no failure of the network leads to another root
-        named = self._named(answer, find_root("", answer.headers.get("link", "")))
+        """Continue the search at the next REST root. Return whether there is one."""
+        answer = cast(Answer, self._answer)  # the table leads to another root only after an answer
+        named = self._named_root(answer, find_root("", answer.headers.get("link", "")))
         self._search = self._search.next(self._root, named)
         self._session.move_to("")
         return bool(self._search.candidates)
 
     def _follow(self, answer: Answer) -> list[Event]:
-        """Turn to where an answer redirects, or fail."""
+        """Follow the redirect of an answer. Fail if it is not followed."""
         redirect = Redirect.of(answer.request, answer.status, answer.location, answer.call.route)
         redirects = self._redirects.follow(redirect, answer.call.step) if redirect else None
         if redirect is None or redirects is None or find_block(answer.status, answer.headers, ""):
-            error = self._explained(_stopped(answer), answer, answer.call is not self._call)
+            error = self._with_advice(_redirect_error(answer), answer, answer.call is not self._call)
             return self._fail(error, answer.call)
         self._redirects = redirects
         if redirect.leaves_origin and answer.request.method == "POST":
-            self._session.drop_nonce()  # it belongs to the old origin
+            self._session.drop_nonce()  # the old origin issued it
         if redirect.root:
             self._session.move_to(redirect.root)
         self._decisions.append(f"HTTP {answer.status}: redirected to {redirect.address.partition('?')[0]}")
         return []
 
-    def _explained(self, error: ChatError, answer: Answer, searched: bool) -> ChatError:
-        """Return an error with the address that was asked, and with the advice of its call.
+    def _with_advice(self, error: ChatError, answer: Answer, searched: bool) -> ChatError:
+        """Return an error with the address of its request and the advice of its call.
 
-        Of a search that ends in it, this is the most telling error.
+        If the error ended a search (``searched``), return the error of the search that helps most in its place.
         """
         if isinstance(error, StatusError) and not error.url:
             error.url = shown_url(answer.request.url)
-        return answer.call.explain(self._handshake.most_telling(error) if searched else error)
+        return answer.call.explain(self._handshake.most_helpful(error) if searched else error)
 
     def _fail(self, error: ChatError, call: Call[Any], events: Sequence[Event] = ()) -> list[Event]:
-        """End with the error of a call: this one, or one that fetches its nonce. ``events`` came before it."""
+        """End the exchange with the error of ``call``: its own, or one of the search. Return ``events`` and Failed."""
         is_own = call is self._call
         if not is_own:
-            self._handshake = self._handshake.failed(_copy(error))
+            self._handshake = self._handshake.with_failure(_copy(error))
         if self._call is not None:
             error = self._call.explain(error)
         if is_own and isinstance(error, NonceRefused):
@@ -447,14 +477,14 @@ class Exchange(Generic[T]):
 
 
 def _copy(error: ChatError) -> ChatError:
-    """Return a copy of an error that is raised by itself, without the traceback of the other."""
+    """Return a copy of an error. Each call raises its own object, so that the tracebacks of two calls do not mix."""
     copied = copy.copy(error)
     copied.__cause__ = error.__cause__
     return copied
 
 
-def _usable(session: Session | None) -> Session:
-    """Return the session of the caller, or a new one. Raises InvalidInput for one that cannot be used."""
+def _checked(session: Session | None) -> Session:
+    """Return the session of the caller, or a new one for None. Raises InvalidInput for a session with bad values."""
     if session is None:
         return Session()
     if not isinstance(session, Session):

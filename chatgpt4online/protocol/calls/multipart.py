@@ -1,4 +1,4 @@
-"""A multipart/form-data body, which uploads a file."""
+"""The multipart/form-data body of an upload."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import BinaryIO
 
 from ..parsing.errors import InvalidInput
 
-_UPLOAD_PIECE = 65_536  # bytes
+_CHUNK_SIZE = 65_536  # bytes, as much as a pipe or a socket buffer usually holds
 
 
 class Multipart:
-    """A multipart/form-data body that holds one file, as an iterable of its pieces (RFC 7578).
+    """A multipart/form-data body that holds one file (RFC 7578). Iteration yields it as chunks of bytes.
 
-    ``open_file`` is called each time it is iterated over, and returns a context manager of the file, which has ``size``
-    bytes; it is read while it is sent. ``boundary`` is a string that the file cannot hold: a random one. ``len()`` is
-    the size of the body in bytes. ``on_progress`` is called with the bytes sent so far and the whole size.
+    ``open_file`` returns a context manager of the file. It is called once for each iteration, and the file is read
+    while it is sent. The file has ``size`` bytes. ``boundary`` is a random string, so that the file cannot contain it.
+    ``len()`` returns the size of the body in bytes. ``on_progress`` is called after each chunk, with the number of
+    bytes sent so far and the size of the whole body. Raises InvalidInput for a name that cannot be encoded.
     """
 
     def __init__(
@@ -52,18 +53,21 @@ class Multipart:
     def __iter__(self) -> Iterator[bytes]:
         sent = 0
         with self._open_file() as file:
-            for piece in chain([self._head], self._pieces(file), [self._tail]):
-                yield piece
-                sent += len(piece)
+            for chunk in chain([self._head], self._file_chunks(file), [self._tail]):
+                yield chunk
+                sent += len(chunk)
                 if self._on_progress is not None:
                     self._on_progress(sent, self._size)
 
-    def _pieces(self, file: BinaryIO) -> Iterator[bytes]:
-        """Yield the file up to the announced size, also when it has grown since."""
+    def _file_chunks(self, file: BinaryIO) -> Iterator[bytes]:
+        """Yield the file up to the announced size, even if it has grown since.
+
+        Raises InvalidInput if it has become shorter.
+        """
         left = self._size - len(self._head) - len(self._tail)
         while left:
-            piece = file.read(min(left, _UPLOAD_PIECE))
-            if not piece:
+            chunk = file.read(min(left, _CHUNK_SIZE))
+            if not chunk:
                 raise InvalidInput("the file became shorter while it was sent")
-            left -= len(piece)
-            yield piece
+            left -= len(chunk)
+            yield chunk

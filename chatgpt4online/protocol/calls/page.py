@@ -1,7 +1,7 @@
-"""Read a page: the chat widgets on it, and the address of the site's REST API.
+"""The reader of pages: it finds the chat widgets, and the address of the site's REST API.
 
-The page is read by a small scanner and not by ``html.parser``, which raises for some pages and takes quadratic time for
-others. All sizes come from the page, so each value that is kept has a bound.
+It is a small scanner of its own. ``html.parser`` raises for some pages, and needs quadratic time for others. The site
+controls the size of everything in a page, so each value that is kept has a limit.
 """
 
 from __future__ import annotations
@@ -33,24 +33,27 @@ _RAW_TEXT_END = {
     "script": re.compile(r"</script(?=[\s/>])|\Z", re.IGNORECASE),
     "style": re.compile(r"</style(?=[\s/>])|\Z", re.IGNORECASE),
 }
-_READ = {"class", "rel", "href", "data-system", "data-params"}  # the attributes that matter here
+_ATTRIBUTES = {"class", "rel", "href", "data-system", "data-params"}  # the ones that this module reads
 
-_LONGEST_ID = 200  # characters; the protocol's own ids have at most 64
-_LONGEST_ADDRESS = 2_000  # characters; browsers and servers take little more
-_NONCE_PAGE = 65_536  # bytes; a nonce has 10 characters, and a login page that comes in its place is not kept
-_LARGEST = 2**63  # what the site's database can hold
+_LONGEST_ID = 200  # characters; the plugin's own ids have at most 64, and ids chosen by a page's author may be longer
+_LONGEST_ADDRESS = 2_000  # characters; many browsers and servers accept no longer addresses
+_NONCE_PAGE = 65_536  # bytes; a nonce has 10 characters, but a login page that comes in its place is larger
+_LARGEST = 2**63  # the site's database holds signed 64-bit numbers
 
 
 @dataclass(frozen=True, slots=True)
 class Bot:
-    """A chat widget of a page.
+    """A chat widget of a page, and what the page says about its bot.
 
-    ``bot_id``, ``custom_id`` and ``context_id`` (the id of the post with the widget) tell the site which bot is meant.
-    ``rest_root`` is the address of the site's REST API. ``nonce`` is ``""`` where the page has none. ``max_length`` is
-    in characters, or None where it is not known. ``mode`` is ``chat``, ``assistant``, ``images``, ``prompt`` or
-    ``realtime``. ``uploads`` is True where the bot accepts files or images, ``max_uploads`` is their number, and
-    ``upload_types`` has the MIME types that the owner allows (empty: not known). ``compliance`` is a text that the
-    owner wants users to read. Source: protocol sections 3.1 and 3.2.
+    ``bot_id`` or ``custom_id`` names the bot. ``context_id`` is the id of the post that holds the widget, or None.
+    ``rest_root`` is the address of the site's REST API. ``nonce`` and ``session_id`` are ``""`` where the page has
+    none. ``name`` is the name that users see. ``start_sentence`` is the first sentence of the bot, or ``""``.
+    ``compliance`` is a text that the owner wants users to read, or ``""``. ``max_length`` is the longest question in
+    characters, or None where it is not known. ``mode`` is ``chat``, ``assistant``, ``images``, ``prompt`` or
+    ``realtime``. ``uploads`` is True where the bot accepts files or images. ``max_uploads`` is the largest number of
+    files with one question. ``upload_types`` is a tuple of the MIME types that the owner allows; it is empty where they
+    are not known. ``shortcuts`` is a tuple of the shortcuts that the widget offers. Source: protocol sections 3.1 and
+    3.2.
     """
 
     bot_id: str | None = "default"
@@ -71,7 +74,10 @@ class Bot:
 
 
 def find_bots(page: str) -> list[Bot]:
-    """Return the chat widgets in a page's HTML, in their order. Widgets that cannot be read are left out."""
+    """Return the chat widgets in a page's HTML, in the order of the page. Widgets that cannot be read are left out.
+
+    Source: protocol section 3.2.
+    """
     if _WIDGET not in page:
         return []
     widgets = [tag for _, tag in _tags(page) if _WIDGET in unescape(tag.get("class", "")).split()]
@@ -82,7 +88,8 @@ def find_bots(page: str) -> list[Bot]:
 def find_root(page: str, link: str = "") -> str:
     """Return the address of the site's REST API, without its last slash.
 
-    ``link`` is the page's ``Link`` header, which goes before the page. Returns ``""`` where neither names the API.
+    ``link`` is the page's ``Link`` header. If it names the API, the page is not read. Returns ``""`` if neither names
+    the API. Source: protocol section 1.1.
     """
     match = _API_LINK.search(link)
     if match:
@@ -97,7 +104,7 @@ def find_root(page: str, link: str = "") -> str:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a page says: its chat widgets, and the REST root that it names (``""`` where it names none)."""
+    """The contents of a page: its chat widgets in order, and the REST root that it names, or ``""``."""
 
     bots: tuple[Bot, ...]
     root: str
@@ -114,13 +121,13 @@ class Page:
 
 
 def read_page(page: str, link: str = "") -> Page:
-    """Return what a page's HTML and its ``Link`` header say."""
+    """Return the contents of a page. ``link`` is its ``Link`` header."""
     bots = find_bots(page)
     return Page(tuple(bots), (bots[0].rest_root if bots else "") or find_root(page, link))
 
 
 def page_call(address: str, step: Step, read: Callable[[Page], T]) -> Call[T]:
-    """Return the call that reads the page at ``address``; ``read`` turns the page into the value."""
+    """Return the call that reads the page at ``address``. ``read`` turns the page into the value of the call."""
     return Call(
         step,
         "GET",
@@ -133,7 +140,10 @@ def page_call(address: str, step: Step, read: Callable[[Page], T]) -> Call[T]:
 
 
 def login_call(address: str) -> Call[str]:
-    """Return the call that asks WordPress for the nonce of a login, which comes as plain text."""
+    """Return the call that asks WordPress for the nonce of a login. The nonce comes as plain text.
+
+    ``address`` is the one of :func:`~.roots.login_page`. Source: protocol section 1.3.
+    """
     return Call(
         Step.LOGIN_NONCE,
         "GET",
@@ -147,7 +157,7 @@ def login_call(address: str) -> Call[str]:
 
 
 class PageParser:
-    """Reads the body of a page. The event is ``Answered`` with the Page, or ``Failed``."""
+    """The reader of a page's body. It returns one event: ``Answered`` with the Page, or ``Failed``."""
 
     text = ""
 
@@ -159,16 +169,19 @@ class PageParser:
         self._over = False
 
     def receive_data(self, data: bytes) -> list[Any]:
-        """Store the data. Returns ``Failed`` with TooLarge once, when the page is larger than the limit."""
+        """Store the data, and return no event.
+
+        The first data beyond the limit returns ``Failed`` with TooLarge. All data after it is discarded.
+        """
         if self._over or len(self._body) + len(data) <= self._limit:
             self._body += data if not self._over else b""
             return []
         self._over = True
         self._body.clear()
-        return [Failed(TooLarge(f"the page is larger than {self._limit} bytes; raise max_body_size to take it"))]
+        return [Failed(TooLarge(f"the page is larger than {self._limit} bytes; raise max_body_size to read it"))]
 
     def receive_eof(self) -> list[Any]:
-        """Return ``Answered`` with the page, or ``Failed`` with the refusal."""
+        """Return ``Answered`` with the page, or ``Failed`` with the error of a refusal."""
         if self._over:
             return []
         page = self._body.decode("utf-8", "replace")
@@ -187,16 +200,17 @@ class PageParser:
 
 
 class TextReader(PageParser):
-    """Reads a body that is one word of plain text. The event is ``Answered`` with the word, or ``Failed``."""
+    """The reader of a body that is one word of plain text. It returns ``Answered`` with the word, or ``Failed``."""
 
     def _read(self, page: str) -> str:
         return page.strip("\ufeff \t\r\n")
 
 
 def _tags(page: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the name of each start tag, in lower case, with those of its attributes that matter, still escaped.
+    """Yield the name of each start tag in lower case, and those of its attributes that this module reads.
 
-    Comments, scripts and style sheets are skipped. No character is read more than a few times, whatever the page holds.
+    The values of the attributes are still escaped. Comments, scripts and style sheets are skipped. The time is linear
+    in the length of the page, since no character is read more than a few times.
     """
     position = 0
     while match := _MARKUP.search(page, position):
@@ -207,12 +221,12 @@ def _tags(page: str) -> Iterator[tuple[str, dict[str, str]]]:
         while attribute := _ATTRIBUTE.match(page, position):
             position = attribute.end()
             name, value = attribute[1].lower(), attribute[2] or ""
-            if name in _READ:
+            if name in _ATTRIBUTES:
                 quoted = value[:1] in ("'", '"')
                 attributes.setdefault(name, value[1:-1] if quoted else value)
         end = _TAG_END.match(page, position)
         if end is None:
-            return  # the page stops within the tag
+            return  # the page ends inside this tag
         position = end.end()
         tag = match[1].lower()
         yield tag, attributes
@@ -221,7 +235,7 @@ def _tags(page: str) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _attribute(widget: dict[str, str], name: str) -> Json | None:
-    """Return the JSON object in an attribute, or None. Some pages escape it twice."""
+    """Return the JSON object in an attribute, or None. Some pages escape the value twice."""
     value = unescape(widget.get(name, ""))
     for text in (value, unescape(value)):
         try:
@@ -269,7 +283,7 @@ def _web_root(value: Any) -> str:
 
 
 def _id(value: Any) -> str | None:
-    """Return an id that can be sent back, as a string: pages write ids that look like numbers as numbers."""
+    """Return an id as a string, or None if it cannot be sent back. Pages write an id such as "12" as a number."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     text = str(value)
@@ -277,7 +291,7 @@ def _id(value: Any) -> str | None:
 
 
 def _text(value: Any) -> str:
-    """Return a text that is shown; pages write texts that look like numbers as numbers."""
+    """Return a text to show to users, or ``""``. Pages write a text such as "12" as a number."""
     if isinstance(value, str):
         return printable(value)
     return str(value) if type(value) is int and value else ""

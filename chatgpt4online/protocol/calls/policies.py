@@ -1,8 +1,9 @@
-"""What happens after each refusal, as one table; and the small values that limit it.
+"""The reaction to each refusal, as one table, and the small frozen values that limit the reactions.
 
-:data:`REACTIONS` can be checked against protocol sections 1.1, 1.3 and 5 row by row. What is not in it ends the call.
-One rule stands before the table. Nothing is sent again once an event of the answer was returned, since a site would
-answer, store and charge the question twice. No policy reads a clock: delays are seconds for the adapter to wait.
+Each row of :data:`TABLE` can be checked against protocol sections 1.1, 1.3 and 5. A refusal without a row ends the
+call. One rule comes before the table: a request is never sent again once an event of its answer was returned. The site
+would answer, store and charge the question twice. Nothing here reads a clock; a delay is a number of seconds that the
+adapter waits.
 """
 
 from __future__ import annotations
@@ -28,17 +29,20 @@ from .request import Request
 from .roots import moved_root
 
 LONGEST_WAIT = 30.0
-"""The longest Retry-After, in seconds, that is waited for. A longer one ends the call: the caller knows better then."""
+"""The longest ``Retry-After`` in seconds that a retry waits for. People give up on longer waits, so the call ends."""
 
 _FIRST_DELAY = 0.5  # seconds before the first retry; each further one waits twice as long
-_MOST_REDIRECTS = 5  # a site needs two at most: to https and to www
+_MOST_REDIRECTS = 5  # a site needs two: one to https and one to www; the others are reserve, and more are a loop
 _BUSY = (429, 503)
 REDIRECTS = (301, 302, 303, 307, 308)
 _LOGIN = re.compile(r"wp-login\.php|[/?&=](?:log-?in|sign-?in|anmelden|connexion|acceder)\b", re.IGNORECASE)
 
 
 class Step(Enum):
-    """What a request is for. The table has rows for each."""
+    """The purpose of a request, which selects rows of the table.
+
+    The first three belong to the search for a nonce (see :class:`Handshake`).
+    """
 
     START_SESSION = "start_session"
     PAGE = "page of the nonce"
@@ -49,7 +53,7 @@ class Step(Enum):
 
 
 class Refusal(Enum):
-    """A kind of bad answer."""
+    """A kind of failed request, which selects rows of the table."""
 
     CONNECTION_FAILED = "connection failed before the head"
     BUSY = "429 or 503"
@@ -64,7 +68,7 @@ class Refusal(Enum):
 
 
 class Reaction(Enum):
-    """What is done next."""
+    """What the exchange does after a refusal, in place of failing."""
 
     RETRY = "retry"
     RENEW = "renew the nonce"
@@ -74,9 +78,9 @@ class Reaction(Enum):
 
 ANY_STEP = tuple(Step)
 
-# (steps, refusal, reactions): the first reaction that is possible is carried out. A retry is possible while retries are
-# left and the server asks for at most LONGEST_WAIT, a renewal once, the next root while there is one. Where none is
-# possible, the call fails.
+# Each row is (steps, refusal, reactions). The first possible reaction is carried out; if none is possible, the call
+# fails. RETRY is possible while retries are left and the server asks for a wait of at most LONGEST_WAIT. RENEW is
+# possible once in a call. NEXT_ROOT is possible while an untried root is left. ASK_PAGE is always possible.
 TABLE: tuple[tuple[tuple[Step, ...], Refusal, tuple[Reaction, ...]], ...] = (
     (ANY_STEP, Refusal.CONNECTION_FAILED, (Reaction.RETRY,)),
     (ANY_STEP, Refusal.BUSY, (Reaction.RETRY,)),
@@ -96,7 +100,7 @@ REACTIONS: dict[tuple[Step, Refusal], tuple[Reaction, ...]] = {
 
 
 def classify(error: ChatError, request: Request) -> Refusal:
-    """Return the kind of refusal that an error is, as the answer to ``request``."""
+    """Return the kind of refusal for an error that ``request`` ended in."""
     if isinstance(error, ConnectionFailed):
         return Refusal.CONNECTION_FAILED if error.retryable else Refusal.OTHER
     if isinstance(error, NonceRefused):
@@ -114,9 +118,10 @@ def classify(error: ChatError, request: Request) -> Refusal:
 
 
 def _nonce_refusal(error: NonceRefused, request: Request) -> Refusal:
-    """Return the kind of a refused nonce.
+    """Return the kind of refusal for a nonce that was refused.
 
-    WordPress checks no nonce of a password login. The plugin does, and answers ``rest_forbidden`` to a stale one.
+    For a login by password WordPress does not check the nonce, but the plugin does. So a stale nonce of such a login is
+    answered with ``rest_forbidden`` (protocol section 1.2).
     """
     if error.code == STALE_NONCE:
         return Refusal.STALE_NONCE
@@ -131,16 +136,20 @@ def leads_to_login(location: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """The retries of one call: how many are left, and the seconds to wait before the next request."""
+    """The retries of one call, as a frozen value.
+
+    ``left`` is how many are still allowed, ``done`` how many were made, and ``delay`` the number of seconds to wait
+    before the next request.
+    """
 
     left: int
     done: int = 0
     delay: float = 0.0
 
     def after(self, wait: float | None) -> Retries | None:
-        """Return the retries after one more, or None where none is possible.
+        """Return the value after one more retry, or None if no retry is possible.
 
-        ``wait`` is the seconds that the server asked to wait, or None where it asked for nothing.
+        ``wait`` is the number of seconds in the server's ``Retry-After``, or None without one.
         """
         if not self.left or (wait or 0.0) > LONGEST_WAIT:
             return None
@@ -148,16 +157,17 @@ class Retries:
         return Retries(self.left - 1, self.done + 1, delay)
 
     def answered(self) -> Retries:
-        """Return the retries after an answer: the next request waits for nothing."""
+        """Return the value after an answer has come: the next request is sent without a delay."""
         return replace(self, delay=0.0) if self.delay else self
 
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """Where a redirect leads.
+    """The target of a redirect.
 
-    ``root`` is the REST root of the target where it has the same route, or ``""``. ``address`` is the target as it is.
-    ``is_plain`` is true where the target is ``root`` and the route, with nothing added.
+    ``address`` is the whole target. ``root`` is the REST root in it if the target has the same route, else ``""``.
+    ``is_plain`` is true if the target is exactly ``root`` and the route. ``leaves_origin`` is true if the target has
+    another scheme, host or port.
     """
 
     root: str
@@ -167,10 +177,11 @@ class Redirect:
 
     @classmethod
     def of(cls, request: Request, status: int, location: str, route: str) -> Redirect | None:
-        """Return where the answer to ``request`` for ``route`` redirects, or None where that is not followed.
+        """Return the target of a redirect that answered ``request`` for ``route``, or None if it is not followed.
 
-        A POST is followed to the same route anywhere. 307 and 308 are followed to any address of the same origin that
-        is not a login page, and a GET to any address. TLS is never given up.
+        A GET is followed to any address. A POST is followed to the same route at any address. With status 307 or 308 a
+        POST is also followed to any address of the same origin, unless that looks like a login page. A redirect from
+        https to http is never followed.
         """
         target = absolute(request.url, location)
         if target is None:
@@ -186,7 +197,11 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True)
 class Redirects:
-    """The redirects of one call: how many were followed, the bytes of their bodies, and where the last one leads."""
+    """The redirects of one call, as a frozen value.
+
+    ``followed`` is their number. ``skipped`` is the number of bytes in their bodies, which are ignored. ``address`` is
+    where the request for ``step`` was redirected to, or ``""``.
+    """
 
     followed: int = 0
     skipped: int = 0
@@ -194,11 +209,11 @@ class Redirects:
     step: Step | None = None
 
     def skip(self, size: int) -> Redirects:
-        """Return the redirects after ``size`` more bytes of a body."""
+        """Return the value after ``size`` more bytes of a redirect's body."""
         return replace(self, skipped=self.skipped + size)
 
     def follow(self, redirect: Redirect, step: Step) -> Redirects | None:
-        """Return the redirects after one more, of the answer to ``step``, or None after too many."""
+        """Return the value after one more redirect of the request for ``step``, or None if there were too many."""
         if self.followed == _MOST_REDIRECTS:
             return None
         address = "" if redirect.is_plain else redirect.address
@@ -207,23 +222,27 @@ class Redirects:
     def address_for(self, step: Step) -> str:
         """Return the address that the request for ``step`` was redirected to, or ``""``.
 
-        The target of a redirect belongs to the request that it answered. No other request goes there.
+        Only the redirected request goes to the target. A request for another step goes to its usual address.
         """
         return self.address if step is self.step else ""
 
     def answered(self) -> Redirects:
-        """Return the redirects after an answer: the next request goes to its usual address."""
+        """Return the value after an answer has come: the next request goes to its usual address."""
         return replace(self, address="") if self.address else self
 
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """How the nonce is fetched: ``source`` is the step that is asked for it next.
+    """The search for a nonce of one call, as a frozen value.
 
-    ``start_session`` treats a visitor who is logged in by a cookie as a guest. Such a visitor asks the page first, and
-    then WordPress itself (protocol section 1.3). ``refusal`` is the most telling of the errors so far.
-    ``refused_nonce`` is the nonce in place of which a new one was fetched; it is ``""`` where the call had none.
-    ``failure`` is the end of a search that failed, where every other call would fail in the same way.
+    A handshake is the part of a call in which the client searches for a nonce: it asks one place after the other.
+    ``source`` is the step that is asked next. A guest asks ``start_session``, and then the site's page. With
+    ``by_cookie`` the visitor is logged in by a cookie, and ``start_session`` would treat that visitor as a guest. So
+    the search asks the page, and then WordPress itself (protocol section 1.3).
+
+    ``has_renewed`` is true once the call has searched for a new nonce in place of ``refused_nonce``. ``refusal`` is the
+    error so far that helps the caller most. ``failure`` is the error that ended the search, if every other call would
+    fail in the same way, else None.
     """
 
     by_cookie: bool
@@ -235,49 +254,59 @@ class Handshake:
 
     @classmethod
     def of(cls, by_cookie: bool) -> Handshake:
-        """Return the handshake of a new call."""
+        """Return the search of a new call. ``by_cookie`` tells whether a cookie logs the visitor in."""
         return cls(by_cookie, Step.PAGE if by_cookie else Step.START_SESSION)
 
     def renewed(self, refused_nonce: str) -> Handshake | None:
-        """Return the handshake that fetches a nonce in place of a refused one, or None where that was done before."""
+        """Return a new search in place of a refused nonce, or None if the call has made one before."""
         return None if self.has_renewed else replace(self.restarted(), has_renewed=True, refused_nonce=refused_nonce)
 
-    def failed(self, error: ChatError) -> Handshake:
-        """Return the handshake that ended in an error. That one call ran out of its total time is not shared."""
+    def with_failure(self, error: ChatError) -> Handshake:
+        """Return the search after its end in an error.
+
+        Other calls share this failure, unless it is the total time of this call that expired.
+        """
         is_shared = not (isinstance(error, TimedOut) and error.clock == "total")
         return replace(self, failure=error if is_shared else None)
 
     def explain(self, error: NonceRefused, nonce: str) -> None:
-        """Add to the advice of an error, the answer to a call with ``nonce``, what came of the renewal."""
+        """Add the result of a renewal, if there was one, to the advice of an error. ``nonce`` is the refused one."""
         if self.has_renewed:
-            outcome = "gave the same nonce again" if nonce == self.refused_nonce else "refused a new nonce too"
+            outcome = "sent the same nonce again" if nonce == self.refused_nonce else "refused a new nonce too"
             error.advice = f"the site {outcome}; {error.advice}"
 
     def restarted(self) -> Handshake:
-        """Return the handshake from its beginning, for another REST root."""
+        """Return the search from its first place again, for another REST root."""
         return replace(self, source=Step.PAGE if self.by_cookie else Step.START_SESSION)
 
     def at_page(self) -> Handshake:
-        """Return the handshake that asks the page."""
+        """Return the search that asks the page next."""
         return replace(self, source=Step.PAGE)
 
     def after_page(self) -> Handshake | None:
-        """Return the handshake after a page without a nonce, or None where no other place has one."""
+        """Return the search after a page without a nonce, or None if no place is left."""
         is_last = not self.by_cookie or self.source is Step.LOGIN_NONCE
         return None if is_last else replace(self, source=Step.LOGIN_NONCE)
 
-    def refused(self, error: ChatError) -> Handshake:
-        """Return the handshake that remembers an error."""
-        return replace(self, refusal=self.most_telling(error))
+    def with_refusal(self, error: ChatError) -> Handshake:
+        """Return the search that has stored an error, if it helps more than the one before."""
+        return replace(self, refusal=self.most_helpful(error))
 
-    def most_telling(self, error: ChatError) -> ChatError:
-        """Return the error to raise for a search that ended in ``error``: of two that tell as much, the first."""
+    def most_helpful(self, error: ChatError) -> ChatError:
+        """Return the error to raise for a search that ended in ``error``: the one that helps the caller most.
+
+        Of two errors that help equally, it is the earlier one.
+        """
         first = self.refusal
-        return error if first is None or _weight(error) > _weight(first) else first
+        return error if first is None or _rank(error) > _rank(first) else first
 
 
-def _weight(error: ChatError) -> int:
-    """Return how much an error tells about what stands in the way."""
+def _rank(error: ChatError) -> int:
+    """Return a rank for an error of a search; the error with the highest rank is raised.
+
+    A firewall or a failed connection hides everything behind it, so it ranks highest. A refusal by the site ranks above
+    "not found", which many addresses of a search return.
+    """
     if isinstance(error, ConnectionFailed | Blocked):
         return 4
     if isinstance(error, NotAiEngine):

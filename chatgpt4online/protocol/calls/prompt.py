@@ -1,4 +1,4 @@
-"""What a caller asks, as the site takes it: a string or messages to a Submission."""
+"""Prompts: a string or a list of messages is checked and turned into a :class:`Submission`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..parsing.events import Json
 Message: TypeAlias = Mapping[str, Any]
 Prompt: TypeAlias = str | Sequence[Message]
 
-_TEXTS = (str, bytes, bytearray, memoryview)  # sequences that are no list
+_TEXTS = (str, bytes, bytearray, memoryview)  # Python counts these as sequences too
 LONGEST_ID = 64  # characters of chatId and botId (protocol section 5, 18)
 LARGEST_POST = 2**64  # WordPress numbers posts by an unsigned 64-bit integer
 _DATA_URL = re.compile(r"data:(image/[\w.+-]+);base64,(.*)", re.DOTALL)
@@ -23,14 +23,17 @@ _DATA_URL = re.compile(r"data:(image/[\w.+-]+);base64,(.*)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One question, as the site takes it. Source: protocol section 1.4.
+    """One question with all its fields, checked and ready to send. Source: protocol section 1.4.
 
-    ``messages`` is the history before it: dicts with ``role`` and ``content``, both strings. ``chat_id`` names the
-    conversation (at most 64 characters, random, the same for all its turns). One of ``bot_id`` and ``custom_id`` names
-    the bot. With ``stream=False`` the site answers in one piece.
-    ``awaits_files`` says that files will be added before it is sent.
+    ``message`` is the text of the question. ``messages`` is the history before it: a list of dicts
+    ``{"role": str, "content": str}``, the oldest first. ``bot_id`` or ``custom_id`` names the bot (at most 64
+    characters). ``chat_id`` names the conversation: a random string of at most 64 characters, the same for all
+    questions of the conversation. ``context_id`` is the number of the post that shows the chat. ``file_ids`` are the
+    ids of uploaded files. ``previous_response_id`` is the id of the answer before, where the site sent one.
+    ``shortcut_id`` and ``shortcut_name`` name a shortcut that the user chose. With ``stream=False`` the site sends the
+    whole answer at its end. ``awaits_files`` allows an empty ``message``, since files are uploaded before it is sent.
 
-    Raises InvalidInput for what no site would take.
+    Raises InvalidInput for a field that no site accepts.
     """
 
     message: str
@@ -45,7 +48,7 @@ class Submission:
     shortcut_name: str | None = None
     stream: bool = True
     awaits_files: bool = False
-    _said: bytes = field(init=False, repr=False, compare=False)  # the encoded messages
+    _encoded_messages: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -57,14 +60,15 @@ class Submission:
             if not isinstance(item, Mapping) or not all(isinstance(item.get(key), str) for key in ("role", "content")):
                 raise InvalidInput(f"messages[{number}] must be a dict with 'role' and 'content', both strings")
         try:
-            said = {"messages": [{"role": item["role"], "content": item["content"]} for item in self.messages]}
-            object.__setattr__(self, "_said", _encode({**said, "newMessage": self.message}))
+            history = [{"role": item["role"], "content": item["content"]} for item in self.messages]
+            encoded = _encode({"messages": history, "newMessage": self.message})
+            object.__setattr__(self, "_encoded_messages", encoded)
             self.body("")
         except UnicodeEncodeError as error:
-            raise InvalidInput(f"what is sent holds half a character (a lone surrogate): {error}") from None
+            raise InvalidInput(f"the question holds half a character (a lone surrogate): {error}") from None
 
     def _check_types(self) -> None:
-        """Raise InvalidInput for a field of another type, or for a name that is too long."""
+        """Raise InvalidInput for a field of a wrong type, or for a name that is too long."""
         if not isinstance(self.message, str):
             raise InvalidInput(f"the message is a string, not {type(self.message).__name__}")
         for name, what in (("file_ids", "strings, the ids of uploaded files"), ("messages", "earlier messages")):
@@ -87,9 +91,9 @@ class Submission:
             raise InvalidInput(f"stream is True or False, {not_(self.stream)}")
 
     def body(self, session_id: str, uploaded: Sequence[str] = ()) -> bytes:
-        """Return the JSON body of the request, in UTF-8; ``uploaded`` are the ids of files that came to it since.
+        """Return the JSON body of the request in UTF-8. ``uploaded`` are the ids of more files.
 
-        The messages, which can be long, are encoded once and not with each request.
+        The messages can be long and a request can be sent again, so they are encoded once.
         """
         file_ids = [*self.file_ids, *uploaded]
         several = len(file_ids) > 1
@@ -111,17 +115,17 @@ class Submission:
             "previousResponseId": self.previous_response_id,
         }
         fields.update((key, value) for key, value in optional.items() if value)
-        return b"{%b,%b,%b}" % (_encode(before), self._said, _encode(fields))
+        return b"{%b,%b,%b}" % (_encode(before), self._encoded_messages, _encode(fields))
 
 
 def _encode(fields: Json) -> bytes:
-    """Return the members of a JSON object, in UTF-8. Raises UnicodeEncodeError for a lone surrogate."""
+    """Return a JSON object in UTF-8 without its braces. Raises UnicodeEncodeError for a lone surrogate."""
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))[1:-1].encode()
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture in a prompt, which is uploaded before the question: its bytes, and its MIME type."""
+    """A picture of a prompt: its bytes, and its MIME type such as ``image/png``."""
 
     data: bytes
     content_type: str
@@ -129,19 +133,23 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question to send, and the ``image_url`` parts of its pictures, which are uploaded before it."""
+    """A question to send, and its pictures, which are uploaded first.
+
+    ``pictures`` are parts in the form of OpenAI: ``{"type": "image_url", "image_url": {"url": "data:..."}}``.
+    """
 
     submission: Submission
     pictures: tuple[Message, ...] = ()
 
 
 def submission(prompt: Prompt, *, flatten: bool = False, **options: Any) -> Submission:
-    """Return the Submission for a prompt; ``options`` are the other fields of it.
+    """Return the Submission for a prompt. ``options`` are the other fields of the Submission.
 
-    ``prompt`` is a string, or a list of ``{"role", "content"}`` dicts in the OpenAI form: the last one is what is
-    asked, the earlier ones are the history. ``content`` is a string or a list of ``{"type": "text", "text"}`` parts;
-    pictures are left to :func:`image_parts`. With ``flatten`` all of them go into one text (see :func:`format_prompt`).
-    Raises InvalidInput for any other shape, and for a last message that is not the user's unless ``flatten`` is set.
+    ``prompt`` is a string, or a list of ``{"role": str, "content": ...}`` dicts in the form of OpenAI. The last dict is
+    the question, and the earlier ones are the history. ``content`` is a string, or a list of parts such as
+    ``{"type": "text", "text": str}``. Pictures are skipped here; :func:`image_parts` returns them. With ``flatten`` all
+    messages become one text (see :func:`format_prompt`). Raises InvalidInput for any other shape. Without ``flatten``
+    the last message must have the role ``user``.
     """
     if isinstance(prompt, str):
         return Submission(prompt, **options)
@@ -151,13 +159,17 @@ def submission(prompt: Prompt, *, flatten: bool = False, **options: Any) -> Subm
     *history, last = messages
     if last["role"] != "user":
         raise InvalidInput(
-            f"the last message is the question, so its role is 'user', not {last['role']!r}; the others are the history"
+            f"the last message is the question, so its role must be 'user', not {last['role']!r}; "
+            "the others are the history"
         )
     return Submission(last["content"], history, **options)
 
 
 def image_parts(prompt: Prompt) -> list[Message]:
-    """Return the ``image_url`` parts of the last message, undecoded. Raises InvalidInput for one in an earlier one."""
+    """Return the ``image_url`` parts of the last message, undecoded.
+
+    Raises InvalidInput for a picture in an earlier message.
+    """
     if isinstance(prompt, str) or not isinstance(prompt, Sequence):
         return []
     found = [
@@ -169,16 +181,16 @@ def image_parts(prompt: Prompt) -> list[Message]:
     ]
     if any(number < len(prompt) - 1 for number, _ in found):
         raise InvalidInput(
-            "only the last message may hold pictures: sites take them with a question, not in the history"
+            "only the last message may hold pictures: sites accept them with a question, not in the history"
         )
     return [part for _, part in found]
 
 
 def format_prompt(messages: Sequence[Message], add_special_tokens: bool = False) -> str:
-    """Return messages as one text: a single one's content, else a line ``Role: content`` each, then ``Assistant:``.
+    """Return messages as one text, as g4f does: a line ``Role: content`` for each, and ``Assistant:`` at the end.
 
-    ``add_special_tokens`` forces the long form for a single message. It is what sites without history were sent; most
-    bots refuse it, since it is soon longer than they take. Source: protocol section 6.2.
+    A single message becomes its content alone, unless ``add_special_tokens`` is True. Most bots limit the length of a
+    question, so they soon refuse such a text. Source: protocol section 6.2.
     """
     plain = _plain(messages)
     if len(plain) == 1 and not add_special_tokens:
@@ -188,7 +200,7 @@ def format_prompt(messages: Sequence[Message], add_special_tokens: bool = False)
 
 
 def _plain(messages: Any) -> list[dict[str, str]]:
-    """Return the messages with only their roles and their contents as strings."""
+    """Return the messages with a role and a content only, both strings. Raises InvalidInput for another shape."""
     if isinstance(messages, _TEXTS) or not isinstance(messages, Sequence) or not messages:
         raise InvalidInput(
             f"a prompt is a string, or a list with at least one {{'role', 'content'}} message, {not_(messages)}"
@@ -200,7 +212,7 @@ def _plain(messages: Any) -> list[dict[str, str]]:
 
 
 def not_(value: object) -> str:
-    """Return ``not`` and the kind of a value, and how to turn it into what is wanted where that is known."""
+    """Return the end of an error message: "not" and the kind of a value, with advice on how to convert it."""
     if isinstance(value, _TEXTS) and not isinstance(value, str):
         return "not bytes: decode it"
     if isinstance(value, Mapping):
@@ -222,7 +234,7 @@ def _role(message: Message, number: int) -> str:
 
 def _content(message: Message, number: int) -> str:
     content = message.get("content")
-    if content is None:  # an assistant's message that only called tools
+    if content is None:  # OpenAI's libraries leave it out of a message that only called tools
         return ""
     if isinstance(content, str):
         return content
@@ -248,9 +260,9 @@ def _is_image(part: Any) -> bool:
 
 
 def image(part: Message) -> Image:
-    """Return the picture of an ``image_url`` part, whose URL must be a ``data:`` URL (RFC 2397).
+    """Return the picture of an ``image_url`` part. Its URL must be a ``data:`` URL (RFC 2397).
 
-    Raises InvalidInput for a picture that is elsewhere, and for one that cannot be decoded.
+    Raises InvalidInput for any other URL, and for a picture that cannot be decoded.
     """
     source = part.get("image_url")
     url = source.get("url") if isinstance(source, Mapping) else source
@@ -258,11 +270,11 @@ def image(part: Message) -> Image:
     if match is None:
         is_web = isinstance(url, str) and url.startswith(("http://", "https://"))
         raise InvalidInput(
-            "a picture in a prompt is a 'data:image/...;base64,...' URL, "
-            + ("not the address of one: download it" if is_web else "and this is none; for any other")
-            + ", client.upload(bytes, name=...), and pass files=[...]"
+            "a picture in a prompt must be a 'data:image/...;base64,...' URL; "
+            + ("this is a web address: download the picture, " if is_web else "for another kind of file, ")
+            + "call client.upload(bytes, name=...), and pass the result in files=[...]"
         )
     try:
         return Image(b64decode(match[2], validate=True), match[1])
     except ValueError as error:
-        raise InvalidInput(f"a picture in the prompt is no base64: {error}") from None
+        raise InvalidInput(f"a picture in the prompt is not valid base64: {error}") from None

@@ -1,4 +1,4 @@
-"""What is sent and what is kept: requests as values, the headers of the caller, and the session."""
+"""Requests as values, the headers that the caller adds to them, and the session that calls share."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .multipart import Multipart
 USER_AGENT = f"chatgpt4online/{__version__} (Python SDK for AI Engine sites)"
 CREDENTIALS = {"authorization", "cookie", "proxy-authorization", "x-wp-nonce"}
 
-_NONCE = re.compile(r"[!-~]{1,128}")  # what a header can hold; WordPress's own are 10 hex characters
+_NONCE = re.compile(r"[!-~]{1,128}")  # any value that a header can hold; WordPress's own have 10 hex characters
 _LONGEST_ID = 1_000  # characters; ids of sites and of model providers have at most a few hundred
-_ADDRESSES = ("link", "location")
+_ADDRESSES = ("link", "location")  # headers that hold an address
 
 Content: TypeAlias = bytes | Multipart
 
@@ -28,10 +28,11 @@ Content: TypeAlias = bytes | Multipart
 class Request:
     """An HTTP request to send.
 
-    ``headers`` is a dict; ``body`` is bytes, or a :class:`Multipart` to iterate over. Wait ``delay`` seconds before
-    sending it. An ``exclusive`` request fetches a nonce for the session. Where several turns share a session, send one
-    such request at a time, and call ``next_request()`` again before sending it, since another turn may have fetched
-    the nonce meanwhile.
+    ``headers`` is a dict of strings. ``body`` is bytes, or a ``Multipart``, which yields bytes. ``delay`` is the
+    number of seconds to wait before the request is sent. An ``exclusive`` request is part of the search for a nonce.
+    Where several turns share a session, send one such request at a time. Call ``next_request()`` again before you send
+    it, since another turn may have found the nonce meanwhile. ``Turn.receive_failure`` ends the waiting
+    turns if the search has failed.
     """
 
     method: str
@@ -50,11 +51,12 @@ class Request:
 class CallerHeaders:
     """The headers that the caller adds to every request.
 
-    ``home`` is the origin of the site. The caller's credentials are sent to no other.
+    ``site_origin`` is the origin of the site. The caller's credentials are sent to no other origin. Raises InvalidInput
+    for a header that is not a pair of strings.
     """
 
     headers: Mapping[str, str] = field(repr=False)
-    home: Origin
+    site_origin: Origin
 
     def __post_init__(self) -> None:
         headers: Mapping[Any, Any] = self.headers
@@ -65,16 +67,16 @@ class CallerHeaders:
 
     @property
     def has_login_cookie(self) -> bool:
-        """Whether a cookie of a WordPress login is among them."""
+        """Whether one of the headers holds the cookie of a WordPress login."""
         return any("wordpress_logged_in" in value for value in self.headers.values())
 
     def merge(self, own: Mapping[str, str], url: str, *, starts_session: bool) -> dict[str, str]:
-        """Return the headers of a request to ``url``: ``own`` and the caller's, which win.
+        """Return the headers of a request to ``url``: those of the call (``own``), replaced by those of the caller.
 
-        A request that ``starts_session`` carries no nonce, since WordPress refuses a stale one there too. A call that
-        has an ``Authorization`` of its own keeps it.
+        A request that ``starts_session`` is sent without a nonce, since WordPress refuses a stale nonce there too. A
+        call that has an ``Authorization`` header of its own keeps it.
         """
-        withheld = set() if origin(url) == self.home else CREDENTIALS
+        withheld = set() if origin(url) == self.site_origin else CREDENTIALS
         left_out = withheld - {"x-wp-nonce"}
         if starts_session:
             withheld = withheld | {"x-wp-nonce"}
@@ -88,11 +90,12 @@ class CallerHeaders:
 
 @dataclass(slots=True)
 class Session:
-    """What one visitor of one site keeps from turn to turn; many turns may share it.
+    """The values that one visitor of one site keeps from turn to turn. Many turns may share a session.
 
-    ``nonce`` and ``session_id`` are ``""`` until the site has given them. ``root`` is the address of the REST API where
-    it is not the one that the site's address suggests. A nonce is sent to the origin that gave it, and to no other. A
-    nonce that the caller sets belongs to the origin of the first call that uses it.
+    ``nonce`` is the short token that WordPress demands with each call, and ``session_id`` is the plugin's name for the
+    visitor. Both are ``""`` until the site has sent them. ``root`` is the address of the REST API, or ``""`` for the
+    usual one, such as ``https://example.org/wp-json``. A nonce is only sent to the origin that issued it. A nonce that
+    the caller sets belongs to the origin of the first call that uses it.
     """
 
     nonce: str = ""
@@ -104,7 +107,7 @@ class Session:
         return f"Session(root={shown_url(str(self.root))!r})"
 
     def check(self) -> None:
-        """Raise InvalidInput, without the value, for what the caller has set and what cannot be sent."""
+        """Raise InvalidInput, without showing the value, if the caller has set a field that cannot be sent."""
         if self.nonce != "" and not is_nonce(self.nonce):
             raise InvalidInput("session.nonce is a string of at most 128 printable ASCII characters without spaces")
         if self.session_id != "" and not is_id(self.session_id):
@@ -113,24 +116,24 @@ class Session:
             raise InvalidInput(f"session.root is the web address of a REST API, not {type(self.root).__name__}")
 
     def nonce_for(self, url: str) -> str:
-        """Return the nonce to send to ``url``, or ``""`` if there is none, or only that of another origin."""
+        """Return the nonce to send to ``url``, or ``""`` if there is none or if it belongs to another origin."""
         if not self.nonce:
             return ""
-        place = origin(url)
+        target = origin(url)
         if self._owner is None or self._owner[0] != self.nonce:  # the caller set it
-            self._owner = self.nonce, place
-        return self.nonce if self._owner[1] == place else ""
+            self._owner = self.nonce, target
+        return self.nonce if self._owner[1] == target else ""
 
     def adopt_nonce(self, nonce: Any, url: str) -> None:
-        """Keep a nonce that ``url`` gave; a value that cannot be a nonce is ignored (protocol section 5, 12)."""
+        """Store a nonce that ``url`` sent. A value that cannot be a nonce is ignored (protocol section 5, 12)."""
         if is_nonce(nonce):
             self.nonce = nonce
             self._owner = nonce, origin(url)
 
     def adopt(self, answer: Json, url: str) -> None:
-        """Keep the nonce and the session id in a JSON answer of ``url``.
+        """Store the nonce and the session id of a JSON answer that ``url`` sent.
 
-        A session id that could not be sent back is ignored.
+        A session id that cannot be sent back is ignored, and so is ``"N/A"``, which means that it is not known.
         """
         self.adopt_nonce(answer.get("restNonce"), url)
         self.adopt_nonce(answer.get("new_token"), url)
@@ -139,30 +142,30 @@ class Session:
             self.session_id = session_id
 
     def drop_nonce(self, refused: str | None = None) -> None:
-        """Drop the nonce. With ``refused``, drop it only if it is that one: another turn may have renewed it since."""
+        """Delete the nonce. With ``refused``, delete only that nonce, since another turn may have stored a new one."""
         if refused is None or self.nonce == refused:
             self.nonce = ""
 
     def move_to(self, root: str) -> None:
-        """Keep the address of the REST API; ``""`` is the usual one."""
+        """Store the address of the REST API, or ``""`` for the usual one."""
         self.root = root
 
 
 def is_nonce(value: Any) -> TypeGuard[str]:
-    """Return whether a value can be sent as a nonce: a string of printable ASCII characters that a header can hold."""
+    """Return whether a value can be sent as a nonce: a string of 1 to 128 visible ASCII characters."""
     return isinstance(value, str) and _NONCE.fullmatch(value) is not None
 
 
 def is_id(value: Any) -> TypeGuard[str]:
-    """Return whether a value of a site can be sent back as an id: a string that is not empty, printable and short."""
+    """Return whether a value can be sent back as an id: a string of 1 to 1,000 printable characters."""
     return isinstance(value, str) and 0 < len(value) <= _LONGEST_ID and value.isprintable()
 
 
 def fold_headers(headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> dict[str, str]:
     """Return response headers as a dict with lower-case names.
 
-    Of several headers with one name the last counts; ``Link`` headers are joined. Takes a mapping or pairs, of str or
-    (as h11 has them) bytes.
+    ``headers`` is a mapping or an iterable of pairs, of str or of bytes (as in h11). If a header is repeated, its last
+    value is kept, except that the values of ``Link`` are joined.
     """
     pairs: Any = headers.items() if isinstance(headers, Mapping) else headers
     folded: dict[str, str] = {}
@@ -174,7 +177,7 @@ def fold_headers(headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> dict
 
 
 def _utf8(value: str) -> str:
-    """Return the address in a header, which some sites write in UTF-8 and every HTTP library reads as Latin-1."""
+    """Return the address in a header. Some sites write it in UTF-8, and HTTP libraries decode it as Latin-1."""
     try:
         return value.encode("latin-1").decode()
     except UnicodeError:

@@ -1,4 +1,7 @@
-"""Where the REST API of a site may be. Source: protocol section 1.1."""
+"""The addresses at which the REST API of a site may be. Source: protocol section 1.1.
+
+A REST root is the address below which all routes of the API lie, such as ``https://example.org/wp-json``.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,15 @@ from ..parsing.errors import InvalidInput
 START_SESSION = "/mwai/v1/start_session"
 SUBMIT = "/mwai-ui/v1/chats/submit"
 
-_MOST_ROOTS = 6  # a site could name new roots for ever
+_MOST_ROOTS = 6  # three usual ones and three that answers name; a site could name new ones without end
 
 
 def rest_roots(site: str) -> tuple[str, ...]:
-    """Return the addresses, without a final slash, at which a site's REST API may be, the likeliest first.
+    """Return the REST roots that a site may have, without a final slash, the likeliest first.
 
-    ``site`` is the address of a site or of a page, or a REST root in the pretty (``.../wp-json``) or the plain
-    (``...?rest_route=``) form; of a REST root there is but one. Raises InvalidInput for what is no web address. Source:
-    protocol section 1.1.
+    ``site`` is the address of a site or of a page. It may also be a REST root itself, in the pretty (``.../wp-json``)
+    or the plain (``...?rest_route=``) form; then it is the only one returned. Raises InvalidInput if ``site`` is not a
+    web address, and if it holds a name or a password. Source: protocol section 1.1.
     """
     if not isinstance(site, str):
         raise InvalidInput(f"a site is a web address such as 'https://example.org', not {type(site).__name__}")
@@ -43,7 +46,7 @@ def rest_roots(site: str) -> tuple[str, ...]:
 def holds_credentials(address: str) -> bool:
     """Return whether an address that can be parsed holds a name or a password."""
     parts = urlsplit(address)
-    # A password that begins with "/", "?" or "#" looks like the rest of the address, behind a port that is empty.
+    # A password that begins with "/", "?" or "#" is parsed as a path, query or fragment after an empty port.
     return parts.username is not None or (parts.netloc.endswith(":") and "@" in address)
 
 
@@ -54,15 +57,15 @@ def parent_root(root: str) -> str:
 
 
 def page_url(site: str) -> str:
-    """Return the address of the page that a site's chat may be found on: ``site`` itself, unless it is a REST root."""
+    """Return the address of a page that may show the site's chat: ``site`` itself, or the start page of a REST root."""
     address = re.sub(r"[?&]rest_route=.*", "", site.strip().partition("#")[0])
     return re.sub(r"(?:/wp-json(?:/.*)?|/index\.php)$", "/", address)
 
 
 def moved_root(url: str, route: str) -> str | None:
-    """Return the REST root of a redirect's target, or None when it does not lead to the same route.
+    """Return the REST root in the target of a redirect, or None if the target is not the same route.
 
-    The target may add a slash or a query to the route.
+    ``url`` is the target. It may add a slash or a query to the ``route``.
     """
     address = url.partition("#")[0]
     plain = re.match(rf"([^?]*\?(?:[^?]*&)?rest_route=){re.escape(route)}/?(?:&|$)", address)
@@ -71,16 +74,17 @@ def moved_root(url: str, route: str) -> str | None:
 
 
 def login_page(root: str) -> str:
-    """Return the address that gives a logged-in visitor a nonce as plain text (protocol section 1.3)."""
+    """Return the address at which WordPress gives a logged-in visitor a nonce as plain text (protocol section 1.3)."""
     base = re.sub(r"(?:/wp-json(?:/.*)?|/(?:index\.php)?\?rest_route=.*)$", "", root)
     return f"{base}/wp-admin/admin-ajax.php?action=rest-nonce"
 
 
 @dataclass(frozen=True, slots=True)
 class RootSearch:
-    """The search for the REST API: the roots that may still be tried, the likeliest first, and those that were.
+    """The search for the REST root of a site, as a frozen value.
 
-    ``usual`` is the likeliest root of the site.
+    ``usual`` is the likeliest root. ``candidates`` are the roots that may still be tried, the likeliest first.
+    ``tried`` are the roots that had no REST API.
     """
 
     usual: str
@@ -89,7 +93,7 @@ class RootSearch:
 
     @classmethod
     def of(cls, site: str) -> RootSearch:
-        """Return the search from its beginning. Raises InvalidInput for what is no web address."""
+        """Return a new search for the root of ``site``. Raises InvalidInput as :func:`rest_roots` does."""
         roots = rest_roots(site)
         return cls(roots[0], roots)
 
@@ -99,19 +103,21 @@ class RootSearch:
         return self.candidates[0] if self.candidates else self.usual
 
     def next(self, root: str, named: str = "") -> RootSearch:
-        """Return the search after ``root`` had no REST API.
+        """Return the search after ``root`` had no REST API. It has failed if its ``candidates`` are empty.
 
-        ``named`` is a root that the answer names; it is tried next if it is a new one. Where ``candidates`` is empty,
-        the search has failed.
+        ``named`` is the root that the answer names, or ``""``. A root that was not tried yet is tried next.
         """
         tried = self.tried | {root}
-        rest = tuple(candidate for candidate in self.candidates if candidate not in tried)
-        if named and named not in (*tried, *rest[:1]) and len(tried) < _MOST_ROOTS:
-            rest = (named, *(candidate for candidate in rest if candidate != named))
-        return replace(self, candidates=rest, tried=tried)
+        left = tuple(candidate for candidate in self.candidates if candidate not in tried)
+        if named and named not in (*tried, *left[:1]) and len(tried) < _MOST_ROOTS:
+            left = (named, *(candidate for candidate in left if candidate != named))
+        return replace(self, candidates=left, tried=tried)
 
     def moved(self, root: str, to: str) -> RootSearch | None:
-        """Return the search after it moves from ``root`` to a root that a page names, or None if that is not new."""
+        """Return the search after it moves from ``root`` to the root ``to`` that a page names.
+
+        Returns None if ``to`` is ``""`` or was tried before, or if too many roots were tried.
+        """
         if not to or to == root or to in self.tried or len(self.tried) >= _MOST_ROOTS:
             return None
         return replace(self, tried=self.tried | {root})

@@ -1,4 +1,4 @@
-"""One question and its answer, with the uploads before it."""
+"""One question and its answer, together with the uploads that are sent before it."""
 
 from __future__ import annotations
 
@@ -16,19 +16,27 @@ from .prompt import Submission
 from .request import Content, Request, Session
 from .roots import SUBMIT
 
-_REJECTED = "Sorry, your query has been rejected."  # for an unknown bot, and for a message over its limit
+# The plugin's text for an unknown bot and for a question that is too long (protocol section 1.4).
+_REJECTED = "Sorry, your query has been rejected."
 _USUAL_LIMIT = 512  # characters; the plugin's default (protocol section 1.4)
 
 
 class Turn:
-    """One question to one site, from the nonce to the last event, without any I/O; see :class:`Exchange` for its loop.
+    """One question to one site, from the search for a nonce to the last event, without any I/O.
 
-    ``site`` is an address (see :func:`rest_roots`). ``session`` holds the nonce, and may be shared by many turns.
-    ``headers`` are sent with each request; credentials among them only to the site's own origin. ``uploads`` are sent
-    before the question, and their files go with it. ``on_end`` is called with the last event. ``retries`` is how often
-    a request is sent again that got no answer, 429 or 503. A nonce that the site finds stale is renewed once besides.
-    Redirects are followed as POST, and the nonce never leaves its origin. Raises InvalidInput for a bad address or
-    limit. Source: protocol sections 1, 2 and 5.
+    An adapter sends the requests and passes the answers on; ``docs/guides/embedding.rst`` shows its loop. Each method
+    that starts with ``receive`` returns a list of events: ``Text``, ``Notice``, ``Done`` or ``Failed``. The last event
+    is ``Done`` or ``Failed``.
+
+    ``site`` is the address of the site, of a page or of a REST root. ``submission`` is the question. ``session`` holds
+    the nonce and may be shared by many turns; without one, the turn makes its own. ``uploads`` are sent before the
+    question, and the question names their files. ``on_end`` is called with the last event. ``headers`` are sent with
+    every request, but credentials among them only to the site's own origin. ``retries`` is how often a request may be
+    sent again after a failed connection, 429 or 503. A nonce that the site refuses as stale is also renewed once. The
+    three limits are in bytes: of one event, of a body that is not a stream, and of the text of the answer. Redirects
+    are followed as POST, and a nonce is only sent to the origin that issued it.
+
+    Raises InvalidInput for an address or a limit that cannot be used. Source: protocol sections 1, 2 and 5.
     """
 
     def __init__(
@@ -75,7 +83,7 @@ class Turn:
 
     @property
     def over(self) -> bool:
-        """Whether the last event has come."""
+        """Whether the last event was returned."""
         return self._failure is not None or self._question.over
 
     @property
@@ -84,65 +92,79 @@ class Turn:
         return self._question.text
 
     def result(self) -> Reply:
-        """Return the reply of ``Done``. Raises the error of ``Failed``, and InvalidState before either has come."""
+        """Return the reply of ``Done``. Raises the error of ``Failed``, and InvalidState before the last event."""
         if self._failure is not None:
             raise self._failure
         return self._question.result()
 
     def take_decisions(self) -> list[str]:
-        """Return what was decided since the last call of this method, a line each, without secrets."""
+        """Return the decisions since the last call of this method: a list of lines for a log, without secrets."""
         return self._current.take_decisions()
 
     def next_request(self) -> Request | None:
-        """Return the request to send now, or None when there is no more. A second call in a row changes nothing.
+        """Return the request to send now, or None if the turn is over. A second call in a row changes nothing.
 
-        Raises InvalidState while an answer is being read.
+        Raises InvalidState while an answer is being read, and InvalidInput if the session holds a value that cannot be
+        sent.
         """
         return None if self.over else self._current.next_request()
 
     def receive_response(self, status: int, headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> list[Event]:
-        """Take the status and the headers (a mapping or pairs, str or bytes) of the answer to the last request."""
+        """Process the head of the answer to the last request, and return an empty list.
+
+        ``headers`` is a mapping or an iterable of pairs, of str or bytes. Raises InvalidState if no request waits for
+        an answer.
+        """
         return self._current.receive_response(status, headers)
 
     def receive_data(self, data: bytes) -> list[Event]:
-        """Return the events that these bytes of the body complete."""
+        """Return the events that are complete with these bytes of the body.
+
+        Raises InvalidState if no answer is being read.
+        """
         exchange = self._current
         return self._handle(exchange, exchange.receive_data(data))
 
     def receive_eof(self) -> list[Event]:
-        """Return the events that are known now that the body has ended."""
+        """Return the last events of the answer. Call it at the end of the body.
+
+        Raises InvalidState if no answer is being read.
+        """
         exchange = self._current
         return self._handle(exchange, exchange.receive_eof()) or self._next(exchange)
 
     def receive_error(self, error: ConnectionFailed | TooLarge) -> list[Event]:
-        """Take a failure of the network, or of decoding the body.
+        """Process a failure of the network or of decoding the body, and return the new events.
 
-        The request is sent again if the head had not come and that may help.
+        The list is empty if the request will be sent again; :meth:`next_request` returns it. That happens if the head
+        has not arrived, a retry can help, and retries are left. Otherwise the last event is ``Failed``. Raises
+        InvalidState if no request is under way.
         """
         exchange = self._current
-        if exchange is not self._question and exchange.over:  # only the end of its answer is missing
+        if exchange is not self._question and exchange.over:  # the file is uploaded; only the body's end is missing
             return self._next(exchange)
         return self._handle(exchange, exchange.receive_error(error))
 
     @property
     def shared_failure(self) -> ChatError | None:
-        """The failure of the search for a nonce, for :meth:`receive_failure` of the turns that wait for it, or None.
+        """The error that ended the search for a nonce and that every waiting turn shares, or None.
 
-        It is None where another turn may still succeed: before the end, and where this one ran out of its total time.
+        Pass it to :meth:`receive_failure` of the turns that wait for this search. It is None while another turn may
+        still succeed: before the search has failed, and if only the total time of this turn has expired.
         """
         return (self._uploads[0] if self._uploads else self._question).shared_failure
 
     def receive_failure(self, error: ChatError) -> list[Event]:
-        """Take the failure of another turn that fetched the nonce of the session; it ends this turn as well.
+        """End this turn with the error of another turn's search for a nonce, and return ``Failed``.
 
-        It takes the place of sending an ``exclusive`` request. ``error`` is the other's :attr:`shared_failure`; this
-        turn fails with a copy of it.
+        Call it in place of sending an ``exclusive`` request. ``error`` is the :attr:`shared_failure` of the other turn;
+        this turn fails with a copy of it. Raises InvalidState if no exclusive request is to be sent.
         """
         return self._handle(self._current, self._current.receive_failure(error))
 
     @property
     def _current(self) -> Exchange[Any]:
-        """The upload that is under way, or else the question."""
+        """The exchange that is under way: an upload, or the question after all uploads."""
         return self._uploads[0] if self._uploads and self._failure is None else self._question
 
     def _body(self, session_id: str) -> tuple[dict[str, str], Content]:
@@ -151,7 +173,7 @@ class Turn:
         return headers, self._submission.body(session_id, self._uploaded)
 
     def _handle(self, exchange: Exchange[Any], events: list[Event]) -> list[Event]:
-        """Return the events of the question; of an upload, only its failure, which ends the turn."""
+        """Return the events of the question. Of an upload, return only its failure, which ends the turn."""
         last = events[-1] if events else None
         if exchange is self._question:
             if isinstance(last, Done | Failed):
@@ -160,7 +182,7 @@ class Turn:
         return self._fail(last.error) if isinstance(last, Failed) else []
 
     def _next(self, exchange: Exchange[Any]) -> list[Event]:
-        """Turn from an upload that has ended to what comes after it."""
+        """Continue after an upload that has ended: store the id of its file, and drop the exchange."""
         if exchange is not self._question and exchange.over:
             self._uploads.pop(0)
             self._uploaded.append(exchange.result().id)
@@ -173,7 +195,7 @@ class Turn:
         return [failed]
 
     def _end(self, outcome: Done | Failed) -> None:
-        """Add to the last event what only the question knows, and tell it to the caller."""
+        """Add the conversation's id or a hint to the last event, and call ``on_end`` with it."""
         if isinstance(outcome, Done):
             outcome.reply.chat_id = self._submission.chat_id
         elif isinstance(outcome.error, ServerError) and outcome.error.message == _REJECTED:
@@ -184,9 +206,9 @@ class Turn:
     def _rejection_hint(self) -> str:
         size = len(self._submission.message)
         if size > _USUAL_LIMIT:
-            return f"the message has {size} characters, and bots take {_USUAL_LIMIT} unless their owner raised it"
+            return f"the message has {size} characters; bots accept {_USUAL_LIMIT} unless their owner raised the limit"
         return "the site may have no such bot"
 
 
 Drivable: TypeAlias = Exchange[Any] | Turn
-"""What an adapter drives: a question, or any other call."""
+"""The object that an adapter drives: a turn, or the exchange of a call that is not a question."""

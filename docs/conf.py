@@ -1,0 +1,105 @@
+"""The settings of the documentation site, and the links that docstrings get on their way into it."""
+
+from __future__ import annotations
+
+import builtins
+import re
+import sys
+from typing import Any
+
+import chatgpt4online
+from chatgpt4online import testing
+
+project = "chatgpt4online"
+author = "chatgpt4online maintainers"
+release = version = chatgpt4online.__version__
+
+extensions = ["sphinx.ext.autodoc"]
+html_theme = "furo"
+html_title = f"chatgpt4online {release}"
+html_show_copyright = False
+
+add_module_names = False
+autodoc_member_order = "bysource"
+python_maximum_signature_line_length = 88  # as the code blocks; a longer signature gets a line for each parameter
+
+# There is no network when the site is built, so the names of other projects are not links. All other names must be.
+nitpick_ignore_regex = [
+    (r"py:.*", rf"({'|'.join(sorted({*sys.stdlib_module_names, 'requests'}))})\..+"),
+    (r"py:.*", "|".join(dir(builtins))),
+    (r"py:.*", r"(.*\.)?T"),  # the type variable of the streams
+    (r"py:.*", r"chatgpt4online\..*\.(Exchange|Multipart)"),  # of parameters that only the clients use
+]
+
+_PUBLIC = {
+    **{name: f"chatgpt4online.testing.{name}" for name in testing.__all__},
+    **{name: f"chatgpt4online.{name}" for name in chatgpt4online.__all__},
+    "Pool": "chatgpt4online.http1.Pool",
+}
+# What a signature shows in place of what the code says: private names, and a parameter that makes a wrong keyword a
+# clear TypeError.
+_SHOWN = [
+    (r", \*\*unknown: ~typing\.Unpack\[[\w~.]+\]", ""),
+    (r", _\w+: .*?(?=\)|, \w+:)", ""),
+    (r"<factory>", "{}"),
+    (r"(?<=: )Source\b", "str | ~os.PathLike[str] | ~typing.BinaryIO | bytes"),
+    (r"(?<=: )Progress\b", "~collections.abc.Callable[[int, int], object]"),
+    (r"~chatgpt4online\.sync\.conversation\._Client", "~chatgpt4online.Client"),
+    (r"~chatgpt4online\.aio\.conversation\._Client", "~chatgpt4online.AsyncClient"),
+]
+_ERRORS = [
+    name
+    for name in chatgpt4online.__all__
+    if isinstance(value := getattr(chatgpt4online, name), type) and issubclass(value, Exception)
+]
+# The name of an error. Literals and roles match too, and stay as they are.
+_ERROR = re.compile(rf"``.*?``|:\w+:`.*?`|\b({'|'.join(_ERRORS)})\b", re.DOTALL)
+# "section 1.4", "sections 1.2 and 4.1"; a number behind "5, " is an item of the list in section 5.
+_CITATION = re.compile(r"(sections?\s+)((?:\d(?:\.\d)?(?:,\s+\d+)?(?:\s+(?:and|to|or)\s+)?)+)")
+_SECTION = re.compile(r"(?<![\d.])(?<!5, )([1-7](?:\.\d)?)(?![\d.]\d)")
+
+
+def _add_links(_app: Any, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
+    """Turn the errors and the sections of the protocol that a docstring names into links."""
+    text = _ERROR.sub(_link_error, "\n".join(lines))
+    lines[:] = _CITATION.sub(_link_sections, text).split("\n")
+
+
+def _link_error(found: re.Match[str]) -> str:
+    return f":exc:`~chatgpt4online.{found[1]}`" if found[1] else found[0]
+
+
+def _link_sections(citation: re.Match[str]) -> str:
+    def link(section: re.Match[str]) -> str:
+        return f":ref:`{section[1]} <protocol-{section[1].replace('.', '-')}>`"
+
+    return citation[1] + _SECTION.sub(link, citation[2])
+
+
+def _simplify(_app: Any, _what: str, _name: str, _object: Any, _options: Any, arguments: str, returns: str) -> Any:
+    """Return a signature as its readers need it."""
+    for pattern, shown in _SHOWN if arguments else ():
+        arguments = re.sub(pattern, shown, arguments)
+    return arguments, returns
+
+
+def _find_public_name(app: Any, env: Any, node: Any, content: Any) -> Any:
+    """Return the link to the public name of an object, for a link that names it otherwise.
+
+    Signatures name the module that defines it, and docstrings write ``Reply.raw`` for what has no entry of its own.
+    """
+    parts = [part for part in node.get("reftarget", "").split(".") if part in _PUBLIC]
+    if node.get("refdomain") != "py" or not parts or node["reftarget"] == _PUBLIC[parts[0]]:
+        return None
+    path = [_PUBLIC[parts[0]], node["reftarget"].partition(f"{parts[0]}.")[2]]
+    for target in (".".join(path), path[0]):
+        if link := env.domains["py"].resolve_xref(env, node["refdoc"], app.builder, "obj", target, node, content):
+            return link
+    return None
+
+
+def setup(app: Any) -> None:
+    """Connect the functions above to Sphinx."""
+    app.connect("autodoc-process-docstring", _add_links)
+    app.connect("autodoc-process-signature", _simplify)
+    app.connect("missing-reference", _find_public_name)
