@@ -17,13 +17,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 _FOLDERS = ("chatgpt4online", "tests", "benchmarks", "examples", "docs")
 _SKIPPED = {"captures", "build", "_build"}
 
 PHRASES: dict[str, str] = {
     # Nouns and relative clauses without a subject
-    r"(?:\A|(?<=[.!?:;] ))(?:what|who|whose|whoever|whatever|whichever)\b[^.?!]*\.(?!\w)": "begin with the subject",
+    r"(?:\A|(?<=[.!?] ))(?:what|who|whose|whoever|whatever|whichever)\b[^.?!]*\.(?!\w)": "begin with the subject",
     r"(?:whatever|whoever|whichever) (?:it|they|that|this) (?:is|are|was|were|may be)": "name it, or say 'any'",
     r"\b(?:to|for|from|of|by) who (?!it\b)\w+": "name the person: 'a user who ...'",
     r"\bwho(?:ever)? asks\b": "name the person or the program: 'the caller', 'the client'",
