@@ -1,4 +1,4 @@
-"""The pictures of docs/architecture.rst, made from the code: ``python -m tests.architecture`` writes them anew."""
+"""The pictures of docs/architecture.rst, drawn from the code. ``python -m tests.architecture`` writes them again."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ PICTURES = {"layers": layers, "reactions": reactions}
 
 
 def drawn(text: str) -> str:
-    """Return the document with every picture made from the code as it is now."""
+    """Return the document with every picture drawn from the code as it is now."""
     for name, picture in PICTURES.items():
         pattern = re.compile(rf"(\.\. picture: {name}\n\n(?:::\n\n)?)(.*?)(\n\n\.\. end of picture)", re.DOTALL)
         assert pattern.search(text), f"the document has no place for the picture {name!r}"

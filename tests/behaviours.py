@@ -1,4 +1,4 @@
-"""What servers do, and what every adapter must make of it: one table for all of them."""
+"""A table of servers, and the outcome that every adapter must have for each."""
 
 import gzip
 import json
@@ -31,10 +31,10 @@ REFUSED = {"code": "rest_cookie_invalid_nonce", "message": "Cookie check failed"
 
 @dataclass
 class Behaviour:
-    """A server, and the outcome for a client that asks it "Hi" once.
+    """A server, and the expected outcome for a client that asks it "Hi" once.
 
-    ``text`` is what was streamed, in the error too; ``routes`` what the server was asked for; ``options`` are the
-    client's.
+    ``text`` is the streamed text, also if the answer ends in an error. ``routes`` are the requests that the server
+    receives. ``options`` are those of the client.
     """
 
     name: str
@@ -68,7 +68,7 @@ def then_hang(*pieces: bytes) -> Callable[[], Callable[[Peer], None]]:
 
 
 def in_turn(*answers: bytes | Callable) -> Callable[[], Callable[[Peer], None]]:
-    """A site that answers the first chat with the first of these, the second with the second, and so on."""
+    """Return a site that answers the first chat with the first of these, the second with the second, and so on."""
 
     def make():
         left = iter(answers)
@@ -98,7 +98,7 @@ def redirect(status: str, location: str) -> bytes:
 
 
 def counted_sessions(*answers: bytes) -> Callable[[], Callable[[Peer], None]]:
-    """A site whose start_session gives these answers one after the other, and then a nonce."""
+    """Return a site whose start_session sends these answers one after the other, and then a nonce."""
 
     def make():
         left = iter(answers)
@@ -124,7 +124,7 @@ def closing_behind_the_session(peer):
 
 
 def answering_before_the_body(peer):
-    """A site that reads the heads of requests, answers, and then reads their bodies."""
+    """Return a site that reads the heads of requests, answers, and then reads their bodies."""
     received = b""
     while True:
         while b"\r\n\r\n" not in received:
@@ -148,7 +148,7 @@ def reset_now(peer, _request):
 
 
 def headed(*fields: bytes, status: bytes = b"HTTP/1.1 200 OK", body: bytes | None = None) -> bytes:
-    """A response of which every byte is said; without a body it is the whole answer, with its length."""
+    """Return a response with exactly these bytes. Without a body it is the whole answer, with its length."""
     if body is None:
         fields, body = (*fields, b"Content-Length: %d" % len(WHOLE)), WHOLE
     return b"\r\n".join([status, *fields, b"", body])

@@ -1,4 +1,4 @@
-"""Many questions at once: one search for a nonce, whose outcome all share that wait for it."""
+"""Many questions at once: they share one search for a nonce and its outcome."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def until(condition: Callable[[], object]) -> None:
 
 @dataclass
 class Crowd:
-    """Questions that are asked at once, ``q0`` first, each by a thread or a task of its own.
+    """Questions that are asked at once, ``q0`` first. Each has a thread or a task of its own.
 
-    ``outcomes`` has the text of each answer, or its error, or None for one that was closed.
+    ``outcomes`` has, for each question, the text of the answer or the error. None means that the question was closed.
     """
 
     url: str
@@ -62,7 +62,7 @@ class Crowd:
     session: Session | None = None
 
     def run(self, kind: str, meanwhile: Callable[[Crowd], None]) -> list[Any]:
-        """Ask ``q0``; when its search has begun, ask the others; when they wait for it, call ``meanwhile``."""
+        """Ask ``q0``. Ask the others when its search has begun, and call ``meanwhile`` when they wait for it."""
         self.outcomes: list[Any] = [None] * self.count
         if kind == "Client":
             self._run_threads(meanwhile)
@@ -116,7 +116,7 @@ class Crowd:
 
 
 class Gated:
-    """A site whose first requests for a session wait until the test has said how they are answered."""
+    """A site that holds the first requests for a session back until the test sets their answers."""
 
     def __init__(self) -> None:
         self.arrived = threading.Semaphore(0)
@@ -189,7 +189,7 @@ def test_outcome_of_one_search_is_shared(kind: str, name: str) -> None:
 
 @pytest.mark.parametrize("kind", CLIENTS)
 def test_first_byte_of_the_leader_ends_the_wait_of_all(kind: str) -> None:
-    """Five waiters for a site that says nothing are told after one limit, and not after one to five of them."""
+    """Without sharing, five streams would wait for up to five limits at a silent site."""
     gated = Gated()
     options = {"retries": 0, "timeout": Timeout(first_byte=1.0)}
     with Server(gated) as server:
@@ -203,8 +203,8 @@ def test_first_byte_of_the_leader_ends_the_wait_of_all(kind: str) -> None:
 
 
 # What ends the leader without an outcome: one of the others takes its place.
-def test_a_waiter_takes_over_while_the_leader_is_still_blocked() -> None:
-    """A session of the caller's own does not tell its socket, so nothing wakes its thread."""
+def test_waiter_leads_while_the_closed_leader_is_still_blocked() -> None:
+    """An ``http=`` session does not report its socket, so nothing wakes the leader's thread."""
     gated = Gated()
 
     def meanwhile(crowd: Crowd) -> None:
@@ -220,7 +220,7 @@ def test_a_waiter_takes_over_while_the_leader_is_still_blocked() -> None:
 
 @pytest.mark.parametrize("kind", CLIENTS)
 @pytest.mark.parametrize("how", ["closed", "out of its total time"])
-def test_a_waiter_takes_over_from_a_leader_that_stops(kind: str, how: str) -> None:
+def test_waiter_leads_after_the_leader_stops(kind: str, how: str) -> None:
     gated = Gated()
     timeouts = {0: Timeout(total=0.5)} if how != "closed" else {}
 
@@ -248,7 +248,7 @@ SHORTER = {
 
 @pytest.mark.parametrize("kind", CLIENTS)
 @pytest.mark.parametrize("clock", SHORTER)
-def test_a_waiter_with_a_shorter_limit_leaves_by_itself(kind: str, clock: str) -> None:
+def test_waiter_with_a_shorter_limit_times_out(kind: str, clock: str) -> None:
     gated = Gated()
 
     def meanwhile(crowd: Crowd) -> None:
@@ -264,7 +264,7 @@ def test_a_waiter_with_a_shorter_limit_leaves_by_itself(kind: str, clock: str) -
 
 
 @pytest.mark.parametrize("kind", CLIENTS)
-def test_a_waiter_with_a_shorter_idle_limit_leaves_when_the_answer_stands_still(kind: str) -> None:
+def test_waiter_with_a_shorter_idle_limit_times_out_when_the_answer_stops(kind: str) -> None:
     gated = Gated()
 
     def stand_still(peer: Peer) -> None:
@@ -342,7 +342,10 @@ def test_ten_questions_at_once_make_one_search(kind: str, name: str) -> None:
 
 @dataclass
 class Renewing:
-    """A site that knows the nonce ``new`` only, and answers nothing until ``count`` questions came with another."""
+    """A site that accepts only the nonce ``new``.
+
+    It answers the first ``count`` questions with another nonce together.
+    """
 
     count: int
     stale: int = 0
