@@ -37,7 +37,7 @@ def reactions() -> str:
     for steps, refusal, reaction in TABLE:
         where = "any" if steps == ANY_STEP else ", ".join(step.value for step in steps)
         rows.append((where, refusal.value, ", else ".join(kind.value for kind in reaction)))
-    rows.append(("any", "whatever is not in a row above", "fail"))
+    rows.append(("any", "any refusal without a row above", "fail"))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     rule = "  ".join("=" * width for width in widths)
     template = "  ".join(f"{{:<{width}}}" for width in widths)

@@ -35,7 +35,7 @@ def main() -> int:
         python = str(Path(place) / ("Scripts" if os.name == "nt" else "bin") / "python")
         pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
         subprocess.run([*pip, "g4f", str(ROOT)], check=True)
-        # -I: what is proven is the installed package; and g4f writes its files to the home directory.
+        # -I makes the installed package the one that is tested. g4f writes its files to the home directory.
         command = [python, "-I", str(Path(__file__).resolve()), "--inside"]
         return subprocess.run(command, check=False, cwd=place, env=os.environ | {"HOME": place}).returncode
 
@@ -46,7 +46,7 @@ def prove() -> int:
 
     import g4f
 
-    g4f.debug.version_check = False  # it would ask the network for news of g4f
+    g4f.debug.version_check = False  # otherwise g4f looks for a new version on the network
     print(f"chatgpt4online {version('chatgpt4online')} with g4f {version('g4f')}")
     for proof in PROOFS:
         try:

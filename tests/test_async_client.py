@@ -348,7 +348,7 @@ class TestClosing:
             asyncio.run(leave(server.url))
             gc.collect()
             assert {warning.category for warning in caught} == {ResourceWarning}
-            caught.clear()  # they hold what they warn of, and asyncio warns of its part of that
+            caught.clear()  # a caught warning keeps its stream alive, and asyncio would warn of the transport
             gc.collect()
 
     @run
@@ -493,7 +493,7 @@ class TestCancellation:
                 if steps.fired:
                     assert isinstance(outcome, asyncio.CancelledError), outcome
                 assert (await client.ask("Hi")).text == "Hello"
-                # That took the connection that was left, if one was: there is no other.
+                # This question used the connection that was left, if there was one. No other exists.
                 assert await asyncio.to_thread(counted.becomes, 1), steps.__dict__
 
         for number in range(1, 200):
@@ -689,7 +689,7 @@ class TestConnections:
             async with AsyncClient(server.url) as client, client.stream("Hi") as pieces:
                 assert set(await anext(pieces)) == {"x"}
                 await seen(blocked)
-                assert sum(sent) < 20_000_000  # of 32: the kernel's buffers hold most of it
+                assert sum(sent) < 20_000_000  # of 32 million bytes; the buffers of the kernel hold most of these
                 async for _ in pieces:
                     pass
                 assert len(pieces.text) == 32_000_000

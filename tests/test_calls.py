@@ -220,18 +220,18 @@ class TestMultipart:
         assert len(Multipart({}, open_file, 3, "a.png", "image/png", BOUNDARY)) > 3
 
     def test_on_progress_gets_the_bytes_sent_and_the_whole_size(self) -> None:
-        told: list[tuple[int, int]] = []
-        body = multipart(b"x" * 100_000, on_progress=lambda *both: told.append(both))
+        reported: list[tuple[int, int]] = []
+        body = multipart(b"x" * 100_000, on_progress=lambda *both: reported.append(both))
         sizes = []
         for piece in body:
-            assert sum(sizes) == (told[-1][0] if told else 0)
+            assert sum(sizes) == (reported[-1][0] if reported else 0)
             sizes.append(len(piece))
-        assert [so_far for so_far, _ in told] == [sum(sizes[: number + 1]) for number in range(len(sizes))]
-        assert {whole for _, whole in told} == {len(body)}
-        assert told[-1][0] == len(body)
-        told.clear()
+        assert [so_far for so_far, _ in reported] == [sum(sizes[: number + 1]) for number in range(len(sizes))]
+        assert {whole for _, whole in reported} == {len(body)}
+        assert reported[-1][0] == len(body)
+        reported.clear()
         list(body)
-        assert told[-1][0] == len(body)
+        assert reported[-1][0] == len(body)
 
     def test_file_name_with_undecodable_bytes_is_sent_or_refused(self) -> None:
         """File systems have such names. They must not raise UnicodeError."""
@@ -528,7 +528,7 @@ class TestDiscussions:
         )
         assert "session" not in repr(found)
 
-    def test_empty_list_is_no_error(self) -> None:
+    def test_empty_list_is_not_an_error(self) -> None:
         assert self.rows() == []
 
     @pytest.mark.parametrize("messages", [None, "", "null", "{}", "5", "[", '"a"', '["a", {"role": "user"}]', [], 5])
@@ -684,7 +684,7 @@ class TestPages:
         assert "X-WP-Nonce" not in request.headers
 
     @pytest.mark.parametrize("page", ["ftp://x.org/", "http://example.org/", "https://[::1", "mailto:a@b.c"])
-    def test_page_that_is_no_address_or_gives_up_tls_is_refused(self, page: str) -> None:
+    def test_page_that_is_not_an_address_or_gives_up_tls_is_refused(self, page: str) -> None:
         with pytest.raises(InvalidInput, match="a page is"):
             visit(SITE, ready(), page)
 

@@ -369,7 +369,7 @@ def test_module_functions_ask_and_stream():
         assert server.requests[-1].json["botId"] == "support"
 
 
-def test_notice_is_an_event_and_no_text():
+def test_notice_is_an_event_and_not_text():
     notice = live("Thinking...", subtype="thinking", visibility="collapsed", timestamp=1.5, metadata={"a": 1})
     with Server(site(says(streamed(notice, *HELLO)))) as server, Client(server.url) as client:
         events = list(client.events("Hi"))

@@ -67,7 +67,7 @@ class Say:
 
 
 GONE = Say(status=404)
-HOME = Say("<title>Home</title>")  # what a site with plain permalinks says to any path
+HOME = Say("<title>Home</title>")  # the answer of a site with plain permalinks to any path
 ROUTELESS = Say(NO_ROUTE, 404)
 CLOSED = Say(FORBIDDEN, 401)
 REFUSED = Say(STALE, 403)
@@ -146,7 +146,7 @@ def handshake(root: str) -> tuple[str, str]:
 
 CASES = [
     Case("pretty permalinks", SITE, rest(PRETTY), handshake(PRETTY)),
-    Case("a slash behind it", f"{SITE}/", rest(PRETTY), handshake(PRETTY)),
+    Case("a slash after it", f"{SITE}/", rest(PRETTY), handshake(PRETTY)),
     Case(
         "plain permalinks, 200, Link",
         SITE,
@@ -243,7 +243,7 @@ CASES = [
         OTHER,
     ),
     Case(
-        "an API on another host, says the page",
+        "an API on another host, named by the page",
         SITE,
         rest(OTHER) | {PRETTY + START: ROUTELESS, SITE: page(restUrl=OTHER)},
         (f"POST {PRETTY}{START}", f"GET {SITE}", *handshake(OTHER)),
@@ -338,7 +338,7 @@ CASES = [
         nonce="",
     ),
     Case(
-        "a page with another root, which is none either",
+        "a page that names another root without an API",
         SITE,
         {PRETTY + START: ROUTELESS, SITE: page(restUrl=OTHER)},
         (
@@ -544,7 +544,7 @@ class TestLogins:
         assert all(request.headers[name] == LOGIN["Cookie"] for request in web.asked)
         assert session.nonce == "mine"
 
-    def test_cookie_of_another_kind_is_no_login(self) -> None:
+    def test_cookie_of_another_kind_is_not_a_login(self) -> None:
         web = Web(rest(PRETTY))
         assert isinstance(web.run(turn(headers={"Cookie": "wordpress_test_cookie=1"})), Done)
         assert web.urls == list(handshake(PRETTY))
@@ -719,7 +719,7 @@ class TestOrigins:
         "root", ["https://[::1", "https://example.org:99999", "mailto:a@b.c", "javascript:x", "/wp-json", "\x00"]
     )
     @pytest.mark.parametrize("how", ["link", "page", "head"])
-    def test_named_root_that_is_no_address_is_ignored(self, how: str, root: str) -> None:
+    def test_named_root_that_is_not_an_address_is_ignored(self, how: str, root: str) -> None:
         said = {"link": Say(status=404, link=root), "page": ROUTELESS, "head": ROUTELESS}[how]
         web = Web({PRETTY + START: said, SITE: page(restUrl=root) if how == "page" else bare(root)})
         assert isinstance(web.run(turn()), NotAiEngine)
@@ -800,7 +800,7 @@ class TestTokens:
         assert web.urls == [f"POST {PRETTY}{START}", f"GET {SITE}"]
 
 
-def told(number: int) -> list[Say]:
+def naming_new_roots(number: int) -> list[Say]:
     """Return answers that name roots which no answer before has named."""
     new = f"{SITE}/{number}/wp-json"
     return [Say(status=404, link=new), page(restUrl=new), bare(new), Say("", 302, headers={"Location": f"/{number}"})]
@@ -819,7 +819,7 @@ kinds: dict[str, Callable[[Session, dict[str, Any]], Exchange[Any] | Turn]] = {
     "token": lambda session, options: text(session=session, **options),
     "page": lambda session, options: visit(SITE, session, "/", **options),
 }
-MOST = 40  # requests: 3 roots, their pages, a renewal, 5 redirects and 2 retries, with some to spare
+MOST = 40  # requests: 3 roots, their pages, a renewal, 5 redirects and 2 retries, and a few more
 
 
 class TestForAnySite:
@@ -866,4 +866,4 @@ def endlessly(sequence: list[Say | int]) -> Iterator[Say]:
     while True:
         for said in sequence:
             number += 1
-            yield told(number)[said] if isinstance(said, int) else said
+            yield naming_new_roots(number)[said] if isinstance(said, int) else said

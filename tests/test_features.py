@@ -153,7 +153,7 @@ class TestQuestions:
         )
 
     @pytest.mark.parametrize("late", ["2.8.9", "3.6.2"])
-    def test_notices_are_events_and_no_text(self, face: Face, late: str) -> None:
+    def test_notices_are_events_and_not_text(self, face: Face, late: str) -> None:
         with serve_site([Notice("thinking", "Hm"), "Hi"], version=late) as site:
             notice, text, done = face.all(face(site).events("Hi"))
             assert (notice.kind, notice.text, text) == ("thinking", "Hm", Text("Hi"))
@@ -432,17 +432,17 @@ class TestFiles:
         self, face: Face, version: str, how: str, tmp_path: Path
     ) -> None:
         """From a path, a file object or bytes."""
-        path, told = tmp_path / "Фото 1.png", []
+        path, reported = tmp_path / "Фото 1.png", []
         path.write_bytes(PNG)
         with serve_site("Hi", version=version) as site, path.open("rb") as opened:
             source: Any = {"bytes": PNG, "path": path, "file": opened}[how]
             name = "Фото 1.png" if how == "bytes" else None
-            file = face.call(face(site).upload(source, name, on_progress=lambda *both: told.append(both)))
+            file = face.call(face(site).upload(source, name, on_progress=lambda *both: reported.append(both)))
             (stored,) = site.files
             assert file == File(stored.id, stored.url)
             assert (stored.name, stored.type, stored.content, stored.purpose) == ("Фото 1.png", "image/png", PNG, "N/A")
-        assert told == sorted(told)
-        assert told[-1][0] == told[-1][1] > len(PNG)
+        assert reported == sorted(reported)
+        assert reported[-1][0] == reported[-1][1] > len(PNG)
 
     def test_refused_file_raises_with_the_sites_text(self, face: Face, version: str) -> None:
         with serve_site("Hi", version=version) as site:

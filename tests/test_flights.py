@@ -37,12 +37,12 @@ from .server import (
 
 CLIENTS = ["Client", "AsyncClient"]
 MANY = 10
-PATIENCE = 20.0  # seconds until a test that hangs fails
+HANG_SECONDS = 20.0  # seconds until a test that hangs fails
 
 
 def until(condition: Callable[[], object]) -> None:
     """Wait until another thread has made a condition true."""
-    end_of_wait = time.monotonic() + PATIENCE
+    end_of_wait = time.monotonic() + HANG_SECONDS
     while not condition():
         assert time.monotonic() < end_of_wait, "it did not happen"
         time.sleep(0.002)
@@ -85,7 +85,7 @@ class Crowd:
             until(lambda: len(flight.waiting) == self.count - 1)
             meanwhile(self)
             for thread in threads:
-                thread.join(PATIENCE)
+                thread.join(HANG_SECONDS)
                 assert not thread.is_alive(), "a question hangs"
 
     def _read(self, number: int, stream: Any) -> None:
@@ -108,10 +108,10 @@ class Crowd:
 
             tasks = [asyncio.create_task(read(number)) for number in range(self.count)]
             self.stop = lambda: loop.call_soon_threadsafe(tasks[0].cancel)
-            for _ in range(5):  # in which each task comes to its first wait
+            for _ in range(5):  # enough for each task to reach its first wait
                 await asyncio.sleep(0)
             await asyncio.to_thread(meanwhile, self)
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(HANG_SECONDS):
                 await asyncio.wait(tasks)
 
 
@@ -131,7 +131,7 @@ class Gated:
                 continue
             self.sessions += 1
             self.arrived.release()
-            assert self.may_answer.acquire(timeout=PATIENCE)
+            assert self.may_answer.acquire(timeout=HANG_SECONDS)
             self.answers.pop(0)(peer)
 
     def answer(self, *answers: Callable[[Peer], None]) -> None:
@@ -140,7 +140,7 @@ class Gated:
             self.may_answer.release()
 
     def wait_for_request(self) -> None:
-        assert self.arrived.acquire(timeout=PATIENCE), "no session was asked for"
+        assert self.arrived.acquire(timeout=HANG_SECONDS), "no session was asked for"
 
 
 def good(peer: Peer) -> None:
@@ -154,7 +154,7 @@ def sends(data: bytes) -> Callable[[Peer], None]:
 BLOCK = response(b"<html><title>Just a moment...</title></html>", "403 Forbidden", Content_Type="text/html")
 CLOSED = json_response({"code": "rest_disabled", "message": "No", "data": {"status": 401}}, "401 Unauthorized")
 
-# How the first request for a session ends, and what each of the ten questions gets to know.
+# The end of the first request for a session, and the outcome that all ten questions share.
 SHARED = {
     "a session": (good, None),
     "a connection that is closed": (Peer.close, ConnectionFailed),
@@ -194,7 +194,7 @@ def test_first_byte_of_the_leader_ends_the_wait_of_all(kind: str) -> None:
     options = {"retries": 0, "timeout": Timeout(first_byte=1.0)}
     with Server(gated) as server:
         outcomes = Crowd(server.url, 5, options).run(kind, lambda crowd: None)
-        gated.answer(good)  # nobody waits for it any more
+        gated.answer(good)  # no stream waits for this answer any more
     assert [(type(outcome), outcome.clock, outcome.seconds) for outcome in outcomes] == [
         (TimedOut, "first_byte", 1.0)
     ] * 5
@@ -202,7 +202,7 @@ def test_first_byte_of_the_leader_ends_the_wait_of_all(kind: str) -> None:
     assert len({id(outcome) for outcome in outcomes}) == 5
 
 
-# What ends the leader without an outcome: one of the others takes its place.
+# Ways to end the leader without an outcome. One of the others then leads.
 def test_waiter_leads_while_the_closed_leader_is_still_blocked() -> None:
     """An ``http=`` session does not report its socket, so nothing wakes the leader's thread."""
     gated = Gated()
@@ -229,7 +229,7 @@ def test_waiter_leads_after_the_leader_stops(kind: str, how: str) -> None:
         if how == "closed":
             crowd.stop()
         gated.wait_for_request()
-        gated.answer(good, good)  # the first is for the leader, which has gone
+        gated.answer(good, good)  # the first answer is for the leader, which is closed
 
     with Server(gated) as server:
         outcomes = Crowd(server.url, MANY, {"retries": 0}, timeouts).run(kind, meanwhile)
@@ -239,7 +239,7 @@ def test_waiter_leads_after_the_leader_stops(kind: str, how: str) -> None:
         assert (type(outcomes[0]), outcomes[0].clock) == (TimedOut, "total")
 
 
-# A limit of one that waits, shorter than the leader's.
+# Limits of a waiting stream that are shorter than those of the leader.
 SHORTER = {
     "first_byte": Timeout(first_byte=0.2),
     "total": Timeout(total=0.2),
@@ -310,7 +310,7 @@ def at_once(kind: str, url: str, questions: list[str], session: Session | None =
         barrier = threading.Barrier(len(questions))
 
         def ask(number: int) -> None:
-            barrier.wait(PATIENCE)
+            barrier.wait(HANG_SECONDS)
             answers[number] = str(client.ask(questions[number]))
 
         with Client(url) as client:
@@ -319,7 +319,7 @@ def at_once(kind: str, url: str, questions: list[str], session: Session | None =
             for thread in running:
                 thread.start()
             for thread in running:
-                thread.join(PATIENCE)
+                thread.join(HANG_SECONDS)
         return answers
 
     return threads() if kind == "Client" else asyncio.run(tasks())
@@ -365,7 +365,7 @@ class Renewing:
                     self.stale += 1
                     if self.stale == self.count:
                         self.all_are_there.set()
-                assert self.all_are_there.wait(PATIENCE)
+                assert self.all_are_there.wait(HANG_SECONDS)
                 refused = {"code": "rest_cookie_invalid_nonce", "message": "Cookie check failed", "data": {}}
                 peer.send(json_response(refused, "403 Forbidden"))
 

@@ -39,7 +39,7 @@ FACES = (
     "protocol/__init__",
     "__main__",
 )  # the public names, which are loaded on first use; and the command
-ONLY_FROM_NET = {"protocol/calls": {"net/url"}}  # what the pure layer may take from net
+ONLY_FROM_NET = {"protocol/calls": {"net/url"}}  # the modules of net that the pure layer may import
 ONLY_LAYERS = {"http1": {"net"}}  # http1 knows nothing of chats
 PURE = ("protocol/parsing", "protocol/calls", "net/url")
 FORBIDDEN_IN_PURE = {
@@ -61,7 +61,7 @@ FORBIDDEN_IN_PURE = {
     "urllib.request",
     "urllib3",
 }
-# Who may name an HTTP library.
+# The layers that may import an HTTP library.
 TRANSPORTS = {
     "requests": ("sync/transport", "sync/adapter"),
     "urllib3": ("sync/transport", "sync/adapter"),
@@ -110,7 +110,7 @@ def siblings(module: str) -> set[str]:
                     found.add(hits[0])
                     break
             else:
-                raise AssertionError(f"{module} imports {name}, which is no module")
+                raise AssertionError(f"{module} imports {name}, which is not a module")
     return found
 
 
@@ -143,7 +143,7 @@ def test_module_imports_only_its_own_and_lower_layers(module: str) -> None:
 
 def test_imports_have_no_cycle() -> None:
     graph = {module: siblings(module) - {module} for module in INSIDE}
-    order = list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the cycle
     assert set(order) >= set(INSIDE)
 
 
@@ -223,7 +223,7 @@ class TestNames:
 
     def test_unknown_name_raises_the_error_of_python(self, face: Any) -> None:
         with pytest.raises(AttributeError, match=f"module '{face.__name__}' has no attribute 'Nope'"):
-            face.Nope  # noqa: B018  # the look-up is what is tested
+            face.Nope  # noqa: B018  # the look-up is the test
 
 
 def test_version_is_written_in_one_place() -> None:

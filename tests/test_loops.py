@@ -27,7 +27,7 @@ def by_hand(coroutine: Coroutine[Any, Any, Any]) -> Any:
     return caught.value.value
 
 
-# What a program can ask of an AsyncClient.
+# Calls of an AsyncClient, one of each kind.
 CALLS: dict[str, Callable[[AsyncClient], Coroutine[Any, Any, Any]]] = {
     "ask": lambda client: client.ask("Hi"),
     "stream": lambda client: client.stream("Hi").__anext__(),
@@ -90,7 +90,7 @@ def test_stream_is_closed_from_another_loop() -> None:
         client = AsyncClient(server.url)
         stream = client.stream("Hi")
         loop = begin(client, stream)
-        asyncio.run(stream.aclose())  # the other loop does not run now
+        asyncio.run(stream.aclose())  # the loop of the stream does not run now
         loop.run_until_complete(asyncio.sleep(0))
         assert not client._transport._pool._live
         loop.run_until_complete(client.aclose())

@@ -147,7 +147,7 @@ class TestImages:
             ("data:image/png;base64,é===", "not valid base64"),
         ],
     )
-    def test_url_that_is_no_data_url_raises(self, url: Any, words: str) -> None:
+    def test_url_that_is_not_a_data_url_raises(self, url: Any, words: str) -> None:
         """Only a data URL holds the picture itself (RFC 2397)."""
         with pytest.raises(InvalidInput, match=words):
             images([says("user", [picture(url)])])
@@ -185,6 +185,6 @@ class TestFormatPrompt:
         assert format_prompt(messages, add_special_tokens=special) == text
 
     @pytest.mark.parametrize("messages", [[], "Hello", b"Hello", None, ["Hello"], [{"role": "user", "content": 1}]])
-    def test_prompt_that_is_no_list_of_messages_raises(self, messages: Any) -> None:
+    def test_prompt_that_is_not_a_list_of_messages_raises(self, messages: Any) -> None:
         with pytest.raises(InvalidInput):
             format_prompt(messages)

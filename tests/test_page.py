@@ -279,7 +279,7 @@ class TestValues:
             5,
         ],
     )
-    def test_rest_url_that_is_no_address_is_ignored(self, root: Any) -> None:
+    def test_rest_url_that_is_not_an_address_is_ignored(self, root: Any) -> None:
         assert bot({"botId": "default", "restUrl": root}) == Bot()
 
     @given(st.dictionaries(st.sampled_from(["botId", "restUrl", "restNonce", "sessionId", "shortcuts"]), values))

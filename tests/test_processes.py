@@ -30,7 +30,7 @@ def in_child(action: Callable[[], str]) -> Callable[[], str]:
     if child == 0:
         try:
             os.write(writer, action().encode())
-        except BaseException as error:  # it is what the parent gets to know
+        except BaseException as error:  # the parent raises it
             os.write(writer, f"{type(error).__name__}: {error}".encode())
         finally:
             os._exit(0)
@@ -68,7 +68,7 @@ def test_parent_and_child_get_their_own_answers() -> None:
         said = in_child(lambda: ask_all(client, "child"))
         assert ask_all(client, "parent") == ""
         assert said() == ""
-        assert ask_all(client, "parent") == ""  # what the child closed is still open here
+        assert ask_all(client, "parent") == ""  # the connection that the child closed is still open here
 
 
 def test_locks_that_are_held_at_the_fork_are_free_in_the_child() -> None:

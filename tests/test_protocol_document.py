@@ -123,7 +123,7 @@ def test_docutils_reads_the_same_sections_and_items_as_these_tests():
 
 def test_every_named_recording_exists():
     names = re.findall(r"``(\d+\.\d+\.\d+/\w+)``", DOCUMENT)
-    seen = DOCUMENT.partition("\n.. _protocol-7:\n")[2]  # which leaves the release out
+    seen = DOCUMENT.partition("\n.. _protocol-7:\n")[2]  # this section names recordings without their release
     names += [f"3.6.2/{name}" for name in re.findall(r"[(,]\s?``([a-z_0-9]+)``(?=[,)])", seen)]
     captures = ROOT / "tests" / "captures"
     assert len(names) > 40

@@ -514,7 +514,9 @@ class TestErrors:
         assert isinstance(error, ours)
         assert isinstance(error, getattr(g4f_errors, theirs))
         assert type(error).__name__ in vars(errors)
-        assert "next__" in "".join(traceback.format_exception(error))  # where it was raised first
+        assert "next__" in "".join(
+            traceback.format_exception(error)
+        )  # the traceback still shows where it was raised first
         if isinstance(error, errors.StatusError):
             assert str(error).startswith(f"HTTP {error.status}")
         copy = pickle.loads(pickle.dumps(error))

@@ -110,7 +110,7 @@ def test_no_repr_of_the_core_shows_a_secret() -> None:
         assert SECRET not in texts_of(value)
 
 
-# Characters around a secret that make it one that cannot be sent, or that look like another part of the option.
+# Characters that make the secret around them unsendable, or that look like another part of the option.
 ODD = st.text(st.sampled_from("\r\n\t\0 ;:=,@#/[]'\"\\é я\x7f\ud800a"), max_size=3)
 
 
@@ -197,4 +197,4 @@ def test_every_option_with_a_secret_is_in_the_table() -> None:
     """Add a new option of the clients to the table if it holds a secret."""
     public = {"site", "bot_id", "custom_id", "context_id", "timeout", "retries", "session"}
     limits = {"max_event_size", "max_body_size", "max_text_size"}
-    assert set(Operations.__slots__) == set(GOOD) | public | limits  # type: ignore[attr-defined]  # of the dataclass
+    assert set(Operations.__slots__) == set(GOOD) | public | limits  # type: ignore[attr-defined]  # the slots of the dataclass

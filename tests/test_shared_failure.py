@@ -82,7 +82,7 @@ def test_failure_keeps_its_cause_and_not_its_traceback() -> None:
     assert failed.error.__traceback__ is None
 
 
-# What came of a renewal, as the advice of the error.
+# Results of a renewal, and the advice of the error for each.
 @pytest.mark.parametrize(
     ("nonces", "advice"),
     [

@@ -21,7 +21,7 @@ from chatgpt4online.sync.signals import Flag, Sections
 
 from .server import LAST_CHUNK, Peer, Server, chunk, end, live, session_response, stream_head
 
-PATIENCE = 60  # seconds, for a process that would otherwise wait for ever
+HANG_SECONDS = 60  # seconds, for a process that would otherwise never end
 
 
 class Sites:
@@ -85,11 +85,11 @@ def interrupt_everywhere(step: int) -> int:
 
 def run_here(function: str) -> subprocess.CompletedProcess[str]:
     """Run a function of this module in a process of its own, which is killed if it hangs."""
-    code = f"import faulthandler; faulthandler.dump_traceback_later({PATIENCE - 5}, exit=True); "
+    code = f"import faulthandler; faulthandler.dump_traceback_later({HANG_SECONDS - 5}, exit=True); "
     code += f"from tests import test_signals; print(test_signals.{function})"
     environment = os.environ | {"PYTHONWARNINGS": "error::ResourceWarning"}
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, env=environment, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG_SECONDS, env=environment, check=False
     )
 
 

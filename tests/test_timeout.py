@@ -21,7 +21,7 @@ class TestTimeout:
 
     @pytest.mark.parametrize("clock", CLOCKS)
     @pytest.mark.parametrize("seconds", [0, -1, 0.0, "5", float("nan"), float("inf"), 1e12, True, [], b"1"])
-    def test_value_that_is_no_time_raises_and_names_the_limit(self, clock: str, seconds: Any) -> None:
+    def test_value_that_is_not_a_time_raises_and_names_the_limit(self, clock: str, seconds: Any) -> None:
         with pytest.raises(InvalidInput, match=rf"timeout\.{clock} .* not "):
             Timeout(**{clock: seconds})
 
@@ -120,5 +120,5 @@ class TestFollowing:
             deadline.follow("connect", 0.0, 2.0)
         assert caught.value.clock == "total"
 
-    def test_without_limits_the_wait_has_none(self) -> None:
+    def test_wait_without_limits_is_unlimited(self) -> None:
         assert Deadline(Timeout(None, None, None), 0.0).follow("connect", 0.0, 99.0) is None

@@ -36,7 +36,7 @@ from .server import LAST_CHUNK, Server, chunk, response, says, session_response,
 
 VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 QUICK = {"timeout": 1, "retries": 0}
-EVERYBODY = 130  # threads: more than urllib3 keeps connections by default, and than a service usually has
+MANY = 130  # threads; more than the connections that urllib3 keeps by default, and than a service usually has
 
 both = pytest.mark.parametrize("ask", ADAPTERS.values(), ids=ADAPTERS)
 
@@ -61,7 +61,7 @@ def failure(ask, url, **options) -> ChatError:
     return seen.error
 
 
-# -- What a server sends -----------------------------------------------------------------------------------------------
+# -- Answers of servers ------------------------------------------------------------------------------------------------
 
 
 def sends(*pieces: bytes) -> Callable:
@@ -217,7 +217,7 @@ ROWS = [
     Row("a chunk size below zero at the start", sends(stream_head() + b"-5\r\nhello\r\n"), ConnectionFailed, UNCHUNKED),
     *(
         Row(
-            f"{name} behind a chunk",
+            f"{name} after a chunk",
             sends(stream_head() + chunk(HELLO[0]) + junk),
             Truncated,
             "stopped before its end",
@@ -257,7 +257,7 @@ ROWS = [
         "the compressed body is corrupt",
     ),
     Row(
-        "a gzip bomb behind an event",
+        "a gzip bomb after an event",
         sends(response(BOMB, Content_Encoding="gzip")),
         TooLarge,
         "bytes of the body decode to more than 16777216 bytes",
@@ -316,8 +316,8 @@ ANSWERS = {
     "a body that drips for longer than the idle limit": drips(
         *[b":"] * 15, b"\n" + WHOLE, head=stream_head(f"Content-Length: {16 + len(WHOLE)}"), times=16
     ),
-    "chunks that drip behind the last event": drips(chunk(b"x"), head=stream_head() + chunk(*HELLO)),
-    "a megabyte behind the last event": sends(stream_head() + chunk(*HELLO), *[chunk(b"x" * 1000)] * 1000),
+    "chunks that drip after the last event": drips(chunk(b"x"), head=stream_head() + chunk(*HELLO)),
+    "a megabyte after the last event": sends(stream_head() + chunk(*HELLO), *[chunk(b"x" * 1000)] * 1000),
 }
 
 
@@ -706,7 +706,7 @@ def test_silent_address_leaves_time_for_the_next_address(ask, monkeypatch):
         silent = stack.enter_context(socket.socket())
         silent.bind(("127.0.0.1", server.port))
         silent.listen(0)
-        for _ in range(3):  # the kernel holds so many connections; it does not answer the next one
+        for _ in range(3):  # the kernel accepts so many connections, and does not answer the next one
             filling = stack.enter_context(socket.socket())
             filling.setblocking(False)
             filling.connect_ex(("127.0.0.1", server.port))
@@ -803,7 +803,7 @@ def test_wrong_verify_is_refused(ask, verify):
 
 
 def test_many_threads_share_a_client_without_a_warning(caplog):
-    together = threading.Barrier(EVERYBODY)
+    together = threading.Barrier(MANY)
 
     def chat(peer, _):
         together.wait(30)
@@ -811,10 +811,10 @@ def test_many_threads_share_a_client_without_a_warning(caplog):
 
     answers = []
     with caplog.at_level(logging.WARNING), Server(site(chat)) as server, Client(server.url, timeout=60) as client:
-        threads = [threading.Thread(target=lambda: answers.append(client.ask("Hi").text)) for _ in range(EVERYBODY)]
+        threads = [threading.Thread(target=lambda: answers.append(client.ask("Hi").text)) for _ in range(MANY)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(60)
-    assert answers == ["Hello"] * EVERYBODY
+    assert answers == ["Hello"] * MANY
     assert not caplog.records

@@ -18,7 +18,7 @@ import chatgpt4online
 ROOT = Path(chatgpt4online.__file__).parent
 FILES = ("client", "conversation", "api")
 
-# Names of aio/, and what they are called in sync/.
+# Names in aio/, and their counterparts in sync/.
 NAMES = {
     "AsyncClient": "Client",
     "AsyncConversation": "Conversation",

@@ -15,7 +15,7 @@ from chatgpt4online import AsyncClient, Client, InvalidInput, Session
 from chatgpt4online.http1 import Pool
 
 SITE = "http://127.0.0.1:9"  # nothing listens there, and nothing is sent
-SECRET = "s3cr3t-0123456789"  # it is what must not be shown
+SECRET = "s3cr3t-0123456789"  # must not be shown
 OWN: dict[Any, Callable[[], Any]] = {Client: requests.Session, AsyncClient: Pool}
 
 pytestmark = pytest.mark.parametrize("kind", [Client, AsyncClient])

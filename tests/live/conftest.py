@@ -15,7 +15,7 @@ import pytest
 
 from chatgpt4online import Client, Session
 
-QUESTIONS = 6  # that a model has to answer; tests/test_live_suite.py counts them
+QUESTIONS = 6  # questions that a model answers; tests/test_live_suite.py counts them
 OTHERS = 15  # other requests, at most: to find the API, for nonces, for pages, and two that the site has to refuse
 
 
