@@ -51,7 +51,7 @@ _ADVICE = {
     "url": "its name here is site",
     "proxies": "its name here is proxy, and it is one address",
     "messages": "pass the messages as the prompt",
-    "stream": "client.stream(prompt) returns the pieces as they come",
+    "stream": "client.stream(prompt) returns the pieces as they arrive",
     "username": "a login is Client(auth=(name, password))",
     "password": "a login is Client(auth=(name, password))",
     "nonce": "set client.session = Session(nonce=...)",
@@ -219,7 +219,7 @@ def check_text(name: str, text: object) -> None:
 def check_id(name: str, value: object) -> None:
     """Raise InvalidInput unless ``value`` can be an id of a site. ``name`` is the name of the argument."""
     if not is_id(value):
-        raise InvalidInput(f"{name} is a string that is not empty, as the site gave it, not {shown(value)}")
+        raise InvalidInput(f"{name} is a non-empty string that the site sent, not {shown(value)}")
 
 
 def check_count(name: str, value: object, least: int) -> None:

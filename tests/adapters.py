@@ -1,4 +1,4 @@
-"""The two clients behind one face, so that a test says once what both must do."""
+"""The two clients with one interface, so that one test covers both."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from chatgpt4online import AsyncClient, ChatError, Client, Event, Failed
 
 @dataclass
 class Seen:
-    """What a caller saw of one answer: the items, the error that ended it, and the client's state behind it."""
+    """What a caller received of one answer: the items, the error that ended it, and the session after it."""
 
     items: list[Any] = field(default_factory=list)
     error: ChatError | None = None
@@ -23,7 +23,7 @@ class Seen:
 
 
 def sync(url: str, method: str = "events", prompt: Any = "Hi", shown: Callable = lambda item: None, **options) -> Seen:
-    """Ask with ``Client``; ``shown`` is called with each item as it comes."""
+    """Ask with ``Client``. ``shown`` is called with each item when it arrives."""
     seen = Seen()
     call = {name: options.pop(name) for name in ("chat_id", "flatten") if name in options}
     with Client(url, **options) as client:
@@ -41,7 +41,7 @@ def sync(url: str, method: str = "events", prompt: Any = "Hi", shown: Callable =
 def asynchronous(
     url: str, method: str = "events", prompt: Any = "Hi", shown: Callable = lambda item: None, **options
 ) -> Seen:
-    """Ask with ``AsyncClient``; otherwise the same."""
+    """Ask with ``AsyncClient``, in the same way as ``sync``."""
     seen = Seen()
     call = {name: options.pop(name) for name in ("chat_id", "flatten") if name in options}
 

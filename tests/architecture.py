@@ -1,4 +1,4 @@
-"""The pictures of docs/architecture.rst, made from the code: ``python -m tests.architecture`` writes them anew."""
+"""The pictures of docs/architecture.rst, drawn from the code. ``python -m tests.architecture`` writes them again."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def reactions() -> str:
     for steps, refusal, reaction in TABLE:
         where = "any" if steps == ANY_STEP else ", ".join(step.value for step in steps)
         rows.append((where, refusal.value, ", else ".join(kind.value for kind in reaction)))
-    rows.append(("any", "whatever is not in a row above", "fail"))
+    rows.append(("any", "any refusal without a row above", "fail"))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     rule = "  ".join("=" * width for width in widths)
     template = "  ".join(f"{{:<{width}}}" for width in widths)
@@ -49,7 +49,7 @@ PICTURES = {"layers": layers, "reactions": reactions}
 
 
 def drawn(text: str) -> str:
-    """Return the document with every picture made from the code as it is now."""
+    """Return the document with every picture drawn from the code as it is now."""
     for name, picture in PICTURES.items():
         pattern = re.compile(rf"(\.\. picture: {name}\n\n(?:::\n\n)?)(.*?)(\n\n\.\. end of picture)", re.DOTALL)
         assert pattern.search(text), f"the document has no place for the picture {name!r}"

@@ -1,4 +1,4 @@
-"""What servers do, and what every adapter must make of it: one table for all of them."""
+"""A table of servers, and the outcome that every adapter must have for each."""
 
 import gzip
 import json
@@ -31,10 +31,10 @@ REFUSED = {"code": "rest_cookie_invalid_nonce", "message": "Cookie check failed"
 
 @dataclass
 class Behaviour:
-    """A server, and the outcome for a client that asks it "Hi" once.
+    """A server, and the expected outcome for a client that asks it "Hi" once.
 
-    ``text`` is what was streamed, in the error too; ``routes`` what the server was asked for; ``options`` are the
-    client's.
+    ``text`` is the streamed text, also if the answer ends in an error. ``routes`` are the requests that the server
+    receives. ``options`` are those of the client.
     """
 
     name: str
@@ -68,7 +68,7 @@ def then_hang(*pieces: bytes) -> Callable[[], Callable[[Peer], None]]:
 
 
 def in_turn(*answers: bytes | Callable) -> Callable[[], Callable[[Peer], None]]:
-    """A site that answers the first chat with the first of these, the second with the second, and so on."""
+    """Return a site that answers the first chat with the first of these, the second with the second, and so on."""
 
     def make():
         left = iter(answers)
@@ -98,7 +98,7 @@ def redirect(status: str, location: str) -> bytes:
 
 
 def counted_sessions(*answers: bytes) -> Callable[[], Callable[[Peer], None]]:
-    """A site whose start_session gives these answers one after the other, and then a nonce."""
+    """Return a site whose start_session sends these answers one after the other, and then a nonce."""
 
     def make():
         left = iter(answers)
@@ -115,7 +115,7 @@ def counted_sessions(*answers: bytes) -> Callable[[], Callable[[Peer], None]]:
     return make
 
 
-def closing_behind_the_session(peer):
+def closing_after_the_session(peer):
     for request in peer.requests():
         if request.route == "start_session":
             peer.send(session_response())
@@ -124,7 +124,7 @@ def closing_behind_the_session(peer):
 
 
 def answering_before_the_body(peer):
-    """A site that reads the heads of requests, answers, and then reads their bodies."""
+    """Return a site that reads the heads of requests, answers, and then reads their bodies."""
     received = b""
     while True:
         while b"\r\n\r\n" not in received:
@@ -148,7 +148,7 @@ def reset_now(peer, _request):
 
 
 def headed(*fields: bytes, status: bytes = b"HTTP/1.1 200 OK", body: bytes | None = None) -> bytes:
-    """A response of which every byte is said; without a body it is the whole answer, with its length."""
+    """Return a response with exactly these bytes. Without a body it is the whole answer, with its length."""
     if body is None:
         fields, body = (*fields, b"Content-Length: %d" % len(WHOLE)), WHOLE
     return b"\r\n".join([status, *fields, b"", body])
@@ -193,7 +193,7 @@ BEHAVIOURS = [
     chatting(
         "chunk sizes in upper case, with zeros", stream_head() + b"000%X\r\n%s\r\n000\r\n\r\n" % (len(WHOLE), WHOLE)
     ),
-    chatting("spaces behind a chunk size", stream_head() + b"%x  \r\n%s\r\n" % (len(WHOLE), WHOLE) + LAST_CHUNK),
+    chatting("spaces after a chunk size", stream_head() + b"%x  \r\n%s\r\n" % (len(WHOLE), WHOLE) + LAST_CHUNK),
     chatting(
         "chunked in HTTP/1.0",
         headed(b"Transfer-Encoding: Chunked", status=b"HTTP/1.0 200 OK", body=chunk(*HELLO)) + LAST_CHUNK,
@@ -211,7 +211,7 @@ BEHAVIOURS = [
     chatting("gzip and padding", response(GZIPPED + b"\0" * 20, Content_Encoding="GZIP")),
     chatting("gzip without its checksum", response(GZIPPED[:-8], Content_Encoding="gzip")),
     Behaviour("gzip until close", then_close(stream_head("", Content_Encoding="gzip"), GZIPPED)),
-    chatting("an encoding that nobody knows", response(WHOLE, Content_Encoding="foo")),
+    chatting("an unknown encoding", response(WHOLE, Content_Encoding="foo")),
     # Heads
     chatting("no reason phrase", headed(status=b"HTTP/1.1 200")),
     chatting("a reason and a header in UTF-8", headed("X-Note: да".encode(), status="HTTP/1.1 200 Да".encode())),
@@ -243,9 +243,9 @@ BEHAVIOURS = [
         "cut in the status line", then_close(b"HTTP/1.1 20"), text="", error=errors.ConnectionFailed, options=ONCE
     ),
     # Connections
-    Behaviour("the connection closed behind the session", lambda: closing_behind_the_session, connections=2),
+    Behaviour("the connection closed after the session", lambda: closing_after_the_session, connections=2),
     Behaviour(
-        "the connection closed behind the session, as announced",
+        "the connection closed after the session, as announced",
         counted_sessions(session_response().replace(b"\r\n", b"\r\nConnection: close\r\n", 1)),
         connections=2,
     ),
@@ -268,20 +268,20 @@ BEHAVIOURS = [
         streamed(*re.findall(rb"\n?[^\n]+", WHOLE.replace(b"\n", b"\r\n") + b"\r")),
     ),
     chatting("lines that end in CR", streamed(WHOLE.replace(b"\n", b"\r"))),
-    chatting("no blank line behind the end", streamed(WHOLE[:-2])),
+    chatting("no blank line after the end", streamed(WHOLE[:-2])),
     chatting("comments, ids and retry", streamed(b": ping\n\n", HELLO[0], b":\n\nid: 5\nretry: 1\n\n", *HELLO[1:])),
     chatting("an empty error", streamed(HELLO[0], b'data: {"type":"error","data":""}\n\n', *HELLO[1:])),
     chatting("empty events", streamed(HELLO[0], b"data: \n\ndata:\n\n", *HELLO[1:])),
-    chatting("an event that is no JSON", streamed(HELLO[0], b"data: {oops\n\n", *HELLO[1:])),
+    chatting("an event that is not JSON", streamed(HELLO[0], b"data: {oops\n\n", *HELLO[1:])),
     chatting("an event of no known type", streamed(HELLO[0], b'data: {"type":"ping"}\n\n', *HELLO[1:])),
     chatting("two ends", streamed(*HELLO, live("!"), end("Other"))),
-    # Answers that are no stream
-    chatting("plain JSON behind a BOM", response(b"\xef\xbb\xbf" + json.dumps(PLAIN).encode())),
-    chatting("plain JSON behind warnings of PHP", response(WARNING + json.dumps(PLAIN).encode())),
+    # Answers that are not streams
+    chatting("plain JSON after a BOM", response(b"\xef\xbb\xbf" + json.dumps(PLAIN).encode())),
+    chatting("plain JSON after warnings of PHP", response(WARNING + json.dumps(PLAIN).encode())),
     chatting("plain JSON", json_response(PLAIN)),
-    chatting("no text but in the end", streamed(end("Hello"))),
+    chatting("text only in the end event", streamed(end("Hello"))),
     chatting("unknown content type", response(WHOLE, Content_Type="text/plain")),
-    # What no standard-library call may choke on, and what must not be lost
+    # Values that make calls of the standard library raise, and text that must not be lost
     chatting("a warning of PHP right before an event", streamed(b"<b>Warning</b>: x " + HELLO[0], *HELLO[1:])),
     chatting("blanks right before each event", streamed(*(b"  " + event for event in HELLO))),
     chatting("a list that PHP wrote as an object", streamed(*HELLO[:2], end("Hello", images={"0": "a", "2": "b"}))),
@@ -394,7 +394,7 @@ BEHAVIOURS = [
         text="Hel",
         error=errors.Truncated,
     ),
-    Behaviour("cut behind the end event", then_close(stream_head() + chunk(*HELLO))),
+    Behaviour("cut after the end event", then_close(stream_head() + chunk(*HELLO))),
     Behaviour(
         "cut in JSON",
         then_close(stream_head("Content-Length: 99") + b'{"success":true,"reply":"Hel'),
@@ -422,8 +422,8 @@ BEHAVIOURS = [
     chatting("204", headed(status=b"HTTP/1.1 204 No Content", body=b""), text="", error=errors.Truncated),
     chatting("304", headed(status=b"HTTP/1.1 304 Not Modified", body=b""), text="", error=errors.StatusError),
     chatting("an empty answer", response(b""), text="", error=errors.Truncated),
-    Behaviour("it holds the connection open behind the end", then_hang(stream_head() + chunk(*HELLO))),
-    chatting("rubbish behind the answer", streamed(*HELLO) + b"HTTP/1.1 666 Rubbish\r\n\r\n"),
+    Behaviour("the connection stays open after the end", then_hang(stream_head() + chunk(*HELLO))),
+    chatting("rubbish after the answer", streamed(*HELLO) + b"HTTP/1.1 666 Rubbish\r\n\r\n"),
     # Refusals
     chatting(
         "403 of a firewall",
@@ -516,7 +516,7 @@ BEHAVIOURS = [
         routes=("start_session",),
     ),
     Behaviour(
-        "a session that is no JSON",
+        "a session that is not JSON",
         counted_sessions(response(b"hello")),
         routes=("start_session", "start_session", "submit"),
     ),
@@ -545,7 +545,7 @@ BEHAVIOURS = [
         routes=("start_session", "start_session", "submit"),
     ),
     Behaviour(
-        "429 for ever",
+        "429 without end",
         in_turn(*[response(b"", "429 Too Many Requests", Retry_After="0")] * 3),
         text="",
         error=errors.RateLimited,
@@ -612,9 +612,9 @@ BEHAVIOURS = [
         error=errors.StatusError,
     ),
     # Hangs
-    Behaviour("it never answers", then_hang(), text="", error=errors.TimedOut, says="first_byte", options=QUICK),
+    Behaviour("the site never answers", then_hang(), text="", error=errors.TimedOut, says="first_byte", options=QUICK),
     Behaviour(
-        "it stops in the head",
+        "the site stops in the head",
         then_hang(b"HTTP/1.1 200 OK\r\nContent-Ty"),
         text="",
         error=errors.TimedOut,
@@ -622,7 +622,7 @@ BEHAVIOURS = [
         options=QUICK,
     ),
     Behaviour(
-        "it stops behind an interim response",
+        "the site stops after an interim response",
         then_hang(b"HTTP/1.1 100 Continue\r\n\r\n"),
         text="",
         error=errors.TimedOut,
@@ -630,7 +630,7 @@ BEHAVIOURS = [
         options=QUICK,
     ),
     Behaviour(
-        "it stops in the answer",
+        "the site stops in the answer",
         then_hang(stream_head() + chunk(live("Hel"))),
         text="Hel",
         error=errors.TimedOut,

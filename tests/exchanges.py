@@ -1,4 +1,4 @@
-"""Exchanges of the calls that are not chats, in one call each."""
+"""Functions that make the exchange of a call that is not a chat question."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from chatgpt4online.protocol.calls.exchange import Exchange
 
 
 def _exchange(make: Callable[..., Any]) -> Callable[..., Exchange[Any]]:
-    """Return a function that makes the exchange of a call: of a site and a session, and of the call's own arguments."""
+    """Return a function that makes the exchange of a call.
+
+    It takes a site, a session, and the arguments of the call.
+    """
 
     def exchange(site: str, session: Session, *arguments: Any, **options: Any) -> Exchange[Any]:
         return Exchange(make(*arguments), site, session, **options)
@@ -29,10 +32,10 @@ public_upload = _exchange(endpoints.public_upload)
 
 
 def visit(site: str, session: Session, page: str, **options: Any) -> Exchange[Any]:
-    """Return the visit of a page."""
+    """Return the exchange that finds the bots of a page."""
     return Exchange(endpoints.visit(site, page), site, session, **options)
 
 
 def handshake(site: str, session: Session | None = None, **options: Any) -> Exchange[Any]:
-    """Return the exchange that only fetches a nonce."""
+    """Return the exchange that only searches for a nonce."""
     return Exchange(None, site, session, **options)

@@ -1,7 +1,7 @@
-"""Prove Chatgpt4Online with the real g4f, in an environment of its own: ``python -m tests.g4f_proof``.
+"""Test Chatgpt4Online with the real g4f, in an environment of its own: ``python -m tests.g4f_proof``.
 
-It installs g4f from the package index and this package into a temporary directory, and lets g4f's clients ask a site on
-loopback. It prints a line for each proof and fails with the first that does not hold.
+It installs this package, and g4f from the package index, into a temporary directory. g4f's clients then ask a site on
+loopback. It prints a line for each test, and fails with the first one that fails.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ HISTORY = [
 
 
 def main() -> int:
-    """Make the environment and run the proofs in it; return the exit status."""
+    """Make the environment and run the tests in it. Return the exit status."""
     with tempfile.TemporaryDirectory() as place:
         venv.create(place, with_pip=True)
         python = str(Path(place) / ("Scripts" if os.name == "nt" else "bin") / "python")
         pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
         subprocess.run([*pip, "g4f", str(ROOT)], check=True)
-        # -I: what is proven is the installed package; and g4f writes its files to the home directory.
+        # -I makes the installed package the one that is tested. g4f writes its files to the home directory.
         command = [python, "-I", str(Path(__file__).resolve()), "--inside"]
         return subprocess.run(command, check=False, cwd=place, env=os.environ | {"HOME": place}).returncode
 
 
 def prove() -> int:
-    """Run all proofs; return the exit status."""
+    """Run all tests. Return the exit status."""
     from importlib.metadata import version
 
     import g4f
 
-    g4f.debug.version_check = False  # it would ask the network for news of g4f
+    g4f.debug.version_check = False  # otherwise g4f looks for a new version on the network
     print(f"chatgpt4online {version('chatgpt4online')} with g4f {version('g4f')}")
     for proof in PROOFS:
         try:
@@ -60,7 +60,7 @@ def prove() -> int:
 
 @contextmanager
 def playing(answer: Any = None) -> Iterator[tuple[Any, Any]]:
-    """Start a site; yield it with a provider that asks it, as another site's owner would write one."""
+    """Start a site, and yield it with a provider for it, as the owner of another site would write it."""
     from chatgpt4online.provider import Chatgpt4Online
     from chatgpt4online.testing import serve_site
 
@@ -74,7 +74,7 @@ def content(chunks: list[Any]) -> list[str]:
 
 
 def sync_streamed() -> None:
-    """Client, streamed: each piece as the site sent it, and before the site sent the next."""
+    """Client, streamed: each piece arrives before the site sends the next one."""
     from g4f.client import Client
 
     shown = threading.Semaphore(0)
@@ -95,7 +95,7 @@ def sync_streamed() -> None:
 
 
 def sync_whole() -> None:
-    """Client, not streamed: the whole answer."""
+    """Client, not streamed: the whole answer arrives."""
     from g4f.client import Client
 
     with playing() as (_, provider):
@@ -104,7 +104,7 @@ def sync_whole() -> None:
 
 
 def async_streamed() -> None:
-    """AsyncClient, streamed: each piece as the site sent it, and before the site sent the next."""
+    """AsyncClient, streamed: each piece arrives before the site sends the next one."""
     from g4f.client import AsyncClient
 
     shown = asyncio.Semaphore(0)
@@ -130,7 +130,7 @@ def async_streamed() -> None:
 
 
 def async_whole() -> None:
-    """AsyncClient, not streamed: the whole answer."""
+    """AsyncClient, not streamed: the whole answer arrives."""
     from g4f.client import AsyncClient
 
     async def ask(provider: Any) -> Any:
@@ -142,7 +142,7 @@ def async_whole() -> None:
 
 
 def history() -> None:
-    """The history travels as messages, and the last one is what is asked."""
+    """The history is sent as messages, and the last message is the question."""
     from g4f.client import Client
 
     with playing() as (site, provider):
@@ -206,7 +206,7 @@ def early_stops() -> None:
 
 
 def retry_provider() -> None:
-    """A retry provider goes on to the next when a site fails, and counts what works."""
+    """A retry provider asks the next provider when a site fails, and counts successes."""
     from g4f.client import Client
     from g4f.providers.retry_provider import RotatedProvider
 
@@ -221,7 +221,7 @@ def retry_provider() -> None:
 
 
 def old_interface() -> None:
-    """ChatCompletion, which older programs call, streamed and not."""
+    """ChatCompletion, which older programs call, works streamed and not streamed."""
     from g4f import ChatCompletion
 
     question = [{"role": "user", "content": "Hello"}]

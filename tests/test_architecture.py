@@ -1,4 +1,4 @@
-"""The document of the architecture, and the sizes that keep the code readable."""
+"""The document of the architecture, and the limits of size that keep the code readable."""
 
 from __future__ import annotations
 
@@ -21,19 +21,18 @@ MOST_EXCHANGE_LINES = 20
 MOST_EXCHANGE_ATTRIBUTES = 15
 
 
-def test_pictures_show_the_code_as_it_is() -> None:
-    """``python -m tests.architecture`` writes them anew."""
+def test_pictures_match_the_code() -> None:
+    """``python -m tests.architecture`` draws them again."""
     text = DOCUMENT.read_text("utf-8")
     assert drawn(text) == text
 
 
-def test_every_reaction_has_one_row() -> None:
-    """No two rows of the table are about the same step and refusal."""
+def test_no_two_rows_have_the_same_step_and_refusal() -> None:
     assert len(REACTIONS) == sum(len(steps) for steps, _, _ in TABLE)
 
 
-def test_table_uses_every_reaction_and_known_kinds() -> None:
-    """A reaction that no row names would be dead code."""
+def test_table_uses_every_reaction() -> None:
+    """A reaction without a row would be dead code."""
     assert {reaction for reactions in REACTIONS.values() for reaction in reactions} == set(Reaction)
     assert {step for step, _ in REACTIONS} == set(Step)
     assert {refusal for _, refusal in REACTIONS} <= set(Refusal)
@@ -71,7 +70,7 @@ def test_files_and_functions_are_short(module: str) -> None:
 
 
 def test_exchange_has_few_attributes() -> None:
-    """Each attribute more is a state more that a reader has to keep in mind."""
+    """A reader has to keep each attribute in mind."""
     exchange = Turn("https://example.org", Submission("Hi"))._question
     assert isinstance(exchange, Exchange)
     assert len(vars(exchange)) <= MOST_EXCHANGE_ATTRIBUTES, sorted(vars(exchange))

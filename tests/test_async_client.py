@@ -1,4 +1,4 @@
-"""The asynchronous client, against servers that a function plays."""
+"""The asynchronous client, against servers on loopback."""
 
 import asyncio
 import collections.abc
@@ -53,7 +53,7 @@ hello = site(says(streamed(*HELLO)))
 
 
 def run(test):
-    """Make a test of an async one. Nothing that it starts may outlive it, and it may not hang."""
+    """Make a test of an async function. It must not hang, and must leave no task behind."""
 
     @functools.wraps(test)
     def wrapper(*args, **options):
@@ -76,12 +76,12 @@ async def turns(count=5):
 
 
 async def seen(event):
-    """Wait for what a server's thread has seen."""
+    """Wait for a value that a server's thread stores."""
     assert await asyncio.to_thread(event.wait, 10)
 
 
 class Hang:
-    """A chat that sends something and then waits for the end of the connection."""
+    """A chat that sends something, and then waits for the end of the connection."""
 
     def __init__(self, *pieces):
         self.pieces = pieces
@@ -107,7 +107,7 @@ def no_proxies(monkeypatch):
 
 class TestGenerator:
     @run
-    async def test_it_is_an_async_generator(self):
+    async def test_stream_is_an_async_generator(self):
         with Server(hello) as server:
             async with AsyncClient(server.url) as client:
                 pieces = client.stream("Hi")
@@ -125,7 +125,7 @@ class TestGenerator:
                 assert pieces.reply.text == "Hello"
 
     @run
-    async def test_athrow_closes_it(self):
+    async def test_athrow_closes_the_stream(self):
         chat = Hang(stream_head() + chunk(live("Hel")))
         with Server(site(chat)) as server:
             async with AsyncClient(server.url) as client:
@@ -139,7 +139,7 @@ class TestGenerator:
                     await client.stream("Hi").athrow(ZeroDivisionError)
 
     @run
-    async def test_reply_before_the_end_is_an_error_that_keeps_the_text(self):
+    async def test_reply_before_the_end_raises_with_the_text_so_far(self):
         with Server(site(Hang(stream_head() + chunk(live("Hel"))))) as server:
             async with AsyncClient(server.url) as client:
                 async with client.stream("Hi") as pieces:
@@ -151,7 +151,7 @@ class TestGenerator:
                 assert repr(pieces).endswith("closed>")
 
     @run
-    async def test_an_error_is_raised_once_and_kept(self):
+    async def test_error_is_raised_once_and_kept_for_reply(self):
         oops = b'data: {"type":"error","data":"Oops!"}\n\n'
         with Server(site(says(streamed(live("Hel"), oops)))) as server:
             async with AsyncClient(server.url) as client:
@@ -165,7 +165,7 @@ class TestGenerator:
                     pieces.reply  # noqa: B018
 
     @run
-    async def test_two_tasks_cannot_read_one_stream(self):
+    async def test_second_task_cannot_read_the_same_stream(self):
         chat = Hang(stream_head() + chunk(live("Hel")))
         with Server(site(chat)) as server:
             async with AsyncClient(server.url) as client:
@@ -180,7 +180,7 @@ class TestGenerator:
                 assert await first == []
 
     @run
-    async def test_a_reset_keeps_what_came(self):
+    async def test_reset_raises_with_the_text_so_far(self):
         shown = threading.Event()
 
         def chat(peer, _):
@@ -205,7 +205,7 @@ class TestClosing:
     )
     @pytest.mark.parametrize("closed", ["stream", "client"])
     @run
-    async def test_a_reader_that_waits_stops(self, sent, closed):
+    async def test_aclose_ends_the_wait_of_a_reader(self, sent, closed):
         chat = Hang(sent)
         with Server(site(chat)) as server:
             async with AsyncClient(server.url) as client:
@@ -218,7 +218,7 @@ class TestClosing:
                 assert server.seen() == ["start_session", "submit"]
 
     @run
-    async def test_client_close_stops_all_streams(self):
+    async def test_aclose_of_the_client_ends_all_streams(self):
         chat = Hang(stream_head() + chunk(live("Hel")))
         with Server(site(chat)) as server:
             client = AsyncClient(server.url)
@@ -230,7 +230,7 @@ class TestClosing:
             assert await asyncio.gather(*readers) == [[]] * 5
 
     @run
-    async def test_a_wait_for_a_retry_is_stopped_and_nothing_is_sent_again(self):
+    async def test_aclose_ends_the_wait_for_a_retry_without_a_request(self):
         asked = threading.Event()
 
         def chat(peer, _):
@@ -251,7 +251,7 @@ class TestClosing:
 
     @pytest.mark.parametrize("way", ["CONNECT", "socks5", "TLS", "TCP"])
     @run
-    async def test_connecting_is_stopped(self, way, no_proxies):
+    async def test_aclose_interrupts_the_making_of_a_connection(self, way, no_proxies):
         if way == "socks5":
             pytest.importorskip("python_socks")
         chat = Hang()
@@ -288,7 +288,7 @@ class TestClosing:
                 filler.close()
 
     @run
-    async def test_a_wait_for_anothers_nonce_is_stopped(self):
+    async def test_aclose_ends_the_wait_for_the_search_of_another_stream(self):
         held = Hang()
 
         def script(peer):
@@ -318,7 +318,7 @@ class TestClosing:
                 await seen(chat.gone)
 
     @run
-    async def test_a_stream_that_is_let_go_of_warns_and_is_closed_soon(self):
+    async def test_dropped_stream_warns_and_closes_its_connection(self):
         chat = Hang(stream_head() + chunk(live("Hel")))
         with Server(site(chat)) as server:
             async with AsyncClient(server.url) as client:
@@ -332,14 +332,14 @@ class TestClosing:
                 await seen(chat.gone)
 
     @run
-    async def test_streams_that_hold_nothing_are_let_go_of_in_silence(self):
+    async def test_dropped_stream_without_a_connection_does_not_warn(self):
         with Server(hello) as server:
             async with AsyncClient(server.url) as client:
                 client.stream("Hi")
                 await collect(client.stream("Hi"))
                 gc.collect()
 
-    def test_an_unclosed_client_warns(self):
+    def test_unclosed_client_warns(self):
         async def leave(url):
             await AsyncClient(url).ask("Hi")
 
@@ -348,11 +348,11 @@ class TestClosing:
             asyncio.run(leave(server.url))
             gc.collect()
             assert {warning.category for warning in caught} == {ResourceWarning}
-            caught.clear()  # they hold what they warn of, and asyncio warns of its part of that
+            caught.clear()  # a caught warning keeps its stream alive, and asyncio would warn of the transport
             gc.collect()
 
     @run
-    async def test_a_closed_client_says_so(self):
+    async def test_closed_client_raises_invalid_state(self):
         client = AsyncClient("http://127.0.0.1:9")
         before = client.stream("Hi")
         await client.aclose()
@@ -364,7 +364,7 @@ class TestClosing:
             await client.ask("Hi")
         assert repr(client) == "<AsyncClient of http://127.0.0.1:9, closed>"
 
-    def test_a_client_belongs_to_one_loop(self):
+    def test_client_on_another_loop_raises(self):
         ending = session_response().replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
 
         def script(peer):
@@ -380,9 +380,10 @@ class TestClosing:
 
 
 class Steps:
-    """The awaits of all tasks of a loop, of which the n-th cancels a task.
+    """The awaits of all tasks of a loop. The n-th of them cancels a task.
 
-    That happens when the await begins, or (``late``) when what it awaits is there and the task has not seen it yet.
+    It cancels when the await begins or, with ``late``, when the awaited result is there and the task has not seen it
+    yet.
     """
 
     def __init__(self, number, late):
@@ -408,7 +409,7 @@ class Steps:
 
 
 class Stepped(collections.abc.Coroutine):
-    """A coroutine whose steps are counted."""
+    """A coroutine whose awaits are counted."""
 
     def __init__(self, coroutine, steps):
         self.coroutine = coroutine
@@ -453,7 +454,7 @@ class Counted:
 
 
 def renewing(peer):
-    """A site that takes one nonce only."""
+    """Return a site that accepts only one nonce."""
     for request in peer.requests():
         if request.route == "start_session":
             peer.send(session_response())
@@ -475,7 +476,7 @@ CANCELLED = {
 class TestCancellation:
     @pytest.mark.parametrize("late", [False, True], ids=["at once", "too late"])
     @pytest.mark.parametrize("kind", CANCELLED)
-    def test_at_every_await_it_leaves_nothing(self, kind, late):
+    def test_cancellation_at_any_await_leaves_nothing_behind(self, kind, late):
         script, state = CANCELLED[kind]
 
         async def main(steps, url, counted):
@@ -492,7 +493,7 @@ class TestCancellation:
                 if steps.fired:
                     assert isinstance(outcome, asyncio.CancelledError), outcome
                 assert (await client.ask("Hi")).text == "Hello"
-                # That took the connection that was left, if one was: there is no other.
+                # This question used the connection that was left, if there was one. No other exists.
                 assert await asyncio.to_thread(counted.becomes, 1), steps.__dict__
 
         for number in range(1, 200):
@@ -505,7 +506,7 @@ class TestCancellation:
         assert 5 < number < 199
 
     @run
-    async def test_of_a_reader_closes_the_connection(self):
+    async def test_cancellation_of_a_reader_closes_the_connection(self):
         chat = Hang(stream_head() + chunk(live("Hel")))
         with Server(site(chat)) as server:
             async with AsyncClient(server.url) as client:
@@ -522,7 +523,7 @@ class TestCancellation:
 
 class TestTimeouts:
     @run
-    async def test_connect(self, no_proxies):
+    async def test_connect_limit_expires(self, no_proxies):
         with Server(Hang()) as server:
             async with AsyncClient(
                 "https://example.org", proxy=server.url, timeout=Timeout(connect=0.2), retries=0
@@ -535,7 +536,7 @@ class TestTimeouts:
         ("sent", "clock"), [(b"", "first_byte"), (stream_head() + chunk(live("Hel")), "idle")], ids=["head", "body"]
     )
     @run
-    async def test_a_call_has_its_own(self, sent, clock):
+    async def test_timeout_of_a_question_replaces_the_clients(self, sent, clock):
         with Server(site(Hang(sent))) as server:
             async with AsyncClient(server.url) as client:
                 with pytest.raises(TimedOut) as raised:
@@ -544,7 +545,7 @@ class TestTimeouts:
         assert raised.value.partial_text == ("Hel" if sent else "")
 
     @run
-    async def test_total_covers_a_stream_that_never_stands_still(self):
+    async def test_total_ends_a_stream_that_never_pauses(self):
         def chat(peer, _):
             peer.send(stream_head())
             while True:
@@ -559,7 +560,7 @@ class TestTimeouts:
         assert set(raised.value.partial_text) == {"x"}
 
     @run
-    async def test_a_slow_consumer_is_no_fault_of_the_site(self):
+    async def test_time_of_a_slow_reader_does_not_count_as_idle(self):
         with Server(hello) as server:
             async with AsyncClient(server.url, timeout=0.3) as client:
                 shown = []
@@ -571,7 +572,7 @@ class TestTimeouts:
 
 class TestNonce:
     @run
-    async def test_it_is_fetched_once_for_all_tasks(self):
+    async def test_tasks_share_one_search_for_a_nonce(self):
         with Server(hello) as server:
             async with AsyncClient(server.url) as client:
                 replies = await asyncio.gather(*(client.ask("Hi") for _ in range(50)))
@@ -580,7 +581,7 @@ class TestNonce:
         assert {request.headers["x-wp-nonce"] for request in server.requests[1:]} == {NONCE}
 
     @run
-    async def test_a_cancelled_fetcher_does_not_take_the_others_down(self):
+    async def test_cancelled_leader_of_a_search_does_not_fail_the_others(self):
         asked, release = threading.Event(), threading.Event()
 
         def script(peer):
@@ -606,7 +607,7 @@ class TestNonce:
         assert server.seen().count("start_session") == 2
 
     @run
-    async def test_start_session(self):
+    async def test_start_session_stores_a_new_nonce(self):
         with Server(site(says(streamed(*HELLO)), nonces=["1111111111", "2222222222"])) as server:
             async with AsyncClient(server.url) as client:
                 assert await client.start_session() == Session("1111111111", "65f0c0ffee123")
@@ -617,7 +618,7 @@ class TestNonce:
             assert server.connections == 1
 
     @run
-    async def test_it_never_goes_to_another_host(self):
+    async def test_nonce_is_not_sent_to_another_host(self):
         with Server(site(says(streamed(*HELLO)), nonces=["2222222222"]), host="127.0.0.2") as other:
 
             def chat(peer, request):
@@ -638,7 +639,7 @@ class TestNonce:
 
 class TestConnections:
     @run
-    async def test_a_warm_client_asks_with_one_request_on_the_connection_it_has(self):
+    async def test_next_question_is_one_request_on_the_open_connection(self):
         with Server(hello) as server:
             async with AsyncClient(server.url) as client:
                 for _ in range(3):
@@ -647,7 +648,7 @@ class TestConnections:
             assert server.connections == 1
 
     @run
-    async def test_an_idle_connection_that_the_server_closed_is_replaced(self):
+    async def test_idle_connection_that_the_server_closed_is_replaced(self):
         closed = threading.Event()
 
         def script(peer):
@@ -668,7 +669,7 @@ class TestConnections:
         assert server.connections == 3
 
     @run
-    async def test_a_slow_reader_holds_the_server_back(self):
+    async def test_slow_reader_slows_the_server_down(self):
         piece = chunk(live("x" * 16_000))
         blocked = threading.Event()
         sent = []
@@ -688,7 +689,7 @@ class TestConnections:
             async with AsyncClient(server.url) as client, client.stream("Hi") as pieces:
                 assert set(await anext(pieces)) == {"x"}
                 await seen(blocked)
-                assert sum(sent) < 20_000_000  # of 32: the kernel's buffers hold most of it
+                assert sum(sent) < 20_000_000  # of 32 million bytes; the buffers of the kernel hold most of these
                 async for _ in pieces:
                     pass
                 assert len(pieces.text) == 32_000_000
@@ -712,7 +713,7 @@ class TestConnections:
 
 class TestRequests:
     @run
-    async def test_it_names_itself_and_asks_for_a_stream_as_it_is(self):
+    async def test_request_names_the_client_and_accepts_an_uncompressed_stream(self):
         with Server(hello) as server:
             async with AsyncClient(server.url, headers={"X-Mine": "1"}) as client:
                 await client.ask("Hi")
@@ -724,7 +725,7 @@ class TestRequests:
         assert headers["host"].startswith("127.0.0.1:")
 
     @run
-    async def test_what_is_asked_travels_as_it_is_told(self):
+    async def test_options_of_a_question_are_sent(self):
         messages = [
             {"role": role, "content": text} for role, text in (("user", "a"), ("assistant", "b"), ("user", "c"))
         ]
@@ -740,7 +741,7 @@ class TestRequests:
         assert (second["newMessage"], second["messages"]) == ("User: a\nAssistant: b\nUser: c\nAssistant:", [])
 
     @run
-    async def test_cookies_are_kept_but_for_the_one_that_serialises_requests(self):
+    async def test_cookies_are_kept_except_phpsessid(self):
         cookies = b"Set-Cookie: PHPSESSID=abc; path=/\r\nSet-Cookie: mwai_session_id=xyz; path=/; HttpOnly\r\n"
         head = session_response().replace(b"\r\n", b"\r\n" + cookies, 1)
 
@@ -754,7 +755,7 @@ class TestRequests:
         assert set(server.requests[-1].headers["cookie"].split("; ")) == {"mwai_session_id=xyz", "mine=1"}
 
     @run
-    async def test_a_pool_of_the_callers_own_is_used_and_not_closed(self):
+    async def test_http_pool_is_used_and_not_closed(self):
         with Server(hello) as server:
             own = http1.Pool()
             for _ in range(2):
@@ -778,7 +779,7 @@ class TestRequests:
         ids=str,
     )
     @run
-    async def test_what_cannot_be_used_is_said_clearly(self, options, words, monkeypatch):
+    async def test_wrong_option_raises_a_clear_error(self, options, words, monkeypatch):
         monkeypatch.setitem(sys.modules, "python_socks", None)
         with Server(hello) as server:
             with pytest.raises(InvalidInput) as raised:
@@ -787,7 +788,7 @@ class TestRequests:
         assert words in str(raised.value) or words in str(raised.value).lower()
 
     @run
-    async def test_a_refused_connection_says_so_after_its_retries(self):
+    async def test_refused_connection_raises_after_its_retries(self):
         with Server(lambda peer: None) as server:
             url = server.url
         async with AsyncClient(url, retries=1) as client:
@@ -799,7 +800,7 @@ class TestRequests:
 
 
 def connecting(peer):
-    """An HTTP proxy that leads to wherever it is asked."""
+    """Return an HTTP proxy that opens tunnels to any address."""
     request = next(peer.requests())
     host, _, port = request.target.rpartition(":")
     with socket.create_connection((host, int(port))) as there:
@@ -824,12 +825,12 @@ def authority():
     return trustme.CA()
 
 
-class TestWays:
+class TestProxiesAndTls:
     """Proxies and TLS."""
 
     @pytest.fixture
     def secure(self, authority):
-        """A site with a certificate of ``authority``."""
+        """Return a site with a certificate of ``authority``."""
         import ssl
 
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -844,7 +845,7 @@ class TestWays:
         return str(path)
 
     @run
-    async def test_a_proxy_is_used(self, monkeypatch, no_proxies):
+    async def test_proxy_is_used(self, monkeypatch, no_proxies):
         with Server(hello) as proxy:
             async with AsyncClient("http://example.org", proxy=proxy.url.replace("//", "//user:pass@")) as client:
                 assert (await client.ask("Hi")).text == "Hello"
@@ -865,7 +866,7 @@ class TestWays:
 
     @pytest.mark.parametrize("through", ["nothing", "a proxy"])
     @run
-    async def test_tls(self, secure, bundle, through, no_proxies):
+    async def test_trusted_certificate_is_accepted(self, secure, bundle, through, no_proxies):
         with Server(connecting) as proxy:
             options = {"proxy": proxy.url.replace("//", "//user:pass@")} if through == "a proxy" else {}
             async with AsyncClient(secure.url, verify=bundle, **options) as client:
@@ -878,7 +879,7 @@ class TestWays:
                 assert "proxy-authorization" not in secure.requests[0].headers
 
     @run
-    async def test_a_certificate_that_nobody_vouches_for_is_refused(self, secure, no_proxies):
+    async def test_untrusted_certificate_is_refused(self, secure, no_proxies):
         async with AsyncClient(secure.url) as client:
             with pytest.raises(ConnectionFailed, match=r"(?i)certificate") as raised:
                 await client.ask("Hi")
@@ -886,7 +887,7 @@ class TestWays:
         assert secure.requests == []
 
     @run
-    async def test_verify_false_and_a_context(self, secure, authority, no_proxies):
+    async def test_verify_false_or_a_context_is_accepted(self, secure, authority, no_proxies):
         import ssl
 
         context = ssl.create_default_context()
@@ -898,7 +899,7 @@ class TestWays:
 
 class TestModuleLevel:
     @run
-    async def test_aask_and_astream(self):
+    async def test_module_functions_aask_and_astream(self):
         with Server(hello) as server:
             assert str(await aask("Hi", site=server.url, timeout=30)) == "Hello"
             pieces = astream("Hi", site=server.url, bot_id="support")
@@ -908,7 +909,7 @@ class TestModuleLevel:
             assert server.requests[-1].json["botId"] == "support"
 
     @run
-    async def test_astream_closes_all_that_it_opened(self):
+    async def test_astream_closes_its_client_at_the_end(self):
         chat = Hang(stream_head() + chunk(live("Hel")))
         with Server(site(chat)) as server:
             async with astream("Hi", site=server.url) as pieces:
@@ -918,7 +919,7 @@ class TestModuleLevel:
             astream("Hi", site=server.url)
 
     @run
-    async def test_astream_that_fails_closes_all_that_it_opened(self):
+    async def test_failed_astream_closes_its_client(self):
         with Server(site(says(streamed(live("Hel"))))) as server:
             with pytest.raises(Truncated):
                 await collect(astream("Hi", site=server.url))
@@ -932,10 +933,10 @@ class TestModuleLevel:
 
 
 class TestCancelledWaits:
-    """A wait for the next piece that was cancelled ends the answer, and the next piece is not the end of it."""
+    """A cancelled wait for the next piece ends the answer. Iteration must not look as if the answer were complete."""
 
     @run
-    async def test_the_next_piece_is_an_error_with_the_text_so_far(self):
+    async def test_next_piece_after_a_cancelled_wait_raises_with_the_text_so_far(self):
         def chat(peer, _):
             peer.send(stream_head() + chunk(live("Hel")))
             peer.wait_for_close()

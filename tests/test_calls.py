@@ -1,4 +1,4 @@
-"""Calls that are no chat: what they send, and what their answers come to."""
+"""Calls that are not chat questions: the requests that they send, and the values of their answers."""
 
 from __future__ import annotations
 
@@ -58,18 +58,19 @@ STORED = {"success": True, "data": {"id": "f1", "url": "https://example.org/f1.p
 
 
 def ready() -> Session:
+    """Return a new session with a nonce."""
     return Session(NONCE)
 
 
 def sent(exchange: Any) -> Request:
-    """Return the request that goes out now."""
+    """Return the request that is sent next."""
     request = exchange.next_request()
     assert request is not None
     return request
 
 
 def answered(call: Any, body: Any, status: int = 200, headers: Any = ()) -> list[Event]:
-    """Give the whole answer; anything but bytes is sent as JSON."""
+    """Pass a whole answer to the exchange. A body that is not bytes is sent as JSON."""
     sent(call)
     call.receive_response(status, headers)
     events = call.receive_data(body if isinstance(body, bytes) else php(body).encode())
@@ -77,7 +78,7 @@ def answered(call: Any, body: Any, status: int = 200, headers: Any = ()) -> list
 
 
 def value(call: Exchange[Any], body: Any) -> Any:
-    """Return what this answer comes to."""
+    """Return the value of a call for this answer."""
     assert answered(call, body) == []
     assert call.over
     return call.result()
@@ -90,13 +91,13 @@ def multipart(
     fields: dict[str, str] | None = None,
     on_progress: Callable[[int, int], object] | None = None,
 ) -> Multipart:
-    """Return a body that uploads this."""
+    """Return a body that uploads this content."""
     fields = {"type": "N/A", "purpose": "N/A"} if fields is None else fields
     return Multipart(fields, partial(BytesIO, content), len(content), name, kind, BOUNDARY, on_progress)
 
 
 def parts(body: Multipart) -> list[tuple[str | None, str | None, str, bytes]]:
-    """Return name, file name, type and content of each part, as another parser reads them."""
+    """Return the name, file name, type and content of each part, as the parser of another library reads them."""
     head = f"MIME-Version: 1.0\r\nContent-Type: {body.content_type}\r\n\r\n".encode()
     message = BytesParser(policy=policy.HTTP).parsebytes(head + b"".join(body))
     assert message.is_multipart()
@@ -114,8 +115,7 @@ def parts(body: Multipart) -> list[tuple[str | None, str | None, str, bytes]]:
 class TestMultipart:
     """The body of an upload (RFC 7578)."""
 
-    def test_its_bytes(self) -> None:
-        """Exactly these."""
+    def test_body_has_exactly_the_expected_bytes(self) -> None:
         assert (
             b"".join(multipart())
             == (
@@ -126,20 +126,17 @@ class TestMultipart:
             ).encode()
         )
 
-    def test_without_fields(self) -> None:
-        """A file alone."""
+    def test_body_without_fields_holds_only_the_file(self) -> None:
         assert parts(multipart(fields={})) == [("file", "photo.png", "image/png", b"abc")]
 
-    def test_its_type(self) -> None:
-        """The boundary is the one in the body."""
+    def test_content_type_names_the_boundary_of_the_body(self) -> None:
         assert multipart().content_type == f"multipart/form-data; boundary={BOUNDARY}"
 
     @given(st.binary(max_size=300))
     @example(b"")
     @example(b"\r\n")
     @example(b"--" + BOUNDARY.encode()[:-1] + b"\r\n--\r\n")
-    def test_any_content(self, content: bytes) -> None:
-        """P5: another parser reads what was put in, and its length is known before."""
+    def test_body_is_read_by_another_parser_and_has_the_announced_length(self, content: bytes) -> None:
         body = multipart(content)
         assert [(name, found) for name, _, _, found in parts(body)] == [
             ("type", b"N/A"),
@@ -156,8 +153,8 @@ class TestMultipart:
     @example('"; name="x')
     @example("a;b=c.png")
     @example("%22")
-    def test_any_name(self, name: str) -> None:
-        """A name can neither end its quotes nor its line, and is UTF-8, as browsers send it (HTML, form encoding)."""
+    def test_file_name_cannot_break_out_of_its_quotes(self, name: str) -> None:
+        """A name is UTF-8, as browsers send it (the HTML standard, form encoding)."""
         body = b"".join(multipart(b"abc", name))
         head, _, rest = body.partition(b'; filename="')
         quoted, _, rest = rest.partition(b'"\r\nContent-Type: image/png\r\n\r\nabc')
@@ -169,8 +166,8 @@ class TestMultipart:
         assert len(multipart(b"abc", name)) == len(body)
 
     @pytest.mark.parametrize("size", [0, 1, 65_536, 65_537, 200_000])
-    def test_it_comes_in_pieces(self, size: int) -> None:
-        """The file is read piece by piece while it is sent, never more than 64 KiB at once."""
+    def test_file_is_read_in_chunks_while_it_is_sent(self, size: int) -> None:
+        """A chunk has at most 64 KiB."""
         reads = []
 
         class Watched(BytesIO):
@@ -187,21 +184,20 @@ class TestMultipart:
         assert all(len(piece) <= 65_536 for piece in pieces)
         assert len(reads) == -(-size // 65_536)
 
-    def test_a_file_that_grew(self) -> None:
-        """As much is sent as was announced."""
+    def test_file_that_grew_is_sent_with_the_announced_size(self) -> None:
         body = Multipart({}, lambda: BytesIO(b"x" * 100_000), 70_000, "a.bin", "application/octet-stream", BOUNDARY)
         assert len(b"".join(body)) == len(body)
         assert parts(body) == [("file", "a.bin", "application/octet-stream", b"x" * 70_000)]
 
     @pytest.mark.parametrize("size", [0, 1, 65_536])
-    def test_a_file_that_became_shorter(self, size: int) -> None:
-        """What was announced cannot be sent, and the server would wait for it."""
+    def test_file_that_became_shorter_raises(self, size: int) -> None:
+        """The server would wait for the announced bytes."""
         body = Multipart({}, lambda: BytesIO(b"x" * size), 70_000, "a.bin", "application/octet-stream", BOUNDARY)
         with pytest.raises(InvalidInput, match="shorter"):
             list(body)
 
-    def test_it_can_be_sent_again(self) -> None:
-        """Each iteration opens the file anew, and closes it, whether it came to its end or not."""
+    def test_each_iteration_opens_and_closes_the_file(self) -> None:
+        """Also an iteration that is not finished."""
         files: list[BytesIO] = []
 
         def open_file() -> BytesIO:
@@ -217,40 +213,36 @@ class TestMultipart:
         assert len(files) == 3
         assert all(file.closed for file in files)
 
-    def test_nothing_is_opened_before(self) -> None:
-        """Making a body and asking for its length opens nothing."""
-
+    def test_file_is_not_opened_before_iteration(self) -> None:
         def open_file() -> BytesIO:
             raise AssertionError
 
         assert len(Multipart({}, open_file, 3, "a.png", "image/png", BOUNDARY)) > 3
 
-    def test_progress(self) -> None:
-        """It is told of each piece once it is on its way: the bytes so far, and the whole size."""
-        told: list[tuple[int, int]] = []
-        body = multipart(b"x" * 100_000, on_progress=lambda *both: told.append(both))
+    def test_on_progress_gets_the_bytes_sent_and_the_whole_size(self) -> None:
+        reported: list[tuple[int, int]] = []
+        body = multipart(b"x" * 100_000, on_progress=lambda *both: reported.append(both))
         sizes = []
         for piece in body:
-            assert sum(sizes) == (told[-1][0] if told else 0)
+            assert sum(sizes) == (reported[-1][0] if reported else 0)
             sizes.append(len(piece))
-        assert [so_far for so_far, _ in told] == [sum(sizes[: number + 1]) for number in range(len(sizes))]
-        assert {whole for _, whole in told} == {len(body)}
-        assert told[-1][0] == len(body)
-        told.clear()
+        assert [so_far for so_far, _ in reported] == [sum(sizes[: number + 1]) for number in range(len(sizes))]
+        assert {whole for _, whole in reported} == {len(body)}
+        assert reported[-1][0] == len(body)
+        reported.clear()
         list(body)
-        assert told[-1][0] == len(body)
+        assert reported[-1][0] == len(body)
 
-    def test_a_name_that_is_no_text(self) -> None:
-        """A name of bytes that are no UTF-8, as file systems have them, is refused or sent, and no UnicodeError."""
+    def test_file_name_with_undecodable_bytes_is_sent_or_refused(self) -> None:
+        """File systems have such names. They must not raise UnicodeError."""
         with suppress(InvalidInput):
             assert b"".join(multipart(name="a\udcff.png"))
 
 
 class TestUpload:
-    """Files of the chat."""
+    """Uploads of files for the chat."""
 
-    def test_the_request(self) -> None:
-        """A POST with the nonce; the body is the multipart one itself, and its length goes with it."""
+    def test_upload_is_a_post_with_nonce_and_length(self) -> None:
         body = multipart()
         request = sent(upload(SITE, ready(), body))
         assert request == Request(
@@ -268,8 +260,7 @@ class TestUpload:
         )
         assert request.body is body
 
-    def test_the_handshake_goes_first(self) -> None:
-        """As for a question."""
+    def test_upload_without_a_nonce_searches_for_one_first(self) -> None:
         session = Session()
         call = upload(SITE, session, multipart())
         assert sent(call).url == f"{API}/start_session"
@@ -285,12 +276,11 @@ class TestUpload:
             ({"id": "f1"}, File("f1", "")),
         ],
     )
-    def test_the_file(self, data: Any, file: File) -> None:
-        """Its id and its address."""
+    def test_upload_returns_the_id_and_address_of_the_file(self, data: Any, file: File) -> None:
         assert value(upload(SITE, ready(), multipart()), {"success": True, "data": data}) == file
 
-    def test_sent_again(self) -> None:
-        """After a stale nonce, 503, or a failed connection the same body goes out once more, whole."""
+    def test_upload_is_sent_again_whole(self) -> None:
+        """After a stale nonce, after 503, and after a failed connection."""
         call = upload(SITE, ready(), multipart(), retries=2)
         whole = b"".join(sent(call).body)
         assert answered(call, STALE, 403) == []
@@ -312,8 +302,7 @@ class TestUpload:
             (FORBIDDEN, 401, NonceRefused, "rest_forbidden"),
         ],
     )
-    def test_refusals(self, body: Any, status: int, kind: type[ChatError], says: str) -> None:
-        """They are errors, and value() raises them."""
+    def test_refused_upload_raises(self, body: Any, status: int, kind: type[ChatError], says: str) -> None:
         call = upload(SITE, ready(), multipart())
         (failed,) = answered(call, body, status)
         assert isinstance(failed, Failed)
@@ -323,14 +312,13 @@ class TestUpload:
             call.result()
         assert call.next_request() is None
 
-    def test_no_value_before_the_answer(self) -> None:
-        """InvalidState, as for a reply."""
+    def test_result_before_the_answer_raises_invalid_state(self) -> None:
         with pytest.raises(InvalidState):
             upload(SITE, ready(), multipart()).result()
 
 
 class TestUploadsOfATurn:
-    """Files that go before the question."""
+    """Files that are uploaded before the question."""
 
     def turn(self, number: int = 1, **options: Any) -> tuple[Turn, list[Any]]:
         session, ends = ready(), []
@@ -347,8 +335,10 @@ class TestUploadsOfATurn:
             (0, ("x",), "x", None),
         ],
     )
-    def test_then_the_question(self, number: int, before: Any, single: Any, several: Any) -> None:
-        """One after the other, and their ids go with the question, behind those that were there."""
+    def test_question_is_sent_after_the_uploads_with_their_ids(
+        self, number: int, before: Any, single: Any, several: Any
+    ) -> None:
+        """The ids of the uploads follow those that the question had before."""
         turn, ends = self.turn(number, file_ids=before)
         for place in range(number):
             request = sent(turn)
@@ -365,8 +355,7 @@ class TestUploadsOfATurn:
         assert turn.result().chat_id == "c1"
         assert [type(event) for event in ends] == [Done]
 
-    def test_a_refused_upload_ends_the_turn(self) -> None:
-        """The question is not asked, and the error is the upload's."""
+    def test_refused_upload_ends_the_turn_without_the_question(self) -> None:
         turn, ends = self.turn(2)
         (failed,) = answered(turn, {"success": False, "message": "Invalid file type."}, 400)
         assert isinstance(failed, Failed)
@@ -377,8 +366,8 @@ class TestUploadsOfATurn:
         with pytest.raises(ServerError):
             turn.result()
 
-    def test_a_refusal_before_the_end_of_the_body(self) -> None:
-        """An error that is known early ends the turn early; what comes then means nothing."""
+    def test_upload_error_before_the_end_of_the_body_ends_the_turn(self) -> None:
+        """The rest of the body is ignored."""
         turn, _ = self.turn(max_body_size=100)
         turn._uploads[0] = upload(SITE, ready(), multipart(), max_body_size=100)
         sent(turn)
@@ -388,8 +377,7 @@ class TestUploadsOfATurn:
         assert isinstance(failed.error, TooLarge)
         assert turn.over
 
-    def test_a_failed_connection(self) -> None:
-        """It ends the turn, unless the upload may be repeated."""
+    def test_failed_upload_ends_the_turn_when_no_retry_is_left(self) -> None:
         turn, ends = self.turn()
         sent(turn)
         (failed,) = turn.receive_error(error := ConnectionFailed("reset"))
@@ -402,8 +390,7 @@ class TestUploadsOfATurn:
         assert turn.receive_error(ConnectionFailed("reset")) == []
         assert sent(turn).delay == 0.5
 
-    def test_the_nonce_of_an_upload_serves_the_question(self) -> None:
-        """One handshake for all."""
+    def test_upload_and_question_share_one_search_for_a_nonce(self) -> None:
         session = Session()
         turn = Turn(SITE, Submission("Hi"), session, uploads=[upload(SITE, session, multipart())])
         urls = []
@@ -413,8 +400,8 @@ class TestUploadsOfATurn:
         assert urls == [f"{API}/start_session", f"{UI}/files/upload", f"{UI}/chats/submit"]
 
     @pytest.mark.parametrize("call", ["response", "data", "eof", "error"])
-    def test_wrong_calls(self, call: str) -> None:
-        """A call out of order raises InvalidState, uploading or not."""
+    def test_method_out_of_order_raises_invalid_state(self, call: str) -> None:
+        """While uploading, and while asking."""
         turn, _ = self.turn()
         with pytest.raises(InvalidState):
             {
@@ -438,8 +425,8 @@ class TestUploadsOfATurn:
             {"success": True, "data": {"id": "\ud83d"}},
         ],
     )
-    def test_an_answer_without_a_file(self, answer: Any) -> None:
-        """Nothing that a server does raises: the turn fails, and its end is told."""
+    def test_upload_answer_without_a_file_fails_the_turn(self, answer: Any) -> None:
+        """Nothing raises, and ``on_end`` is called."""
         turn, ends = self.turn()
         (failed,) = answered(turn, answer)
         assert isinstance(failed, Failed)
@@ -447,8 +434,8 @@ class TestUploadsOfATurn:
         assert turn.over
         assert ends == [failed]
 
-    def test_an_answer_in_the_form_of_a_stream(self) -> None:
-        """The file is known before the body ends, and a connection that fails then is no matter."""
+    def test_connection_that_fails_after_the_file_is_known_is_ignored(self) -> None:
+        """A site may answer an upload with a stream."""
         turn, _ = self.turn()
         sent(turn)
         turn.receive_response(200, {})
@@ -458,10 +445,9 @@ class TestUploadsOfATurn:
 
 
 class TestDeletion:
-    """Files that are no longer needed."""
+    """The deletion of uploaded files."""
 
-    def test_the_request(self) -> None:
-        """The ids, as JSON."""
+    def test_deletion_sends_the_ids_as_json(self) -> None:
         request = sent(delete_files(SITE, ready(), (name for name in ("f1", "f2"))))
         assert (request.method, request.url) == ("POST", f"{UI}/files/delete")
         assert json.loads(bytes(request.body)) == {"files": ["f1", "f2"]}  # type: ignore[arg-type]
@@ -470,16 +456,16 @@ class TestDeletion:
     @pytest.mark.parametrize(
         ("answer", "number"), [({"deleted": 2}, 2), ({"deleted": "2"}, 2), ({}, 0), ({"deleted": 0}, 0)]
     )
-    def test_how_many(self, answer: Any, number: int) -> None:
-        """Older versions do not say."""
+    def test_deletion_returns_the_number_of_files(self, answer: Any, number: int) -> None:
+        """Older versions send no number."""
         assert value(delete_files(SITE, ready(), ["f1"]), {"success": True} | answer) == number
 
 
 class TestDiscussions:
-    """What a site keeps for its users."""
+    """Conversations that a site stores for its users."""
 
-    def test_the_requests(self) -> None:
-        """Routes and fields; an id that is none is not sent."""
+    def test_discussion_requests_have_their_routes_and_fields(self) -> None:
+        """The id of the bot is left out if it is None."""
         calls: list[tuple[Exchange[Any], str, Any]] = [
             (discussions(SITE, ready(), {"botId": "b", "customId": None}, 20, 5), "list",
              {"botId": "b", "offset": 20, "limit": 5}),
@@ -495,12 +481,11 @@ class TestDiscussions:
             assert request.headers["X-WP-Nonce"] == NONCE
 
     @pytest.mark.parametrize("make", [rename_discussion, lambda *a: delete_discussions(*a[:2], [a[2]])])
-    def test_nothing_comes_back(self, make: Any) -> None:
-        """Success is all that the site says."""
+    def test_rename_and_delete_return_none(self, make: Any) -> None:
         assert value(make(SITE, ready(), "c1", "Title"), {"success": True}) is None
 
-    def test_guests(self) -> None:
-        """Status 200, and no success: what a real site said."""
+    def test_guest_gets_a_server_error(self) -> None:
+        """The answer is the one of a real site: status 200 with ``success: false``."""
         call = discussions(SITE, ready(), {"botId": "default"}, 0, 10)
         recording = load("3.6.2/disc_list")
         (failed,) = answered(call, recording.body, recording.status, recording.headers)
@@ -513,8 +498,7 @@ class TestDiscussions:
         call = discussions(SITE, ready(), {"botId": "default"}, 0, 10)
         return value(call, {"success": True, "total": str(len(rows)), "chats": list(rows)})
 
-    def test_a_row(self) -> None:
-        """JSON within the JSON, numbers as strings, nulls."""
+    def test_row_with_nested_json_and_nulls_is_read(self) -> None:
         messages = [
             {"role": "assistant", "content": "Hi!", "extra": {"embeddings": None}},
             {"role": "user", "content": "Привет 😀", "shortcutName": "Hello"},
@@ -544,36 +528,33 @@ class TestDiscussions:
         )
         assert "session" not in repr(found)
 
-    def test_none(self) -> None:
-        """No rows are no error."""
+    def test_empty_list_is_not_an_error(self) -> None:
         assert self.rows() == []
 
     @pytest.mark.parametrize("messages", [None, "", "null", "{}", "5", "[", '"a"', '["a", {"role": "user"}]', [], 5])
-    def test_messages_that_are_none(self, messages: Any) -> None:
-        """What cannot be read is left out; the discussion is there all the same."""
+    def test_malformed_messages_are_left_out_of_a_discussion(self, messages: Any) -> None:
         assert self.rows({"chatId": "c1", "messages": messages}) == [
             Discussion("c1", raw={"chatId": "c1", "messages": messages})
         ]
 
     @pytest.mark.parametrize("extra", [None, "", "null", "[]", "{", '{"previousResponseId":null}', 5])
-    def test_extras_that_are_none(self, extra: Any) -> None:
+    def test_extra_of_another_shape_is_ignored(self, extra: Any) -> None:
         """PHP writes an empty object as a list."""
         (found,) = self.rows({"chatId": "c1", "extra": extra})
         assert found.previous_response_id == ""
 
-    def test_messages_that_are_decoded(self) -> None:
-        """A site that decodes them itself is understood too."""
+    def test_messages_that_are_already_decoded_are_read(self) -> None:
         (found,) = self.rows({"chatId": 12, "messages": [{"role": "user", "content": "a"}], "title": 5})
         assert (found.chat_id, found.title, found.messages) == ("12", "5", ({"role": "user", "content": "a"},))
 
-    def test_a_message_without_words(self) -> None:
-        """Null is nothing, not the word None."""
+    def test_null_field_becomes_an_empty_string(self) -> None:
+        """It must not become the string "None"."""
         (found,) = self.rows({"chatId": "c1", "messages": '[{"role":"assistant","content":null}]'})
         assert found.messages in ((), ({"role": "assistant", "content": ""},))
 
     @pytest.mark.parametrize("row", [None, 5, "c1", [], {}, {"title": "x"}, {"chatId": None}])
-    def test_broken_rows(self, row: Any) -> None:
-        """A row without an id is left out, or ProtocolError; never a discussion called None."""
+    def test_row_without_an_id_is_left_out_or_fails(self, row: Any) -> None:
+        """It must not become a discussion with the id "None"."""
         try:
             found = self.rows(row, {"chatId": "c2"})
         except ProtocolError:
@@ -592,11 +573,13 @@ PUBLIC = [
 
 
 class TestPublicApi:
-    """Functions with a bearer token."""
+    """The functions of the public API."""
 
     @pytest.mark.parametrize(("name", "fields", "method", "body"), PUBLIC)
-    def test_the_request(self, name: str, fields: Any, method: str, body: Any) -> None:
-        """Fields that are None are not sent; a token goes without a nonce, and no session is started."""
+    def test_call_with_a_token_sends_no_nonce_and_no_null_fields(
+        self, name: str, fields: Any, method: str, body: Any
+    ) -> None:
+        """It also starts no session."""
         request = sent(public(SITE, ready(), "secret", name, fields))
         expected = {
             "User-Agent": USER_AGENT,
@@ -612,21 +595,18 @@ class TestPublicApi:
             assert json.loads(bytes(request.body)) == body  # type: ignore[arg-type]
             assert request.headers == expected | {"Content-Type": "application/json"}
 
-    def test_without_a_token(self) -> None:
-        """Whoever is logged in needs the nonce."""
+    def test_call_without_a_token_needs_the_nonce(self) -> None:
         call = public(SITE, Session(), None, "simpleTextQuery", {"message": "Hi"}, headers={"Authorization": "Basic x"})
         assert sent(call).url == f"{API}/start_session"
         answered(call, SESSION)
         assert sent(call).headers.items() >= {"X-WP-Nonce": NONCE, "Authorization": "Basic x"}.items()
 
     @pytest.mark.parametrize("data", ["Hello", "", None, True, False, [], {"a": [1]}, 1.5])
-    def test_the_value(self, data: Any) -> None:
-        """Whatever the site has under ``data``."""
+    def test_value_is_the_data_field(self, data: Any) -> None:
         call = public(SITE, ready(), "secret", "simpleJsonQuery", {"message": "Hi"})
         assert value(call, {"success": True, "data": data, "extra": {}}) == data
 
-    def test_an_upload(self) -> None:
-        """The same body as any, with the token in place of the nonce."""
+    def test_upload_sends_the_token_in_place_of_the_nonce(self) -> None:
         body = multipart(fields={})
         call = public_upload(SITE, ready(), "secret", body)
         request = sent(call)
@@ -648,8 +628,7 @@ class TestPublicApi:
             (429, b"", False),
         ],
     )
-    def test_advice(self, status: int, body: Any, advice: bool) -> None:
-        """A closed door has two reasons; other errors have others."""
+    def test_closed_api_gets_advice_and_other_errors_do_not(self, status: int, body: Any, advice: bool) -> None:
         (failed,) = answered(public(SITE, ready(), "secret", "simpleTextQuery", {"message": "Hi"}), body, status)
         assert isinstance(failed, Failed)
         assert ("bearer token" in str(failed.error)) == advice
@@ -659,8 +638,8 @@ class TestPublicApi:
 
     @pytest.mark.parametrize("status", [307, 308])
     @pytest.mark.parametrize("fields", [None, {"message": "Hi"}])
-    def test_the_token_stays_at_home(self, fields: Any, status: int) -> None:
-        """Another origin gets the question, where it is the same route, and never the token."""
+    def test_token_is_not_sent_to_another_origin(self, fields: Any, status: int) -> None:
+        """A redirect to the same route there is followed without it."""
         call = public(SITE, Session(NONCE), "secret", "simpleTextQuery", fields)
         location = "https://api.example.net/wp-json/mwai/v1/simpleTextQuery"
         assert answered(call, b"", status, {"Location": location}) == []
@@ -668,25 +647,22 @@ class TestPublicApi:
         assert request.url == location
         assert not {"Authorization", "X-WP-Nonce"} & set(request.headers)
 
-    def test_the_token_and_a_password(self) -> None:
-        """Of both, the token is what this call was made with."""
+    def test_token_wins_over_a_password(self) -> None:
         call = public(SITE, Session(), "secret", "simpleAuthCheck", None, headers={"authorization": "Basic x"})
         sent_headers = [value for name, value in sent(call).headers.items() if name.lower() == "authorization"]
         assert sent_headers == ["Bearer secret"]
 
-    def test_half_a_character(self) -> None:
-        """What cannot be sent is InvalidInput, as in a question."""
+    def test_lone_surrogate_in_a_field_raises_invalid_input(self) -> None:
         with pytest.raises(InvalidInput):
             sent(public(SITE, ready(), "secret", "simpleTextQuery", {"message": "\ud83d"}))
 
-    def test_what_is_no_json(self) -> None:
-        """An option that JSON does not have is InvalidInput too."""
+    def test_option_that_json_cannot_hold_raises_invalid_input(self) -> None:
         with pytest.raises(InvalidInput):
             sent(public(SITE, ready(), "secret", "simpleTextQuery", {"message": "Hi", "options": {"stop": {"a"}}}))
 
 
 class TestPages:
-    """The visit of a page."""
+    """The call that reads a page."""
 
     @pytest.mark.parametrize(
         ("site", "page", "url"),
@@ -700,39 +676,34 @@ class TestPages:
             (SITE, "https://other.org/chat", "https://other.org/chat"),
         ],
     )
-    def test_where(self, site: str, page: str, url: str) -> None:
-        """A path or an address; a GET without nonce, body and login."""
+    def test_page_is_a_get_without_nonce_body_or_login(self, site: str, page: str, url: str) -> None:
+        """The page is a path or an address."""
         request = sent(visit(site, ready(), page))
         assert (request.method, request.url, request.body) == ("GET", url, b"")
         assert request.headers["Accept"] == "text/html"
         assert "X-WP-Nonce" not in request.headers
 
     @pytest.mark.parametrize("page", ["ftp://x.org/", "http://example.org/", "https://[::1", "mailto:a@b.c"])
-    def test_no_page(self, page: str) -> None:
-        """What cannot be asked, or would give up TLS, is refused."""
+    def test_page_that_is_not_an_address_or_gives_up_tls_is_refused(self, page: str) -> None:
         with pytest.raises(InvalidInput, match="a page is"):
             visit(SITE, ready(), page)
 
-    def test_another_site_gets_no_cookies(self) -> None:
-        """Credentials are the site's own."""
+    def test_page_of_another_site_gets_no_credentials(self) -> None:
         machine = visit(SITE, ready(), "https://other.org/chat", headers={"Cookie": "a=b", "X-Team": "blue"})
         assert sent(machine).headers.items() >= {"X-Team": "blue"}.items()
         assert "Cookie" not in sent(machine).headers
 
-    def test_the_bots(self) -> None:
-        """Those of the page."""
+    def test_value_is_the_list_of_bots(self) -> None:
         machine = visit(SITE, ready(), "/")
         assert value(machine, load("3.6.2/page").body)[0].start_sentence == "Hi! How can I help you?"
 
-    def test_no_bots(self) -> None:
-        """A page without a widget says where one was looked for."""
+    def test_page_without_a_widget_fails_and_names_the_page(self) -> None:
         machine = visit(SITE, ready(), "/about")
         assert isinstance(answered(machine, b"<p>About</p>")[-1], Failed)
         with pytest.raises(NotAiEngine, match=r"https://example.org/about.*widgets that a script"):
             machine.result()
 
-    def test_redirects(self) -> None:
-        """They are followed, wherever they lead."""
+    def test_redirect_of_a_page_is_followed_to_any_address(self) -> None:
         machine = visit(SITE, ready(), "/chat")
         assert answered(machine, b"", 302, {"Location": "https://www.example.org/chat/"}) == []
         assert sent(machine).url == "https://www.example.org/chat/"
@@ -753,11 +724,10 @@ NULL_FIELDS = [{key: odd} for key in ("data", "chats", "deleted") for odd in (No
 
 @pytest.mark.parametrize("maker", MAKERS)
 class TestOddAnswers:
-    """P3 for calls: a value, or an error of the package."""
+    """Calls with unexpected answers: they have a value or an error of the package."""
 
     @pytest.mark.parametrize("fields", [{}, *NULL_FIELDS], ids=repr)
-    def test_odd_fields(self, maker: str, fields: Any) -> None:
-        """Whatever has another shape is ProtocolError."""
+    def test_fields_of_a_wrong_type_fail_with_protocol_error(self, maker: str, fields: Any) -> None:
         call = MAKERS[maker]()
         answered(call, {"success": True} | fields)
         try:
@@ -769,8 +739,7 @@ class TestOddAnswers:
     @example({"deleted": float("inf")})
     @example({"deleted": float("nan")})
     @example({"deleted": "9" * 5000})
-    def test_any_fields(self, maker: str, fields: Any) -> None:
-        """The same for anything that JSON can say."""
+    def test_any_json_is_a_value_or_an_error_of_the_package(self, maker: str, fields: Any) -> None:
         call = MAKERS[maker]()
         answered(call, json.dumps({"success": True} | fields).encode())
         try:
@@ -780,8 +749,7 @@ class TestOddAnswers:
         assert found is None or maker == "text" or isinstance(found, File | int | list)
 
     @pytest.mark.parametrize("depth", [100, 800, 900, 950, 990])
-    def test_deep_fields(self, maker: str, depth: int) -> None:
-        """JSON that is nested deeply is a value or an error of the package."""
+    def test_deeply_nested_json_is_a_value_or_an_error_of_the_package(self, maker: str, depth: int) -> None:
         for key in ("data", "chats", "deleted"):
             call = MAKERS[maker]()
             answered(call, f'{{"success":true,"{key}":{"[" * depth}{"]" * depth}}}'.encode())
@@ -791,8 +759,7 @@ class TestOddAnswers:
     @pytest.mark.parametrize(
         "name", ["3.6.2/stream_english", "3.6.2/page", "3.6.2/rest_index", "3.6.2/fatal_stream", "3.6.2/plain_english"]
     )
-    def test_recordings(self, maker: str, name: str) -> None:
-        """What belongs to another question is an error, or a value without meaning; it does not raise otherwise."""
+    def test_recorded_answer_to_another_call_is_a_value_or_an_error_of_the_package(self, maker: str, name: str) -> None:
         call, recording = MAKERS[maker](), load(name)
         answered(call, recording.body, recording.status, recording.headers)
         with suppress(ChatError):

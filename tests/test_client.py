@@ -1,4 +1,4 @@
-"""The synchronous client, against servers that a function plays."""
+"""The synchronous client, against servers on loopback."""
 
 import gzip
 import sys
@@ -42,7 +42,7 @@ from .server import (
 )
 
 
-def test_the_head_and_the_first_event_are_out_although_the_rest_is_held():
+def test_first_event_is_returned_while_the_rest_is_held_back():
     gate = Gate()
 
     def chat(peer, _):
@@ -59,7 +59,7 @@ def test_the_head_and_the_first_event_are_out_although_the_rest_is_held():
 
 
 class TestStream:
-    def test_it_is_a_generator(self):
+    def test_stream_is_a_generator(self):
         with Server(site(says(streamed(*HELLO)))) as server, Client(server.url) as client:
             pieces = client.stream("Hi")
             assert iter(pieces) is pieces
@@ -72,7 +72,7 @@ class TestStream:
             with pytest.raises(ZeroDivisionError):
                 client.stream("Hi").throw(ZeroDivisionError())
 
-    def test_reply_before_the_end_is_an_error_that_keeps_the_text(self):
+    def test_reply_before_the_end_raises_with_the_text_so_far(self):
         def chat(peer, _):
             peer.send(stream_head() + chunk(live("Hel")))
             peer.wait_for_close()
@@ -86,7 +86,7 @@ class TestStream:
             pieces.close()
             assert list(pieces) == []
 
-    def test_break_frees_the_connection(self):
+    def test_break_closes_the_connection(self):
         gone = threading.Event()
 
         def chat(peer, _):
@@ -124,7 +124,7 @@ class TestStream:
         assert shown in ([], ["Hel"])
         assert repr(pieces).endswith("closed>")
 
-    def test_a_wait_for_a_retry_can_be_closed(self):
+    def test_close_ends_the_wait_for_a_retry(self):
         asked = threading.Event()
 
         def chat(peer, _):
@@ -140,7 +140,7 @@ class TestStream:
             reader.join(10)
             assert not reader.is_alive()
 
-    def test_a_reset_keeps_what_came(self):
+    def test_reset_raises_with_the_text_so_far(self):
         gate = Gate()
 
         def chat(peer, _):
@@ -159,7 +159,7 @@ class TestStream:
 
 
 class TestTimeouts:
-    def test_total_covers_a_stream_that_never_stands_still(self):
+    def test_total_ends_a_stream_that_never_pauses(self):
         def chat(peer, _):
             peer.send(stream_head())
             while True:
@@ -172,7 +172,7 @@ class TestTimeouts:
         assert raised.value.clock == "total"
         assert set(raised.value.partial_text) == {"x"}
 
-    def test_a_call_has_its_own(self):
+    def test_timeout_of_a_question_replaces_the_clients(self):
         def chat(peer, _):
             peer.wait_for_close()
 
@@ -180,7 +180,7 @@ class TestTimeouts:
             client.ask("Hi", timeout=0.3)
         assert (raised.value.clock, raised.value.seconds) == ("first_byte", 0.3)
 
-    def test_a_slow_reader_is_no_fault_of_the_site(self):
+    def test_time_of_a_slow_reader_does_not_count_as_idle(self):
         with Server(site(says(streamed(*HELLO)))) as server, Client(server.url, timeout=0.3) as client:
             shown = []
             for piece in client.stream("Hi"):
@@ -190,7 +190,7 @@ class TestTimeouts:
 
 
 class TestNonce:
-    def test_it_is_fetched_once_for_all_threads(self):
+    def test_threads_share_one_search_for_a_nonce(self):
         with Server(site(says(streamed(*HELLO)))) as server, Client(server.url) as client:
             replies = []
             threads = [threading.Thread(target=lambda: replies.append(client.ask("Hi"))) for _ in range(12)]
@@ -202,14 +202,14 @@ class TestNonce:
         assert server.seen().count("start_session") == 1
         assert {request.headers["x-wp-nonce"] for request in server.requests[1:]} == {NONCE}
 
-    def test_a_warm_client_asks_with_one_request_on_the_connection_it_has(self):
+    def test_next_question_is_one_request_on_the_open_connection(self):
         with Server(site(says(streamed(*HELLO)))) as server, Client(server.url) as client:
             for _ in range(3):
                 client.ask("Hi")
             assert server.seen() == ["start_session", "submit", "submit", "submit"]
             assert server.connections == 1
 
-    def test_start_session(self):
+    def test_start_session_stores_a_new_nonce(self):
         with Server(site(says(streamed(*HELLO)), nonces=["1111111111", "2222222222"])) as server:
             with Client(server.url) as client:
                 assert client.start_session() == Session("1111111111", "65f0c0ffee123")
@@ -219,7 +219,7 @@ class TestNonce:
             assert server.requests[-1].json["session"] == "65f0c0ffee123"
             assert "x-wp-nonce" not in server.requests[1].headers
 
-    def test_it_never_goes_to_another_host(self):
+    def test_nonce_is_not_sent_to_another_host(self):
         with Server(site(says(streamed(*HELLO)), nonces=["2222222222"]), host="127.0.0.2") as other:
 
             def chat(peer, request):
@@ -239,7 +239,7 @@ class TestNonce:
 
 
 class TestRequests:
-    def test_it_names_itself_and_asks_for_a_stream_as_it_is(self):
+    def test_request_names_the_client_and_accepts_an_uncompressed_stream(self):
         with Server(site(says(streamed(*HELLO)))) as server, Client(server.url, headers={"X-Mine": "1"}) as client:
             client.ask("Hi")
         headers = server.requests[-1].headers
@@ -248,7 +248,7 @@ class TestRequests:
         assert headers["accept-encoding"] == "identity"
         assert headers["x-mine"] == "1"
 
-    def test_history_travels_as_messages(self):
+    def test_history_is_sent_as_messages(self):
         messages = [
             {"role": "user", "content": "a"},
             {"role": "assistant", "content": "b"},
@@ -262,7 +262,7 @@ class TestRequests:
         assert (second["newMessage"], second["messages"]) == ("User: a\nAssistant: b\nUser: c\nAssistant:", [])
         assert second["chatId"] not in ("", "mine")
 
-    def test_cookies_are_kept_but_for_the_one_that_serialises_requests(self):
+    def test_cookies_are_kept_except_phpsessid(self):
         cookies = [("Set-Cookie", "PHPSESSID=abc; path=/"), ("Set-Cookie", "mwai_session_id=xyz; path=/; HttpOnly")]
         head = session_response().replace(b"\r\n", b"\r\n" + "".join(f"{k}: {v}\r\n" for k, v in cookies).encode(), 1)
 
@@ -275,7 +275,7 @@ class TestRequests:
         sent = set(server.requests[-1].headers["cookie"].split("; "))
         assert sent == {"mwai_session_id=xyz", "mine=1"}
 
-    def test_a_proxy_is_used(self, monkeypatch):
+    def test_proxy_is_used(self, monkeypatch):
         for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
             monkeypatch.delenv(name, raising=False)
             monkeypatch.delenv(name.upper(), raising=False)
@@ -289,7 +289,7 @@ class TestRequests:
         assert proxy.requests[0].headers["proxy-authorization"] == "Basic dXNlcjpwYXNz"
         assert "proxy-authorization" not in proxy.requests[-1].headers
 
-    def test_a_session_of_the_callers_own_is_used_and_not_closed(self):
+    def test_http_session_is_used_and_not_closed(self):
         with Server(site(says(streamed(*HELLO)))) as server, requests.Session() as own:
             own.headers["X-Own"] = "1"
             with Client(server.url, http=own) as client:
@@ -298,7 +298,7 @@ class TestRequests:
             own.post(server.url + "/wp-json/mwai/v1/start_session", data=b"")
             assert server.connections == 1
 
-    def test_with_a_session_of_the_callers_own_a_reader_is_unblocked_in_the_answer(self):
+    def test_close_unblocks_the_reader_with_an_http_session(self):
         def chat(peer, _):
             peer.send(stream_head() + chunk(live("Hel")))
             peer.wait_for_close()
@@ -332,14 +332,14 @@ class TestRequests:
         ],
         ids=str,
     )
-    def test_what_cannot_be_used_is_said_clearly(self, options, words, monkeypatch):
+    def test_wrong_option_raises_a_clear_error(self, options, words, monkeypatch):
         monkeypatch.setitem(sys.modules, "python_socks", None)
         with pytest.raises(InvalidInput) as raised:
             with Client(**{"site": "http://127.0.0.1:9", **options}) as client:
                 client.ask("Hi")
         assert words in str(raised.value).lower() or words in str(raised.value)
 
-    def test_a_refused_connection_says_so_after_its_retries(self):
+    def test_refused_connection_raises_after_its_retries(self):
         with Server(lambda peer: None) as server:
             url = server.url
         with Client(url, retries=1) as client, pytest.raises(ConnectionFailed) as raised:
@@ -348,7 +348,7 @@ class TestRequests:
         name = url.removeprefix("http://")
         assert str(raised.value) == f"no connection to {name}: connection refused (after 2 tries)"
 
-    def test_a_closed_client_says_so(self):
+    def test_closed_client_raises_invalid_state(self):
         client = Client("http://127.0.0.1:9")
         client.close()
         client.close()
@@ -357,7 +357,7 @@ class TestRequests:
         assert repr(client) == "<Client of http://127.0.0.1:9, closed>"
 
 
-def test_module_level_ask_and_stream():
+def test_module_functions_ask_and_stream():
     with Server(site(says(streamed(*HELLO)))) as server:
         reply = ask("Hi", site=server.url, timeout=30)
         assert isinstance(reply, Reply)
@@ -369,7 +369,7 @@ def test_module_level_ask_and_stream():
         assert server.requests[-1].json["botId"] == "support"
 
 
-def test_notices_are_events_but_no_text():
+def test_notice_is_an_event_and_not_text():
     notice = live("Thinking...", subtype="thinking", visibility="collapsed", timestamp=1.5, metadata={"a": 1})
     with Server(site(says(streamed(notice, *HELLO)))) as server, Client(server.url) as client:
         events = list(client.events("Hi"))
@@ -377,14 +377,14 @@ def test_notices_are_events_but_no_text():
         assert list(client.stream("Hi")) == ["Hel", "lo"]
 
 
-def test_json_is_answered_where_a_stream_was_asked_for():
+def test_json_answer_to_a_streamed_question_is_read():
     final = {"success": True, "reply": "Hello", "new_token": "9999999999"}
     with Server(site(says(json_response(final)))) as server, Client(server.url) as client:
         assert list(client.events("Hi"))[:-1] == [Text("Hello")]
         assert client.session.nonce == "9999999999"
 
 
-def test_gzip_bombs_are_stopped_by_the_limit():
+def test_gzip_bomb_is_too_large():
     bomb = gzip.compress(b'{"success":true,"reply":"' + b"x" * 5_000_000)
     with Server(site(says(response(bomb, Content_Encoding="gzip")))) as server:
         with Client(server.url, max_body_size=100_000) as client, pytest.raises(Exception, match="larger than 100000"):

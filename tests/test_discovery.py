@@ -1,4 +1,4 @@
-"""Where the REST API of a site is, and where a nonce: what is asked, in which order, and what comes of it."""
+"""The search for the REST API and for a nonce: which addresses are asked, in which order, and how the search ends."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ AJAX = f"{SITE}/wp-admin/admin-ajax.php?action=rest-nonce"
 
 @dataclass(frozen=True)
 class Say:
-    """An answer: a dict is sent as JSON, a str as HTML; ``link`` is the REST root that the ``Link`` header names."""
+    """An answer. A dict is sent as JSON, and a str as HTML. ``link`` is the REST root in the ``Link`` header."""
 
     body: Any = "<title>Page not found</title>"
     status: int = 200
@@ -56,7 +56,7 @@ class Say:
     headers: dict[str, str] = field(default_factory=dict)
 
     def to(self, exchange: Exchange) -> list[Event]:
-        """Give the whole answer to the request that was sent."""
+        """Pass the whole answer to the exchange."""
         headers = dict(self.headers)
         if self.link:
             headers["Link"] = f'<{self.link}/>; rel="{API_REL}"'
@@ -67,7 +67,7 @@ class Say:
 
 
 GONE = Say(status=404)
-HOME = Say("<title>Home</title>")  # what a site with plain permalinks says to any path
+HOME = Say("<title>Home</title>")  # the answer of a site with plain permalinks to any path
 ROUTELESS = Say(NO_ROUTE, 404)
 CLOSED = Say(FORBIDDEN, 401)
 REFUSED = Say(STALE, 403)
@@ -82,12 +82,12 @@ def page(link: str = "", status: int = 200, **system: Any) -> Say:
 
 
 def bare(root: str = "", link: str = "") -> Say:
-    """Return a page without a widget, which may name the REST root in its head."""
+    """Return a page without a widget. With ``root`` its head names the REST root."""
     return Say(f"<link rel='{API_REL}' href='{root}/'>" if root else "<p>Welcome</p>", link=link)
 
 
 class Web:
-    """What is at each address; several answers are given one after the other, the last of them for ever."""
+    """The answers at each address. Several answers are sent one after the other, and the last is repeated."""
 
     def __init__(self, places: dict[str, Say | list[Say]], otherwise: Say = GONE) -> None:
         self.places = {url: list(says) if isinstance(says, list) else [says] for url, says in places.items()}
@@ -95,7 +95,7 @@ class Web:
         self.asked: list[Request] = []
 
     def run(self, exchange: Exchange[Any] | Turn, most: int = 30) -> Done | ChatError:
-        """Drive the exchange to its end; return that."""
+        """Drive the exchange to its end, and return it."""
         events: list[Event] = []
         while (request := exchange.next_request()) is not None:
             self.asked.append(request)
@@ -111,23 +111,23 @@ class Web:
 
     @property
     def urls(self) -> list[str]:
-        """What was asked for, and how."""
+        """Return the method and address of each request."""
         return [f"{request.method} {request.url}" for request in self.asked]
 
 
 def rest(root: str, start: Say = STARTED, submit: Say = GOOD) -> dict[str, Say | list[Say]]:
-    """Return a REST API at ``root``."""
+    """Return the answers of a REST API at ``root``."""
     return {root + START: start, root + SUBMIT: submit}
 
 
 def turn(site: str = SITE, session: Session | None = None, **options: Any) -> Turn:
-    """Return a turn that asks something."""
+    """Return a turn with a question."""
     return Turn(site, Submission("Hello"), session, **options)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A site, as it is given and as it is; the requests that a turn makes; how it ends, and what the session keeps."""
+    """A site and the expected outcome: the requests of a turn, its end, and the session after it."""
 
     name: str
     site: str
@@ -146,7 +146,7 @@ def handshake(root: str) -> tuple[str, str]:
 
 CASES = [
     Case("pretty permalinks", SITE, rest(PRETTY), handshake(PRETTY)),
-    Case("a slash behind it", f"{SITE}/", rest(PRETTY), handshake(PRETTY)),
+    Case("a slash after it", f"{SITE}/", rest(PRETTY), handshake(PRETTY)),
     Case(
         "plain permalinks, 200, Link",
         SITE,
@@ -243,7 +243,7 @@ CASES = [
         OTHER,
     ),
     Case(
-        "an API on another host, says the page",
+        "an API on another host, named by the page",
         SITE,
         rest(OTHER) | {PRETTY + START: ROUTELESS, SITE: page(restUrl=OTHER)},
         (f"POST {PRETTY}{START}", f"GET {SITE}", *handshake(OTHER)),
@@ -338,7 +338,7 @@ CASES = [
         nonce="",
     ),
     Case(
-        "a page with another root, which is none either",
+        "a page that names another root without an API",
         SITE,
         {PRETTY + START: ROUTELESS, SITE: page(restUrl=OTHER)},
         (
@@ -392,10 +392,9 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 class TestSites:
-    """The table."""
+    """The table of sites."""
 
-    def test_a_turn(self, case: Case) -> None:
-        """It asks what the table says, in that order, and ends so."""
+    def test_turn_sends_the_expected_requests_and_ends_as_expected(self, case: Case) -> None:
         session, web = Session(), Web(case.web, case.otherwise)
         outcome = web.run(turn(case.site, session))
         assert web.urls == list(case.asked)
@@ -408,30 +407,27 @@ class TestSites:
             assert type(outcome) is case.error
             assert case.says in str(outcome)
 
-    def test_the_next_turn(self, case: Case) -> None:
-        """What was found stays in the session: the next turn asks at once."""
+    def test_next_turn_of_the_session_searches_for_nothing(self, case: Case) -> None:
         session, web = Session(), Web(case.web, case.otherwise)
         if isinstance(web.run(turn(case.site, session)), Done):
             again = Web(case.web, case.otherwise)
             assert isinstance(again.run(turn(case.site, session)), Done)
             assert again.urls == [case.asked[-1]]
 
-    def test_a_handshake(self, case: Case) -> None:
-        """An exchange of no kind finds the same, and asks nothing else."""
+    def test_exchange_without_a_call_finds_the_same_session(self, case: Case) -> None:
         session, web = Session(), Web(case.web, case.otherwise)
         outcome = web.run(fetch_nonce(case.site, session))
         assert isinstance(outcome, Done) == (case.error is None)
         assert web.urls == [url for url in case.asked if not url.endswith(SUBMIT)]
         assert (session.root, session.nonce) == (case.root, case.nonce)
 
-    def test_only_the_question_is_not_exclusive(self, case: Case) -> None:
-        """Whatever looks for a session is done by one turn at a time."""
+    def test_every_request_of_the_search_is_exclusive(self, case: Case) -> None:
+        """Only the question itself is not."""
         web = Web(case.web, case.otherwise)
         web.run(turn(case.site))
         assert [request.exclusive for request in web.asked] == [not url.endswith(SUBMIT) for url in web.urls]
 
-    def test_pages_are_asked_for_as_pages(self, case: Case) -> None:
-        """A GET of HTML, without a nonce and without a body."""
+    def test_page_is_requested_as_html_without_a_nonce(self, case: Case) -> None:
         web = Web(case.web, case.otherwise)
         web.run(turn(case.site))
         for request in web.asked:
@@ -444,14 +440,13 @@ class TestNonces:
     """Nonces that only a page has."""
 
     @pytest.mark.parametrize("broken", [Say("<h1>Error</h1>", 500), Say(""), Say("hello"), Say('{"restNonce":')])
-    def test_after_answers_that_are_not_the_apis(self, broken: Say) -> None:
-        """Whatever a root says that does not speak AI Engine, the page may have the nonce."""
+    def test_page_is_asked_after_any_answer_that_is_not_the_apis(self, broken: Say) -> None:
         web = Web({SITE: page(restNonce="paged"), PRETTY + SUBMIT: GOOD}, broken)
         assert isinstance(web.run(turn()), Done)
         assert [url for url in web.urls if url.startswith("GET")] == [f"GET {SITE}"]
 
-    def test_renewed_from_the_page(self) -> None:
-        """A nonce of a page that went stale: the site is asked, then its page again, and the question goes out anew."""
+    def test_stale_nonce_of_a_page_is_renewed_from_the_page(self) -> None:
+        """The site is asked first, and the question is sent again at the end."""
         session = Session("old")
         web = Web({PRETTY + START: ROUTELESS, SITE: page(restNonce="new"), PRETTY + SUBMIT: [REFUSED, GOOD]})
         assert isinstance(web.run(turn(session=session)), Done)
@@ -463,42 +458,37 @@ class TestNonces:
         ]
         assert session.nonce == "new"
 
-    def test_a_stale_page(self) -> None:
-        """A page from a cache has a stale nonce for ever: one renewal, then NonceRefused."""
+    def test_cached_page_with_a_stale_nonce_ends_after_one_renewal(self) -> None:
         web = Web({PRETTY + START: ROUTELESS, SITE: page(restNonce="stale"), PRETTY + SUBMIT: REFUSED})
         outcome = web.run(turn())
         assert isinstance(outcome, NonceRefused)
         assert web.urls.count(f"POST {PRETTY}{SUBMIT}") == 2
         assert web.urls.count(f"GET {SITE}") == 2
 
-    def test_the_sites_session_counts_more(self) -> None:
-        """The page is only asked where the site starts no session."""
+    def test_page_is_not_asked_if_start_session_works(self) -> None:
         web = Web(rest(PRETTY) | {SITE: page(restNonce="paged")})
         session = Session()
         web.run(turn(session=session))
         assert session.nonce == NONCE
 
-    def test_the_session_of_the_page(self) -> None:
-        """The session id that a page has goes with its nonce."""
+    def test_session_id_of_the_page_is_used_with_its_nonce(self) -> None:
         web = Web({PRETTY + START: ROUTELESS, SITE: page(restNonce="n", sessionId="abc"), PRETTY + SUBMIT: GOOD})
         web.run(turn())
         assert json.loads(bytes(web.asked[-1].body))["session"] == "abc"  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("nonce", ["a b", "a\r\nX: y", "é", "", None, [], 0.5])
-    def test_what_is_no_nonce(self, nonce: Any) -> None:
-        """A page's garbage is not sent back."""
+    def test_malformed_nonce_of_a_page_is_not_sent(self, nonce: Any) -> None:
         web = Web({PRETTY + START: ROUTELESS, SITE: page(restNonce=nonce)})
         assert isinstance(web.run(turn()), NotAiEngine)
 
-    def test_a_page_over_the_limit(self) -> None:
-        """max_body_size holds for pages too; what the site said first is the error."""
+    def test_page_larger_than_max_body_size_is_refused(self) -> None:
+        """The error is the earlier one of the site."""
         web = Web({PRETTY + START: ROUTELESS, SITE: Say("x" * 1001)})
         assert isinstance(web.run(turn(max_body_size=1000)), NotAiEngine)
         machine = visit(SITE, Session(), "/", max_body_size=1000)
         assert isinstance(Web({f"{SITE}/": Say("x" * 1001)}).run(machine), TooLarge)
 
-    def test_a_busy_page(self) -> None:
-        """503 and the network are tried again, for pages as for all."""
+    def test_busy_page_is_retried(self) -> None:
         web = Web(
             {
                 PRETTY + START: ROUTELESS,
@@ -509,8 +499,7 @@ class TestNonces:
         assert isinstance(web.run(turn(retries=1)), Done)
         assert [request.delay for request in web.asked] == [0.0, 0.0, 3.0, 0.0]
 
-    def test_a_page_that_is_cut(self) -> None:
-        """A connection that fails in the middle of a page ends the turn."""
+    def test_page_that_is_cut_ends_the_turn(self) -> None:
         machine = turn(retries=2)
         machine.next_request()
         ROUTELESS.to(machine)
@@ -521,8 +510,7 @@ class TestNonces:
         (failed,) = machine.receive_error(ConnectionFailed("reset"))
         assert isinstance(failed, Failed)
 
-    def test_another_turn_was_quicker(self) -> None:
-        """A nonce that another turn has found is used; the page is not asked any more."""
+    def test_nonce_of_another_turn_ends_the_search(self) -> None:
         session = Session()
         machine = turn(session=session)
         machine.next_request()
@@ -536,8 +524,7 @@ class TestNonces:
         assert (request.url, request.headers["X-WP-Nonce"]) == (PRETTY + SUBMIT, "found")
 
     @pytest.mark.parametrize("start", [ROUTELESS, CLOSED])
-    def test_start_session_with_a_nonce_in_hand(self, start: Say) -> None:
-        """To renew a nonce that is there already, the page serves as well as for the first."""
+    def test_handshake_with_a_nonce_takes_the_new_one_from_the_page(self, start: Say) -> None:
         session = Session("old")
         web = Web({PRETTY + START: start, SITE: page(restNonce="new")})
         assert isinstance(web.run(fetch_nonce(SITE, session)), Done)
@@ -546,11 +533,10 @@ class TestNonces:
 
 
 class TestLogins:
-    """Cookies of a login need the nonce of that login, which start_session does not give."""
+    """Logins by cookie. They need the nonce of the login, which start_session does not return."""
 
     @pytest.mark.parametrize("name", ["Cookie", "cookie"])
-    def test_the_page_goes_first(self, name: str) -> None:
-        """No session is started, and the cookies go along to both."""
+    def test_login_asks_the_page_with_its_cookies_and_starts_no_session(self, name: str) -> None:
         web = Web({SITE: page(restUrl=PRETTY, restNonce="mine"), PRETTY + SUBMIT: GOOD})
         session = Session()
         assert isinstance(web.run(turn(session=session, headers={name: LOGIN["Cookie"]})), Done)
@@ -558,26 +544,23 @@ class TestLogins:
         assert all(request.headers[name] == LOGIN["Cookie"] for request in web.asked)
         assert session.nonce == "mine"
 
-    def test_other_cookies(self) -> None:
-        """A cookie of another kind is no login."""
+    def test_cookie_of_another_kind_is_not_a_login(self) -> None:
         web = Web(rest(PRETTY))
         assert isinstance(web.run(turn(headers={"Cookie": "wordpress_test_cookie=1"})), Done)
         assert web.urls == list(handshake(PRETTY))
 
-    def test_a_nonce_in_hand(self) -> None:
-        """A nonce that is there is used."""
+    def test_known_nonce_of_a_login_is_used(self) -> None:
         web = Web(rest(PRETTY))
         assert isinstance(web.run(turn(session=Session("mine"), headers=LOGIN)), Done)
         assert web.urls == [f"POST {PRETTY}{SUBMIT}"]
 
-    def test_plain_permalinks(self) -> None:
-        """The page says where the API is, too."""
+    def test_login_finds_the_api_of_a_site_with_plain_permalinks(self) -> None:
         web = Web({SITE: page(restUrl=INDEX, restNonce="mine"), INDEX + SUBMIT: GOOD})
         assert isinstance(web.run(turn(headers=LOGIN)), Done)
         assert web.urls == [f"GET {SITE}", f"POST {INDEX}{SUBMIT}"]
 
-    def test_the_login_is_over(self) -> None:
-        """WordPress gives no nonce to a login that is over. What start_session gives would be refused for ever."""
+    def test_expired_login_gets_no_nonce_and_fails(self) -> None:
+        """The nonce of start_session would be refused again and again."""
         for root in (PRETTY, INDEX):
             web = Web({SITE: page(restUrl=root, restNonce=None), AJAX: Say("0", 400), **rest(root)})
             outcome = web.run(turn(headers=LOGIN))
@@ -585,33 +568,31 @@ class TestLogins:
             assert "log in again" in str(outcome)
             assert web.urls == [f"GET {SITE}", f"GET {AJAX}"]
 
-    def test_no_chat_on_the_page(self) -> None:
-        """WordPress gives a nonce to every login, so the page needs no chat."""
+    def test_login_gets_its_nonce_from_wordpress_if_the_page_has_no_chat(self) -> None:
         web = Web({SITE: bare(), AJAX: Say("mine\n"), PRETTY + SUBMIT: GOOD})
         assert isinstance(web.run(turn(headers=LOGIN)), Done)
         assert web.urls == [f"GET {SITE}", f"GET {AJAX}", f"POST {PRETTY}{SUBMIT}"]
         assert web.asked[-1].headers["X-WP-Nonce"] == "mine"
 
     @pytest.mark.parametrize("said", ["", "two words", "é", "<p>Log in</p>", "x" * 200])
-    def test_what_is_no_nonce_of_a_login(self, said: str) -> None:
-        """The error says that neither the page nor WordPress gave a nonce."""
+    def test_malformed_nonce_of_a_login_fails(self, said: str) -> None:
+        """The error says that neither the page nor WordPress sent a nonce."""
         web = Web({SITE: bare(), AJAX: Say(said), **rest(PRETTY)})
         outcome = web.run(turn(headers=LOGIN))
         assert type(outcome) is ProtocolError
         assert "no chat" in str(outcome)
 
-    def test_no_page(self) -> None:
-        """The page's own refusal is the error, since nothing was asked before it."""
+    def test_refused_page_of_a_login_is_the_error(self) -> None:
         outcome = Web({SITE: Say("<h1>No</h1>", 500)}).run(turn(headers=LOGIN))
         assert isinstance(outcome, StatusError)
         assert outcome.status == 500
 
-    def test_the_nonce_of_a_login_is_asked_for_again_when_wordpress_is_busy(self) -> None:
+    def test_nonce_of_a_login_is_retried_when_wordpress_is_busy(self) -> None:
         web = Web({SITE: bare(), AJAX: [Say("", 503), Say("mine")], PRETTY + SUBMIT: GOOD})
         assert isinstance(web.run(turn(headers=LOGIN, retries=1)), Done)
         assert web.urls.count(f"GET {AJAX}") == 2
 
-    def test_the_nonce_of_a_login_is_asked_for_again_after_a_lost_connection(self) -> None:
+    def test_nonce_of_a_login_is_retried_after_a_lost_connection(self) -> None:
         exchange, web = turn(headers=LOGIN, retries=1), Web({SITE: bare(), AJAX: Say("mine"), PRETTY + SUBMIT: GOOD})
         assert exchange.next_request() is not None
         bare().to(exchange)
@@ -620,16 +601,16 @@ class TestLogins:
         assert isinstance(web.run(exchange), Done)
         assert web.urls == [f"GET {AJAX}", f"POST {PRETTY}{SUBMIT}"]
 
-    def test_a_stale_nonce(self) -> None:
-        """It is renewed where it came from: start_session would give a guest's, and the login be lost."""
+    def test_stale_nonce_of_a_login_is_renewed_from_the_page(self) -> None:
+        """start_session would return the nonce of a guest."""
         session = Session("stale")
         web = Web({**rest(PRETTY), SITE: page(restUrl=PRETTY, restNonce="fresh"), PRETTY + SUBMIT: [REFUSED, GOOD]})
         assert isinstance(web.run(turn(session=session, headers=LOGIN)), Done)
         assert web.urls == [f"POST {PRETTY}{SUBMIT}", f"GET {SITE}", f"POST {PRETTY}{SUBMIT}"]
         assert session.nonce == "fresh"
 
-    def test_a_stale_nonce_with_a_password(self) -> None:
-        """WordPress tests nonces of cookies only; with a password it is the plugin that refuses, by its own code."""
+    def test_stale_nonce_of_a_password_login_is_renewed(self) -> None:
+        """For a password only the plugin checks the nonce, and it answers with a code of its own."""
         session, refused = Session("stale"), Say(FORBIDDEN, 403)
         headers = {"Authorization": "Basic eA=="}
         web = Web({PRETTY + START: STARTED, PRETTY + SUBMIT: [refused, GOOD]})
@@ -639,8 +620,7 @@ class TestLogins:
         assert isinstance(web.run(turn(session=Session("stale"), headers=headers)), NonceRefused)
         assert web.urls == [f"POST {PRETTY}{SUBMIT}", *handshake(PRETTY)]
 
-    def test_start_session(self) -> None:
-        """An exchange of no kind renews it there too, whether there was one before or not."""
+    def test_handshake_of_a_login_renews_the_nonce_from_the_page(self) -> None:
         for session in (Session(), Session("old")):
             web = Web({**rest(PRETTY), SITE: page(restUrl=PRETTY, restNonce="mine")})
             assert isinstance(web.run(fetch_nonce(SITE, session, headers=LOGIN)), Done)
@@ -663,20 +643,20 @@ REFUSALS = {
 @pytest.mark.parametrize("refused", REFUSALS)
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic eA=="}], ids=["guest", "password"])
 class TestPagesAreAskedOnce:
-    """A page that refuses would refuse again: only 429, 503 and lost connections are tried again."""
+    """A refused page is not asked again. Only 429, 503 and lost connections are retried."""
 
-    def test_a_visit(self, refused: str, headers: dict[str, str]) -> None:
+    def test_refused_page_of_bots_is_asked_once(self, refused: str, headers: dict[str, str]) -> None:
         web = Web({}, REFUSALS[refused])
         call = visit(SITE, Session(), "/chat/", retries=2, headers=headers, max_body_size=65_536)
         assert isinstance(web.run(call), ChatError)
         assert web.urls == [f"GET {SITE}/chat/"]
 
-    def test_the_page_of_a_nonce(self, refused: str, headers: dict[str, str]) -> None:
+    def test_refused_page_of_the_search_is_asked_once(self, refused: str, headers: dict[str, str]) -> None:
         web = Web({PRETTY + START: ROUTELESS, SITE: REFUSALS[refused]})
         assert isinstance(web.run(turn(retries=2, headers=headers, max_body_size=65_536)), ChatError)
         assert web.urls.count(f"GET {SITE}") == 1
 
-    def test_the_nonce_of_a_login(self, refused: str, headers: dict[str, str]) -> None:
+    def test_refused_nonce_of_a_login_is_asked_once(self, refused: str, headers: dict[str, str]) -> None:
         web = Web({SITE: bare(), AJAX: REFUSALS[refused]})
         assert isinstance(web.run(turn(retries=2, headers=LOGIN | headers)), ChatError)
         assert web.urls.count(f"GET {AJAX}") == 1
@@ -692,11 +672,11 @@ ANSWERS = [
 
 
 class TestEnds:
-    """Whatever sites answer, a search ends."""
+    """Every search ends, whatever a site answers."""
 
     @settings(max_examples=300)
     @given(st.lists(st.sampled_from(ANSWERS), min_size=60, max_size=60), st.sampled_from([{}, LOGIN, CREDENTIALS]))
-    def test_every_turn_ends(self, answers: list[Say], headers: dict[str, str]) -> None:
+    def test_turn_ends_for_any_sequence_of_answers(self, answers: list[Say], headers: dict[str, str]) -> None:
         exchange, left = turn(headers=headers, retries=2), iter(answers)
         while exchange.next_request() is not None:
             next(left).to(exchange)
@@ -705,11 +685,10 @@ class TestEnds:
 
 
 class TestOrigins:
-    """What leaves the site's own origin."""
+    """Credentials stay at the site's own origin."""
 
     @pytest.mark.parametrize("how", ["link", "page"])
-    def test_credentials_stay_at_home(self, how: str) -> None:
-        """An API on another host gets neither passwords nor cookies nor the caller's nonce."""
+    def test_api_on_another_host_gets_no_credentials(self, how: str) -> None:
         first = {PRETTY + START: Say(status=404, link=OTHER)}
         second = {PRETTY + START: ROUTELESS, SITE: page(restUrl=OTHER)}
         web = Web({**rest(OTHER), **(first if how == "link" else second)})
@@ -722,16 +701,14 @@ class TestOrigins:
             assert sent.get("x-wp-nonce") != "theirs" or at_home
         assert web.asked[-1].headers["X-WP-Nonce"] == NONCE
 
-    def test_a_page_that_moved_elsewhere(self) -> None:
-        """Where a page redirects to, credentials do not follow."""
+    def test_redirect_of_a_page_to_another_host_gets_no_credentials(self) -> None:
         web = Web({SITE: Say("", 302, headers={"Location": "https://elsewhere.org/"})})
         web.run(turn(headers=LOGIN | {"Authorization": "Basic eA=="}))
         assert web.urls == [f"GET {SITE}", "GET https://elsewhere.org/"]
         assert not {"authorization", "cookie"} & {name.lower() for name in web.asked[-1].headers}
 
     @pytest.mark.parametrize("how", ["link", "page", "head"])
-    def test_tls_is_not_given_up(self, how: str) -> None:
-        """A site behind TLS that names its API without TLS is a mistake of its owner; nothing is sent in the clear."""
+    def test_api_without_tls_of_a_site_with_tls_is_not_asked(self, how: str) -> None:
         clear = "http://example.org/wp-json"
         said = {"link": Say(status=404, link=clear), "page": ROUTELESS, "head": ROUTELESS}[how]
         web = Web({PRETTY + START: said, SITE: page(restUrl=clear) if how == "page" else bare(clear)})
@@ -742,8 +719,7 @@ class TestOrigins:
         "root", ["https://[::1", "https://example.org:99999", "mailto:a@b.c", "javascript:x", "/wp-json", "\x00"]
     )
     @pytest.mark.parametrize("how", ["link", "page", "head"])
-    def test_a_root_that_is_no_address(self, how: str, root: str) -> None:
-        """What cannot be asked is passed over, and never raises."""
+    def test_named_root_that_is_not_an_address_is_ignored(self, how: str, root: str) -> None:
         said = {"link": Say(status=404, link=root), "page": ROUTELESS, "head": ROUTELESS}[how]
         web = Web({PRETTY + START: said, SITE: page(restUrl=root) if how == "page" else bare(root)})
         assert isinstance(web.run(turn()), NotAiEngine)
@@ -760,7 +736,7 @@ SAID = Say({"success": True, "data": "Hello"})
 
 
 class TestTokens:
-    """Calls that go without a nonce."""
+    """Calls that are sent without a nonce."""
 
     @pytest.mark.parametrize(
         ("root", "asked"),
@@ -770,30 +746,27 @@ class TestTokens:
             (QUERY, [PRETTY, INDEX, QUERY]),
         ],
     )
-    def test_they_fall_back(self, root: str, asked: list[str]) -> None:
-        """They try the roots themselves, since no handshake has."""
+    def test_call_with_a_token_tries_the_roots_itself(self, root: str, asked: list[str]) -> None:
         web = Web({root + TEXT: SAID})
         call = text()
         assert isinstance(web.run(call), Done)
         assert call.result() == "Hello"
         assert web.urls == [f"POST {place}{TEXT}" for place in asked]
 
-    def test_what_they_found_is_remembered(self) -> None:
-        """The next call of the session asks there at once."""
+    def test_root_found_by_a_call_with_a_token_is_stored_in_the_session(self) -> None:
         session, places = Session(), {INDEX + TEXT: SAID}
         assert isinstance(Web(places).run(text(session=session)), Done)
         again = Web(places)
         assert isinstance(again.run(text(session=session)), Done)
         assert again.urls == [f"POST {INDEX}{TEXT}"]
 
-    def test_a_link_helps(self) -> None:
-        """The root that the answer names goes first."""
+    def test_root_named_by_the_answer_is_tried_next(self) -> None:
         web = Web({PRETTY + TEXT: Say(status=404, link=QUERY), QUERY + TEXT: SAID})
         assert isinstance(web.run(text()), Done)
         assert web.urls == [f"POST {PRETTY}{TEXT}", f"POST {QUERY}{TEXT}"]
 
-    def test_nowhere(self) -> None:
-        """Each root once, no page, and the error says what could be wrong."""
+    def test_site_without_an_api_is_asked_once_at_each_root(self) -> None:
+        """No page is asked, and the error has advice."""
         web = Web({})
         outcome = web.run(text())
         assert isinstance(outcome, NotAiEngine)
@@ -802,35 +775,33 @@ class TestTokens:
 
     @pytest.mark.parametrize("retries", [0, 2])
     @pytest.mark.parametrize("said", [ROUTELESS, CLOSED, REFUSED])
-    def test_a_refusal_of_the_site_is_final(self, said: Say, retries: int) -> None:
-        """The site was found; another root, and the same request again, would bring the same."""
+    def test_refusal_by_the_site_tries_no_other_root(self, said: Say, retries: int) -> None:
         web = Web({PRETTY + TEXT: said})
         assert isinstance(web.run(text(retries=retries)), StatusError)
         assert web.urls == [f"POST {PRETTY}{TEXT}"]
 
-    def test_a_refusal_after_a_redirect_to_another_origin_is_final(self) -> None:
-        """The token is not sent there, and a retry would not change that."""
+    def test_refusal_after_a_redirect_to_another_origin_is_not_retried(self) -> None:
+        """The token is not sent there, and a retry would not send it either."""
         web = Web({PRETTY + TEXT: Say("", 301, headers={"Location": OTHER + TEXT}), OTHER + TEXT: CLOSED})
         assert type(web.run(text(retries=2))) is StatusError
         assert web.urls == [f"POST {PRETTY}{TEXT}", f"POST {OTHER}{TEXT}"]
 
     @pytest.mark.parametrize("retries", [0, 2])
     @pytest.mark.parametrize("status", [404, 410])
-    def test_a_page_that_is_not_there(self, status: int, retries: int) -> None:
-        """A page's address depends on no root: it is asked for once."""
+    def test_missing_page_is_asked_once_at_no_other_root(self, status: int, retries: int) -> None:
         web = Web({}, Say(status=status))
         assert isinstance(web.run(visit(SITE, Session(), "/chat/", retries=retries)), NotAiEngine)
         assert web.urls == [f"GET {SITE}/chat/"]
 
     @pytest.mark.parametrize("retries", [0, 2])
-    def test_a_page_of_the_nonce_that_is_not_there_is_asked_once(self, retries: int) -> None:
+    def test_missing_page_of_the_search_is_asked_once(self, retries: int) -> None:
         web = Web({PRETTY + START: ROUTELESS})
         assert isinstance(web.run(turn(retries=retries)), NotAiEngine)
         assert web.urls == [f"POST {PRETTY}{START}", f"GET {SITE}"]
 
 
-def told(number: int) -> list[Say]:
-    """Return answers that name places which nobody has named before."""
+def naming_new_roots(number: int) -> list[Say]:
+    """Return answers that name roots which no answer before has named."""
     new = f"{SITE}/{number}/wp-json"
     return [Say(status=404, link=new), page(restUrl=new), bare(new), Say("", 302, headers={"Location": f"/{number}"})]
 
@@ -848,11 +819,11 @@ kinds: dict[str, Callable[[Session, dict[str, Any]], Exchange[Any] | Turn]] = {
     "token": lambda session, options: text(session=session, **options),
     "page": lambda session, options: visit(SITE, session, "/", **options),
 }
-MOST = 40  # requests: 3 roots, their pages, a renewal, 5 redirects and 2 retries, with some to spare
+MOST = 40  # requests: 3 roots, their pages, a renewal, 5 redirects and 2 retries, and a few more
 
 
 class TestForAnySite:
-    """No site, however odd, keeps a turn going."""
+    """No site keeps a turn running without end."""
 
     @given(
         st.sampled_from(sorted(kinds)),
@@ -869,10 +840,10 @@ class TestForAnySite:
     @example("turn", [ROUTELESS, 1], "", "", False, 0)
     @example("turn", [ROUTELESS, 2], "", "", True, 0)
     @example("token", [0], "", "", False, 0)
-    def test_no_endless_loops(
+    def test_turn_ends_after_a_limited_number_of_requests(
         self, kind: str, sequence: list[Say | int], root: str, nonce: str, logged_in: bool, retries: int
     ) -> None:
-        """P3: whatever comes, over and over, and with places that are always new, it ends after so many requests."""
+        """Also if every answer names a new root."""
         options: dict[str, Any] = {"retries": retries, "headers": LOGIN if logged_in else {}}
         machine = kinds[kind](Session(nonce, root=root), options)
         events: list[Event] = []
@@ -890,9 +861,9 @@ class TestForAnySite:
 
 
 def endlessly(sequence: list[Say | int]) -> Iterator[Say]:
-    """Yield these answers over and over; a number stands for the answer of that kind that names a new place."""
+    """Yield these answers over and over. A number stands for the answer of that kind that names a new root."""
     number = 0
     while True:
         for said in sequence:
             number += 1
-            yield told(number)[said] if isinstance(said, int) else said
+            yield naming_new_roots(number)[said] if isinstance(said, int) else said

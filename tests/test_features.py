@@ -1,4 +1,4 @@
-"""All that the chat of a site can do: features, in both clients, on every version that was recorded."""
+"""The features of a chat, with both clients and every recorded version."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SUBMIT = "/chats/submit"
 
 
 class Face:
-    """Either client behind one face: what it awaits is awaited, and streams are lists of what comes."""
+    """Either client with one interface. It awaits results, and turns streams into lists."""
 
     def __init__(self, client_class: Any, call: Callable[[Any], Any]) -> None:
         self._class = client_class
@@ -54,7 +54,7 @@ class Face:
         return self._clients[-1]
 
     def all(self, stream: Any) -> list[Any]:
-        """Return what a stream says, to its end."""
+        """Return all items of a stream."""
         if hasattr(stream, "__aiter__"):
 
             async def collect() -> list[Any]:
@@ -66,7 +66,7 @@ class Face:
             return list(stream)
 
     def first(self, stream: Any) -> Any:
-        """Return the first thing that a stream says, and leave it there."""
+        """Return the first item of a stream, and read no further."""
         if hasattr(stream, "__aiter__"):
 
             async def take() -> Any:
@@ -84,7 +84,7 @@ class Face:
 
 @pytest.fixture(params=[Client, AsyncClient], ids=["Client", "AsyncClient"])
 def face(request: Any) -> Any:
-    """Return a client's face; all of its calls run on one event loop."""
+    """Return the face of a client. All its calls run on one event loop."""
     if request.param is Client:
         face = Face(Client, lambda value: value)
         yield face
@@ -106,7 +106,7 @@ def version(request: Any) -> str:
 
 
 def chats(site: Site) -> list[Any]:
-    """Return the bodies of the questions that a site got."""
+    """Return the bodies of the questions that a site received."""
     return [request.json for request in site.requests if SUBMIT in request.path]
 
 
@@ -115,25 +115,22 @@ def says(role: str, content: str) -> dict[str, str]:
 
 
 class TestQuestions:
-    """Asking once."""
+    """Single questions."""
 
-    def test_ask(self, face: Face, version: str) -> None:
-        """The whole reply."""
+    def test_ask_returns_the_whole_reply(self, face: Face, version: str) -> None:
         with serve_site("Привет, мир! 😀", version=version) as site:
             reply = face.call(face(site).ask("Hi", chat_id="c1"))
             assert (str(reply), reply.chat_id) == ("Привет, мир! 😀", "c1")
             (asked,) = chats(site)
             assert (asked["newMessage"], asked["stream"], asked["chatId"]) == ("Hi", True, "c1")
 
-    def test_stream(self, face: Face, version: str) -> None:
-        """The pieces, as they came."""
+    def test_stream_returns_the_pieces(self, face: Face, version: str) -> None:
         with serve_site(["Hel", "lo", " there"], version=version) as site:
             client = face(site)
             assert face.all(client.stream("Hi")) == ["Hel", "lo", " there"]
             assert face.all(client.stream("Hi")) == ["Hel", "lo", " there"]
 
-    def test_a_session_serves_all(self, face: Face, version: str) -> None:
-        """One search for a nonce, whatever is asked after it."""
+    def test_all_requests_share_one_search_for_a_nonce(self, face: Face, version: str) -> None:
         with serve_site("Hi", version=version) as site:
             client = face(site)
             for _ in range(3):
@@ -142,8 +139,7 @@ class TestQuestions:
             start = "/wp-json/mwai/v1/start_session"
             assert others == ([start, "/"] if version == "2.4.3" else [start])
 
-    def test_history(self, face: Face, version: str) -> None:
-        """Messages in their roles; the last one is asked."""
+    def test_history_is_sent_with_roles(self, face: Face, version: str) -> None:
         seen: list[Chat] = []
         with serve_site(lambda chat: seen.append(chat) or "ok", version=version) as site:
             prompt = [says("developer", "Be brief."), says("user", "a"), says("assistant", "b"), says("user", "c")]
@@ -157,8 +153,7 @@ class TestQuestions:
         )
 
     @pytest.mark.parametrize("late", ["2.8.9", "3.6.2"])
-    def test_notices(self, face: Face, late: str) -> None:
-        """They come between the pieces, and are no part of the answer."""
+    def test_notices_are_events_and_not_text(self, face: Face, late: str) -> None:
         with serve_site([Notice("thinking", "Hm"), "Hi"], version=late) as site:
             notice, text, done = face.all(face(site).events("Hi"))
             assert (notice.kind, notice.text, text) == ("thinking", "Hm", Text("Hi"))
@@ -166,8 +161,7 @@ class TestQuestions:
             assert done.reply.text == "Hi"
             assert face.all(face(site).stream("Hi")) == ["Hi"]
 
-    def test_errors(self, face: Face, version: str) -> None:
-        """The site's own words, with what had come before."""
+    def test_error_has_the_sites_text_and_the_partial_text(self, face: Face, version: str) -> None:
         with serve_site(["Hal", ServerError("You have reached the limit.")], version=version) as site:
             with pytest.raises(ServerError, match="reached the limit") as caught:
                 face.call(face(site).ask("Hi"))
@@ -176,8 +170,7 @@ class TestQuestions:
             with pytest.raises(Truncated):
                 face.call(face(site).ask("Hi"))
 
-    def test_a_stale_nonce(self, face: Face, version: str) -> None:
-        """It is renewed on the way, wherever nonces come from."""
+    def test_stale_nonce_of_a_question_is_renewed(self, face: Face, version: str) -> None:
         with serve_site("Hi", version=version) as site:
             client = face(site)
             face.call(client.ask("Hi"))
@@ -185,8 +178,7 @@ class TestQuestions:
             assert str(face.call(client.ask("Hi"))) == "Hi"
             assert client.session.nonce == site.nonce
 
-    def test_start_session(self, face: Face, version: str) -> None:
-        """It fetches a new nonce each time, wherever nonces come from."""
+    def test_start_session_fetches_a_new_nonce_each_time(self, face: Face, version: str) -> None:
         with serve_site("Hi", version=version) as site:
             client = face(site)
             for _ in range(2):
@@ -206,8 +198,7 @@ class TestQuestions:
         ],
         ids=str,
     )
-    def test_where_the_api_is(self, face: Face, version: str, options: Any, address: str) -> None:
-        """It is found, and remembered."""
+    def test_api_is_found_and_stored(self, face: Face, version: str, options: Any, address: str) -> None:
         with serve_site("Hi", version=version, **options) as site:
             client = face(site.url + address)
             assert str(face.call(client.ask("Hi"))) == "Hi"
@@ -215,8 +206,7 @@ class TestQuestions:
             assert str(face.call(client.ask("Hi"))) == "Hi"
             assert len(site.requests) == before + 1
 
-    def test_no_ai_engine(self, face: Face) -> None:
-        """The error says so."""
+    def test_site_without_ai_engine_raises_not_ai_engine(self, face: Face) -> None:
         with serve_site("Hi", path="/blog") as site:
             with pytest.raises(NotAiEngine):
                 face.call(face(site.url.removesuffix("/blog")).ask("Hi"))
@@ -224,7 +214,7 @@ class TestQuestions:
 
 
 class TestReplies:
-    """Typed values; nothing is executed."""
+    """The typed fields of a reply. Nothing is executed."""
 
     FULL = Answer(
         "Look:",
@@ -236,8 +226,7 @@ class TestReplies:
         response_id="resp_1",
     )
 
-    def test_new(self, face: Face) -> None:
-        """All that 3.6.2 says."""
+    def test_reply_of_3_6_2_has_all_fields(self, face: Face) -> None:
         with serve_site(self.FULL) as site:
             reply = face.call(face(site).ask("Hi"))
         assert reply.images == tuple(self.FULL.images or ())
@@ -247,8 +236,7 @@ class TestReplies:
         assert reply.response_id == "resp_1"
         assert reply.shortcuts == tuple(self.FULL.shortcuts)
 
-    def test_old(self, face: Face) -> None:
-        """2.4.3 had less."""
+    def test_reply_of_2_4_3_has_fewer_fields(self, face: Face) -> None:
         with serve_site(self.FULL, version="2.4.3") as site:
             reply = face.call(face(site).ask("Hi"))
         assert reply.images == tuple(self.FULL.images or ())
@@ -260,10 +248,9 @@ def remember(chat: Chat) -> str:
 
 
 class TestConversations:
-    """Each question knows what was before it."""
+    """Conversations, in which each question is sent with the history."""
 
-    def test_history(self, face: Face, version: str) -> None:
-        """It is sent, in ask, send, stream and events alike."""
+    def test_history_is_sent_by_ask_send_stream_and_events(self, face: Face, version: str) -> None:
         with serve_site(remember, version=version) as site:
             talk = face(site).conversation(start_sentence="Hey")
             assert str(face.call(talk.ask("a"))) == "1:a"
@@ -275,9 +262,7 @@ class TestConversations:
             ]  # fmt: skip
             assert {asked["chatId"] for asked in chats(site)} == {talk.chat_id}
 
-    def test_a_turn_that_fails_or_is_left(self, face: Face, version: str) -> None:
-        """The history stays."""
-
+    def test_failed_or_unfinished_turn_leaves_the_history_unchanged(self, face: Face, version: str) -> None:
         def script(chat: Chat) -> Any:
             if chat.message == "fail":
                 raise ServerError("no")
@@ -295,8 +280,7 @@ class TestConversations:
             face.call(talk.ask("b"))
             assert chats(site)[-1]["messages"] == before
 
-    def test_regenerate_and_edit(self, face: Face, version: str) -> None:
-        """The last question's answer is replaced, or the question too."""
+    def test_regenerate_and_edit_replace_the_last_turn(self, face: Face, version: str) -> None:
         answers = iter(["1", "2", "3", "4"])
         with serve_site(lambda chat: next(answers), version=version) as site:
             talk = face(site).conversation()
@@ -319,9 +303,7 @@ class TestConversations:
             assert [len(asked["messages"]) for asked in chats(site)] == [0, 2, 2, 2]
 
     @pytest.mark.parametrize(("response_id", "sent"), [("resp_1", True), ("v1_1", True), ("chatcmpl-1", False)])
-    def test_response_ids(self, face: Face, response_id: str, sent: bool) -> None:
-        """Those that mean something go back; after an edit or a failure none does."""
-
+    def test_response_id_is_sent_only_after_an_unchanged_answer(self, face: Face, response_id: str, sent: bool) -> None:
         def script(chat: Chat) -> Any:
             if chat.message == "fail":
                 raise ServerError("no such response")
@@ -341,8 +323,7 @@ class TestConversations:
                 *(response_id if expected and sent else None for expected in (True, False, True, False)),
             ]
 
-    def test_shortcuts_by_message(self, face: Face, version: str) -> None:
-        """On any version."""
+    def test_shortcut_with_a_message_is_sent(self, face: Face, version: str) -> None:
         with serve_site(remember, version=version) as site:
             talk = face(site).conversation()
             assert (
@@ -351,8 +332,8 @@ class TestConversations:
             )
             assert chats(site)[-1]["shortcutName"] == "Prices"
 
-    def test_shortcuts_by_id(self, face: Face) -> None:
-        """One whose text is the site's secret is chosen by its id, and one to clear is refused."""
+    def test_shortcut_without_a_message_is_sent_by_its_id(self, face: Face) -> None:
+        """A shortcut that clears the chat is refused."""
         offered = [Shortcut("message", "Prices", "What does it cost?", "x1"), Shortcut("action", "New", action="clear")]
         with serve_site(lambda chat: f"You said: {chat.message}", bots=[Widget(shortcuts=offered)]) as site:
             (bot,) = face.call(face(site).bots())
@@ -370,8 +351,8 @@ class TestConversations:
             assert last["messages"] == []
             assert first["chatId"] != last["chatId"]
 
-    def test_save_and_load(self, face: Face, version: str, tmp_path: Path) -> None:
-        """It goes on in another client, and the file has no secrets."""
+    def test_saved_conversation_continues_in_another_client(self, face: Face, version: str, tmp_path: Path) -> None:
+        """The file holds no secrets."""
         with serve_site(remember, version=version) as site:
             client = face(site, cookies={"visitor": "secret-cookie"})
             talk = client.conversation()
@@ -386,10 +367,9 @@ class TestConversations:
 
 
 class TestBots:
-    """What a page shows."""
+    """The bots of a page."""
 
-    def test_the_default_one(self, face: Face, version: str) -> None:
-        """With what can be known of it."""
+    def test_bot_of_the_start_page_is_read(self, face: Face, version: str) -> None:
         with serve_site(remember, version=version) as site:
             (bot,) = face.call(face(site).bots())
             assert bot.rest_root == f"{site.url}/wp-json"
@@ -400,8 +380,7 @@ class TestBots:
             assert chats(site)[-1]["messages"] == [says("assistant", bot.start_sentence)]
             assert chats(site)[-1]["contextId"] == bot.context_id == 4
 
-    def test_several(self, face: Face, version: str) -> None:
-        """In the order of the page, at any of its addresses; numbers are ids too."""
+    def test_several_bots_keep_the_order_of_the_page(self, face: Face, version: str) -> None:
         widgets = [Widget("support", name="Ann: ", max_length=20, mode="assistant"), Widget("7", custom_id="mine")]
         with serve_site(lambda chat: chat.bot_id, version=version, bots=widgets) as site:
             for page in ("/", "/chat/", f"{site.url}/help"):
@@ -411,8 +390,7 @@ class TestBots:
             assert str(face.call(face(site, bot=first).ask("Hi"))) == "support"
             assert str(face.call(face(site, bot=second).ask("Hi"))) == "mine"
 
-    def test_its_limits(self, face: Face, version: str) -> None:
-        """An input that is too long, or a file that is not wanted, is refused before anything is sent."""
+    def test_question_over_the_limits_of_a_bot_is_not_sent(self, face: Face, version: str) -> None:
         with serve_site("Hi", version=version, bots=[Widget(max_length=20)]) as site:
             (bot,) = face.call(face(site).bots())
             before = len(site.requests)
@@ -425,16 +403,15 @@ class TestBots:
                 face.call(client.upload(b"abc", "a.png"))
             assert len(site.requests) == before
 
-    def test_its_shortcuts(self, face: Face) -> None:
-        """What the page offers can be chosen."""
+    def test_shortcut_of_a_bot_is_sent(self, face: Face) -> None:
         widget = Widget(shortcuts=[Shortcut("message", "Prices", "What does it cost?")])
         with serve_site(remember, bots=[widget]) as site:
             (bot,) = face.call(face(site).bots())
             talk = face(site, bot=bot).conversation()
             assert "".join(face.all(talk.choose(bot.shortcuts[0]))) == "1:What does it cost?"
 
-    def test_a_page_without_any(self, face: Face) -> None:
-        """And one that is not there: each is asked for once."""
+    def test_page_without_a_bot_raises_after_one_request(self, face: Face) -> None:
+        """Also a page that does not exist."""
         with serve_site("Hi") as site:
             with pytest.raises(NotAiEngine):
                 face.call(face(site).bots("/no.such/page.html"))
@@ -448,31 +425,31 @@ PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + 
 
 
 class TestFiles:
-    """What is uploaded, and goes with a question."""
+    """Files that are uploaded and sent with a question."""
 
     @pytest.mark.parametrize("how", ["bytes", "path", "file"])
-    def test_upload(self, face: Face, version: str, how: str, tmp_path: Path) -> None:
-        """A path, a file or bytes arrive whole; progress is told up to the end."""
-        path, told = tmp_path / "Фото 1.png", []
+    def test_uploaded_file_arrives_whole_with_progress(
+        self, face: Face, version: str, how: str, tmp_path: Path
+    ) -> None:
+        """From a path, a file object or bytes."""
+        path, reported = tmp_path / "Фото 1.png", []
         path.write_bytes(PNG)
         with serve_site("Hi", version=version) as site, path.open("rb") as opened:
             source: Any = {"bytes": PNG, "path": path, "file": opened}[how]
             name = "Фото 1.png" if how == "bytes" else None
-            file = face.call(face(site).upload(source, name, on_progress=lambda *both: told.append(both)))
+            file = face.call(face(site).upload(source, name, on_progress=lambda *both: reported.append(both)))
             (stored,) = site.files
             assert file == File(stored.id, stored.url)
             assert (stored.name, stored.type, stored.content, stored.purpose) == ("Фото 1.png", "image/png", PNG, "N/A")
-        assert told == sorted(told)
-        assert told[-1][0] == told[-1][1] > len(PNG)
+        assert reported == sorted(reported)
+        assert reported[-1][0] == reported[-1][1] > len(PNG)
 
-    def test_a_file_that_is_refused(self, face: Face, version: str) -> None:
-        """The site's words."""
+    def test_refused_file_raises_with_the_sites_text(self, face: Face, version: str) -> None:
         with serve_site("Hi", version=version) as site:
             with pytest.raises(ServerError, match="Invalid file type"):
                 face.call(face(site).upload(b"abc", "a.exe"))
 
-    def test_with_a_question(self, face: Face, version: str) -> None:
-        """One in the field of one, several in the field of several."""
+    def test_question_names_one_or_several_files(self, face: Face, version: str) -> None:
         with serve_site("Hi", version=version) as site:
             client = face(site)
             one, two = (face.call(client.upload(PNG, f"{name}.png")) for name in "ab")
@@ -486,8 +463,7 @@ class TestFiles:
             ]
 
     @pytest.mark.parametrize("number", [1, 2])
-    def test_pictures_in_a_prompt(self, face: Face, version: str, number: int) -> None:
-        """They are uploaded first, and go with the question."""
+    def test_pictures_of_a_prompt_are_uploaded_first(self, face: Face, version: str, number: int) -> None:
         seen: list[Chat] = []
         with serve_site(lambda chat: seen.append(chat) or "A cat.", version=version) as site:
             message = {"role": "user", "content": [{"type": "text", "text": "What is it?"}, *[PICTURE] * number]}
@@ -502,8 +478,7 @@ class TestFiles:
             assert (asked["newFileId"], asked["newFileIds"]) == ((ids[0], None) if number == 1 else (None, ids))
             assert (seen[0].message, len(seen[0].messages)) == ("What is it?", 2)
 
-    def test_a_stale_nonce(self, face: Face, version: str) -> None:
-        """The file is sent once more, whole."""
+    def test_upload_with_a_stale_nonce_is_sent_again_whole(self, face: Face, version: str) -> None:
         with serve_site("Hi", version=version) as site:
             client = face(site)
             face.call(client.ask("Hi"))
@@ -511,8 +486,7 @@ class TestFiles:
             face.call(client.upload(PNG, "a.png"))
             assert [file.content for file in site.files] == [PNG]
 
-    def test_deletion(self, face: Face) -> None:
-        """A visitor's own, which his cookie tells."""
+    def test_deleted_files_cannot_be_deleted_again(self, face: Face) -> None:
         with serve_site("Hi") as site:
             client = face(site)
             files = [face.call(client.upload(PNG, f"{name}.png")) for name in "ab"]
@@ -531,12 +505,12 @@ def logged_in(face: Face, site: Site, how: str) -> Any:
 
 
 class TestLogins:
-    """Users of a site."""
+    """Users with a login."""
 
     @pytest.mark.parametrize("how", LOGINS)
     @pytest.mark.parametrize("late", ["2.8.9", "3.6.2"])
-    def test_ask(self, face: Face, late: str, how: str) -> None:
-        """Who asks is known; so is it after the nonce has been renewed."""
+    def test_question_of_a_login_is_sent_as_that_user(self, face: Face, late: str, how: str) -> None:
+        """Also after the nonce was renewed."""
         seen: list[str] = []
         with serve_site(lambda chat: seen.append(chat.user) or "Hi", version=late, users={"ann": PASSWORD}) as site:
             client = logged_in(face, site, how)
@@ -547,8 +521,7 @@ class TestLogins:
             face.call(client.ask("Hi"))
         assert seen == ["ann"] * 3
 
-    def test_cookies_where_only_pages_have_nonces(self, face: Face) -> None:
-        """2.4.3 as well."""
+    def test_login_by_cookie_works_where_only_pages_have_nonces(self, face: Face) -> None:
         seen: list[str] = []
         with serve_site(lambda chat: seen.append(chat.user) or "Hi", version="2.4.3", users={"ann": PASSWORD}) as site:
             face.call(face(site, cookies=site.login("ann")).ask("Hi"))
@@ -557,8 +530,7 @@ class TestLogins:
 
     @pytest.mark.parametrize("how", LOGINS)
     @pytest.mark.parametrize("late", ["2.8.9", "3.6.2"])
-    def test_discussions(self, face: Face, late: str, how: str) -> None:
-        """They are listed, go on, get a title, and are deleted."""
+    def test_discussions_are_listed_continued_renamed_and_deleted(self, face: Face, late: str, how: str) -> None:
         with serve_site(remember, version=late, users={"ann": PASSWORD}, discussions=True) as site:
             client = logged_in(face, site, how)
             talk = client.conversation(chat_id="c1")
@@ -578,8 +550,7 @@ class TestLogins:
             with pytest.raises(StatusError, match="rest_forbidden"):
                 face.call(client.delete_discussions(["c1"]))
 
-    def test_guests_have_no_discussions(self, face: Face, version: str) -> None:
-        """The site says so; one that keeps none has no such address."""
+    def test_discussions_of_a_guest_raise(self, face: Face, version: str) -> None:
         with serve_site("Hi", version=version, discussions=True) as site:
             with pytest.raises(ServerError, match="You need to be connected"):
                 face.call(face(site).discussions())
@@ -599,10 +570,9 @@ def api_answer(chat: Chat) -> Any:
 
 
 class TestPublicApi:
-    """The functions for programs."""
+    """The functions of the public API."""
 
-    def test_every_function(self, face: Face) -> None:
-        """Each with its route and its answer, and never a nonce."""
+    def test_every_function_uses_its_route_and_no_nonce(self, face: Face) -> None:
         with serve_site(api_answer, token="secret", version="3.6.2") as site:
             api = face(site, token="secret").api
             call = face.call
@@ -625,19 +595,16 @@ class TestPublicApi:
                 assert "null" not in request.body.decode("latin-1") or "multipart" in request.headers["content-type"]
             assert site.requests[2].json == {"message": "a", "options": {"temperature": 0.5}}
 
-    def test_plain_permalinks(self, face: Face) -> None:
-        """The API is found without a session."""
+    def test_public_api_is_found_with_plain_permalinks(self, face: Face) -> None:
         with serve_site(api_answer, token="secret", permalinks="plain") as site:
             assert face.call(face(site, token="secret").api.text("a")) == "simpleTextQuery a admin"
 
     @pytest.mark.parametrize("how", LOGINS)
-    def test_of_a_user(self, face: Face, how: str) -> None:
-        """Who is logged in needs no token."""
+    def test_login_needs_no_token(self, face: Face, how: str) -> None:
         with serve_site(api_answer, token="secret", users={"ann": PASSWORD}) as site:
             assert face.call(logged_in(face, site, how).api.text("a")) == "simpleTextQuery a ann"
 
-    def test_refusals(self, face: Face) -> None:
-        """A wrong token, an API that is off, and the site's own words."""
+    def test_refusal_of_the_public_api_raises(self, face: Face) -> None:
         with serve_site(api_answer, token="secret") as site:
             with pytest.raises(StatusError, match="bearer token"):
                 face.call(face(site, token="wrong").api.text("a"))
@@ -648,8 +615,7 @@ class TestPublicApi:
                 face.call(face(site, token="secret").api.text("a"))
 
 
-def test_the_table_is_of_both_clients() -> None:
-    """A bot's value is the same for both, and so are their methods."""
+def test_both_clients_have_the_same_methods_and_bots() -> None:
     assert Bot() == Bot("default")
     public = {name for name in dir(Client) if not name.startswith("_")}
     assert public <= {name for name in dir(AsyncClient) if not name.startswith("_")}

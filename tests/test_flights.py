@@ -1,4 +1,4 @@
-"""Many questions at once: one search for a nonce, whose outcome all share that wait for it."""
+"""Many questions at once: they share one search for a nonce and its outcome."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from .server import (
 
 CLIENTS = ["Client", "AsyncClient"]
 MANY = 10
-PATIENCE = 20.0  # seconds until a test that hangs fails
+HANG_SECONDS = 20.0  # seconds until a test that hangs fails
 
 
 def until(condition: Callable[[], object]) -> None:
     """Wait until another thread has made a condition true."""
-    end_of_wait = time.monotonic() + PATIENCE
+    end_of_wait = time.monotonic() + HANG_SECONDS
     while not condition():
         assert time.monotonic() < end_of_wait, "it did not happen"
         time.sleep(0.002)
@@ -50,9 +50,9 @@ def until(condition: Callable[[], object]) -> None:
 
 @dataclass
 class Crowd:
-    """Questions that are asked at once, ``q0`` first, each by a thread or a task of its own.
+    """Questions that are asked at once, ``q0`` first. Each has a thread or a task of its own.
 
-    ``outcomes`` has the text of each answer, or its error, or None for one that was closed.
+    ``outcomes`` has, for each question, the text of the answer or the error. None means that the question was closed.
     """
 
     url: str
@@ -62,7 +62,7 @@ class Crowd:
     session: Session | None = None
 
     def run(self, kind: str, meanwhile: Callable[[Crowd], None]) -> list[Any]:
-        """Ask ``q0``; when its search has begun, ask the others; when they wait for it, call ``meanwhile``."""
+        """Ask ``q0``. Ask the others when its search has begun, and call ``meanwhile`` when they wait for it."""
         self.outcomes: list[Any] = [None] * self.count
         if kind == "Client":
             self._run_threads(meanwhile)
@@ -85,7 +85,7 @@ class Crowd:
             until(lambda: len(flight.waiting) == self.count - 1)
             meanwhile(self)
             for thread in threads:
-                thread.join(PATIENCE)
+                thread.join(HANG_SECONDS)
                 assert not thread.is_alive(), "a question hangs"
 
     def _read(self, number: int, stream: Any) -> None:
@@ -108,15 +108,15 @@ class Crowd:
 
             tasks = [asyncio.create_task(read(number)) for number in range(self.count)]
             self.stop = lambda: loop.call_soon_threadsafe(tasks[0].cancel)
-            for _ in range(5):  # in which each task comes to its first wait
+            for _ in range(5):  # enough for each task to reach its first wait
                 await asyncio.sleep(0)
             await asyncio.to_thread(meanwhile, self)
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(HANG_SECONDS):
                 await asyncio.wait(tasks)
 
 
 class Gated:
-    """A site whose first requests for a session wait until the test has said how they are answered."""
+    """A site that holds the first requests for a session back until the test sets their answers."""
 
     def __init__(self) -> None:
         self.arrived = threading.Semaphore(0)
@@ -131,7 +131,7 @@ class Gated:
                 continue
             self.sessions += 1
             self.arrived.release()
-            assert self.may_answer.acquire(timeout=PATIENCE)
+            assert self.may_answer.acquire(timeout=HANG_SECONDS)
             self.answers.pop(0)(peer)
 
     def answer(self, *answers: Callable[[Peer], None]) -> None:
@@ -140,7 +140,7 @@ class Gated:
             self.may_answer.release()
 
     def wait_for_request(self) -> None:
-        assert self.arrived.acquire(timeout=PATIENCE), "no session was asked for"
+        assert self.arrived.acquire(timeout=HANG_SECONDS), "no session was asked for"
 
 
 def good(peer: Peer) -> None:
@@ -154,7 +154,7 @@ def sends(data: bytes) -> Callable[[Peer], None]:
 BLOCK = response(b"<html><title>Just a moment...</title></html>", "403 Forbidden", Content_Type="text/html")
 CLOSED = json_response({"code": "rest_disabled", "message": "No", "data": {"status": 401}}, "401 Unauthorized")
 
-# How the first request for a session ends, and what each of the ten questions gets to know.
+# The end of the first request for a session, and the outcome that all ten questions share.
 SHARED = {
     "a session": (good, None),
     "a connection that is closed": (Peer.close, ConnectionFailed),
@@ -189,12 +189,12 @@ def test_outcome_of_one_search_is_shared(kind: str, name: str) -> None:
 
 @pytest.mark.parametrize("kind", CLIENTS)
 def test_first_byte_of_the_leader_ends_the_wait_of_all(kind: str) -> None:
-    """Five waiters for a site that says nothing are told after one limit, and not after one to five of them."""
+    """Without sharing, five streams would wait for up to five limits at a silent site."""
     gated = Gated()
     options = {"retries": 0, "timeout": Timeout(first_byte=1.0)}
     with Server(gated) as server:
         outcomes = Crowd(server.url, 5, options).run(kind, lambda crowd: None)
-        gated.answer(good)  # nobody waits for it any more
+        gated.answer(good)  # no stream waits for this answer any more
     assert [(type(outcome), outcome.clock, outcome.seconds) for outcome in outcomes] == [
         (TimedOut, "first_byte", 1.0)
     ] * 5
@@ -202,9 +202,9 @@ def test_first_byte_of_the_leader_ends_the_wait_of_all(kind: str) -> None:
     assert len({id(outcome) for outcome in outcomes}) == 5
 
 
-# What ends the leader without an outcome: one of the others takes its place.
-def test_a_waiter_takes_over_while_the_leader_is_still_blocked() -> None:
-    """A session of the caller's own does not tell its socket, so nothing wakes its thread."""
+# Ways to end the leader without an outcome. One of the others then leads.
+def test_waiter_leads_while_the_closed_leader_is_still_blocked() -> None:
+    """An ``http=`` session does not report its socket, so nothing wakes the leader's thread."""
     gated = Gated()
 
     def meanwhile(crowd: Crowd) -> None:
@@ -220,7 +220,7 @@ def test_a_waiter_takes_over_while_the_leader_is_still_blocked() -> None:
 
 @pytest.mark.parametrize("kind", CLIENTS)
 @pytest.mark.parametrize("how", ["closed", "out of its total time"])
-def test_a_waiter_takes_over_from_a_leader_that_stops(kind: str, how: str) -> None:
+def test_waiter_leads_after_the_leader_stops(kind: str, how: str) -> None:
     gated = Gated()
     timeouts = {0: Timeout(total=0.5)} if how != "closed" else {}
 
@@ -229,7 +229,7 @@ def test_a_waiter_takes_over_from_a_leader_that_stops(kind: str, how: str) -> No
         if how == "closed":
             crowd.stop()
         gated.wait_for_request()
-        gated.answer(good, good)  # the first is for the leader, which has gone
+        gated.answer(good, good)  # the first answer is for the leader, which is closed
 
     with Server(gated) as server:
         outcomes = Crowd(server.url, MANY, {"retries": 0}, timeouts).run(kind, meanwhile)
@@ -239,7 +239,7 @@ def test_a_waiter_takes_over_from_a_leader_that_stops(kind: str, how: str) -> No
         assert (type(outcomes[0]), outcomes[0].clock) == (TimedOut, "total")
 
 
-# A limit of one that waits, shorter than the leader's.
+# Limits of a waiting stream that are shorter than those of the leader.
 SHORTER = {
     "first_byte": Timeout(first_byte=0.2),
     "total": Timeout(total=0.2),
@@ -248,7 +248,7 @@ SHORTER = {
 
 @pytest.mark.parametrize("kind", CLIENTS)
 @pytest.mark.parametrize("clock", SHORTER)
-def test_a_waiter_with_a_shorter_limit_leaves_by_itself(kind: str, clock: str) -> None:
+def test_waiter_with_a_shorter_limit_times_out(kind: str, clock: str) -> None:
     gated = Gated()
 
     def meanwhile(crowd: Crowd) -> None:
@@ -264,7 +264,7 @@ def test_a_waiter_with_a_shorter_limit_leaves_by_itself(kind: str, clock: str) -
 
 
 @pytest.mark.parametrize("kind", CLIENTS)
-def test_a_waiter_with_a_shorter_idle_limit_leaves_when_the_answer_stands_still(kind: str) -> None:
+def test_waiter_with_a_shorter_idle_limit_times_out_when_the_answer_stops(kind: str) -> None:
     gated = Gated()
 
     def stand_still(peer: Peer) -> None:
@@ -310,7 +310,7 @@ def at_once(kind: str, url: str, questions: list[str], session: Session | None =
         barrier = threading.Barrier(len(questions))
 
         def ask(number: int) -> None:
-            barrier.wait(PATIENCE)
+            barrier.wait(HANG_SECONDS)
             answers[number] = str(client.ask(questions[number]))
 
         with Client(url) as client:
@@ -319,7 +319,7 @@ def at_once(kind: str, url: str, questions: list[str], session: Session | None =
             for thread in running:
                 thread.start()
             for thread in running:
-                thread.join(PATIENCE)
+                thread.join(HANG_SECONDS)
         return answers
 
     return threads() if kind == "Client" else asyncio.run(tasks())
@@ -342,7 +342,10 @@ def test_ten_questions_at_once_make_one_search(kind: str, name: str) -> None:
 
 @dataclass
 class Renewing:
-    """A site that knows the nonce ``new`` only, and answers nothing until ``count`` questions came with another."""
+    """A site that accepts only the nonce ``new``.
+
+    It answers the first ``count`` questions with another nonce together.
+    """
 
     count: int
     stale: int = 0
@@ -362,7 +365,7 @@ class Renewing:
                     self.stale += 1
                     if self.stale == self.count:
                         self.all_are_there.set()
-                assert self.all_are_there.wait(PATIENCE)
+                assert self.all_are_there.wait(HANG_SECONDS)
                 refused = {"code": "rest_cookie_invalid_nonce", "message": "Cookie check failed", "data": {}}
                 peer.send(json_response(refused, "403 Forbidden"))
 

@@ -1,4 +1,4 @@
-"""The layers and the directions of imports, and the public names."""
+"""The layers, the directions of imports, and the public names."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FACES = (
     "protocol/__init__",
     "__main__",
 )  # the public names, which are loaded on first use; and the command
-ONLY_FROM_NET = {"protocol/calls": {"net/url"}}  # what the pure layer may take from net
+ONLY_FROM_NET = {"protocol/calls": {"net/url"}}  # the modules of net that the pure layer may import
 ONLY_LAYERS = {"http1": {"net"}}  # http1 knows nothing of chats
 PURE = ("protocol/parsing", "protocol/calls", "net/url")
 FORBIDDEN_IN_PURE = {
@@ -61,7 +61,7 @@ FORBIDDEN_IN_PURE = {
     "urllib.request",
     "urllib3",
 }
-# Who may name an HTTP library.
+# The layers that may import an HTTP library.
 TRANSPORTS = {
     "requests": ("sync/transport", "sync/adapter"),
     "urllib3": ("sync/transport", "sync/adapter"),
@@ -70,7 +70,7 @@ TRANSPORTS = {
 
 
 def layer(module: str) -> tuple[int, str]:
-    """Return the row of the layer that a module belongs to, and the layer's name."""
+    """Return the number of the row of LAYERS that a module belongs to, and the name of its layer."""
     for row, names in enumerate(LAYERS):
         for name in names:
             if module == name or module.startswith(f"{name}/"):
@@ -110,7 +110,7 @@ def siblings(module: str) -> set[str]:
                     found.add(hits[0])
                     break
             else:
-                raise AssertionError(f"{module} imports {name}, which is no module")
+                raise AssertionError(f"{module} imports {name}, which is not a module")
     return found
 
 
@@ -118,8 +118,7 @@ def within(name: str, module: str) -> bool:
     return name == module or name.startswith(f"{module}.")
 
 
-def test_the_walk_sees_imports() -> None:
-    """The helpers of these tests find imports that are known to be there."""
+def test_helpers_find_known_imports() -> None:
     assert "chatgpt4online.protocol.parsing.errors.ChatError" in set(imports("protocol/parsing/parser"))
     assert "json" in set(imports("protocol/parsing/parser"))
     assert "protocol/calls/request" in siblings("sync/client")
@@ -130,8 +129,7 @@ INSIDE = [module for module in MODULES if module not in FACES]
 
 
 @pytest.mark.parametrize("module", INSIDE)
-def test_no_import_goes_up_or_sideways(module: str) -> None:
-    """A module imports its own layer and the layers below."""
+def test_module_imports_only_its_own_and_lower_layers(module: str) -> None:
     row, own = layer(module)
     for sibling in siblings(module):
         assert sibling not in FACES, f"{module} imports the package's own face {sibling}"
@@ -143,22 +141,20 @@ def test_no_import_goes_up_or_sideways(module: str) -> None:
             assert sibling in ONLY_FROM_NET[own], f"{module} imports {sibling}"
 
 
-def test_no_circle_of_imports() -> None:
-    """The modules of the package can be put in an order in which each imports only earlier ones."""
+def test_imports_have_no_cycle() -> None:
     graph = {module: siblings(module) - {module} for module in INSIDE}
-    order = list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the cycle
     assert set(order) >= set(INSIDE)
 
 
 @pytest.mark.parametrize("module", INSIDE)
-def test_no_import_for_type_checkers_alone(module: str) -> None:
-    """An import under ``TYPE_CHECKING`` could hide a circle."""
+def test_no_import_under_type_checking(module: str) -> None:
+    """Such an import could hide a cycle."""
     assert "TYPE_CHECKING" not in (ROOT / f"{module}.py").read_text("utf-8")
 
 
 @pytest.mark.parametrize("module", [module for module in INSIDE if module.startswith(PURE)])
-def test_the_pure_layer_does_no_io(module: str) -> None:
-    """The pure layer imports itself and the part of the standard library that does no I/O."""
+def test_pure_layer_imports_no_io(module: str) -> None:
     for name in imports(module):
         if not within(name, "chatgpt4online"):
             is_idna = module == "net/url" and name == "idna"  # for a host that is not ASCII
@@ -168,15 +164,14 @@ def test_the_pure_layer_does_no_io(module: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_each_http_library_is_named_in_one_place(module: str) -> None:
-    """requests and urllib3 are imported by the sync transport, h11 by http1 and testing."""
+    """The sync transport imports requests and urllib3; http1 and testing import h11."""
     for library, places in TRANSPORTS.items():
         if not any(module == place or module.startswith(f"{place}/") for place in places):
             assert not any(within(name, library) for name in imports(module)), f"{module} imports {library}"
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module.endswith("__init__")])
-def test_package_files_hold_only_names(module: str) -> None:
-    """``__init__.py`` files hold public names; code has a file of its own."""
+def test_init_files_hold_only_public_names(module: str) -> None:
     if module in FACES:
         return
     tree = ast.parse((ROOT / f"{module}.py").read_text("utf-8"))
@@ -188,8 +183,7 @@ def test_package_files_hold_only_names(module: str) -> None:
 
 
 @pytest.mark.parametrize("face", ["chatgpt4online", "chatgpt4online.protocol"])
-def test_the_parser_loads_little(face: str) -> None:
-    """A program that needs only the parser waits for no HTTP library."""
+def test_parser_alone_loads_no_http_library(face: str) -> None:
     code = (
         "import sys\n"
         f"from {face} import EventParser\n"
@@ -206,8 +200,7 @@ def test_the_parser_loads_little(face: str) -> None:
 class TestNames:
     """The public names."""
 
-    def test_sorted_and_whole(self, face: Any) -> None:
-        """``__all__`` has every name once, in order, and each is really there."""
+    def test_all_is_sorted_complete_and_importable(self, face: Any) -> None:
         assert face.__all__ == sorted(set(face.__all__))
         assert set(face.__all__) <= set(dir(face))
         for home, names in face._MODULES.items():
@@ -215,8 +208,7 @@ class TestNames:
             for name in names:
                 assert getattr(face, name) is getattr(module, name)
 
-    def test_type_checkers_see_the_same(self, face: Any) -> None:
-        """Each name has its import for type checkers, from the same home, and there are no others."""
+    def test_type_checkers_see_the_same_names(self, face: Any) -> None:
         seen: dict[str, str] = {}
         for node in ast.parse(Path(face.__file__).read_text("utf-8")).body:
             if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -229,12 +221,10 @@ class TestNames:
         assert seen == homes
         assert set(face.__all__) == set(homes) - {"__version__"}
 
-    def test_a_name_that_is_not_there(self, face: Any) -> None:
-        """The error is Python's own."""
+    def test_unknown_name_raises_the_error_of_python(self, face: Any) -> None:
         with pytest.raises(AttributeError, match=f"module '{face.__name__}' has no attribute 'Nope'"):
-            face.Nope  # noqa: B018  # the look-up is what is tested
+            face.Nope  # noqa: B018  # the look-up is the test
 
 
-def test_the_version() -> None:
-    """There is one version."""
+def test_version_is_written_in_one_place() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", chatgpt4online.__version__)

@@ -1,4 +1,4 @@
-"""The live suite passes against the site on loopback, and keeps silent without a site."""
+"""The live suite passes against the site on loopback, and is not collected without a site."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("version", ["2.4.3", "2.8.9", "3.6.2"])
-def test_it_passes(version: str) -> None:
-    """Each version understands it, and is sent no more than was announced."""
+def test_live_suite_passes_with_every_version(version: str) -> None:
+    """A site receives no more questions than the suite announces."""
 
     def answer(chat: Chat) -> Answer:
         notices = [] if version == "2.4.3" else [Notice("status", "Generating response...")]
@@ -44,16 +44,14 @@ def test_it_passes(version: str) -> None:
     assert all(len(question["newMessage"]) < 50 for question in asked)
 
 
-def test_it_fails_where_a_site_does() -> None:
-    """The test of the tests: a bot without a word does not pass."""
+def test_live_suite_fails_for_a_bot_without_an_answer() -> None:
     with serve_site(Answer((), reply="")) as site:
-        done = run("tests/live", "--site", site.url, "-k", "events or whole")
+        done = run("tests/live", "--site", site.url, "-k", "streamed_answer or without_streaming")
     assert done.returncode == 1
-    assert "the bot said nothing" in done.stdout
+    assert "the bot sent no text" in done.stdout
 
 
-def test_nothing_without_a_site() -> None:
-    """A run of all tests collects none of it, and says nothing of it."""
+def test_live_suite_is_not_collected_without_a_site() -> None:
     done = run("--collect-only", "-q")
     assert done.returncode == 0, done.stdout
     assert "live/" not in done.stdout

@@ -1,4 +1,4 @@
-"""Async streams and clients where their event loop is not: none, another one, a closed one, or trio's."""
+"""Async streams and clients without their event loop: with no loop, another loop, a closed loop, or under trio."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def half(peer: Peer, _: object) -> None:
 
 
 def by_hand(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine that waits for nothing, without an event loop."""
+    """Run a coroutine that never waits, without an event loop."""
     with pytest.raises(StopIteration) as caught:
         coroutine.send(None)
     return caught.value.value
 
 
-# What a program can ask of an AsyncClient.
+# Calls of an AsyncClient, one of each kind.
 CALLS: dict[str, Callable[[AsyncClient], Coroutine[Any, Any, Any]]] = {
     "ask": lambda client: client.ask("Hi"),
     "stream": lambda client: client.stream("Hi").__anext__(),
@@ -41,14 +41,14 @@ CALLS: dict[str, Callable[[AsyncClient], Coroutine[Any, Any, Any]]] = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_without_an_event_loop_each_call_says_what_to_do(call: str) -> None:
+def test_call_without_an_event_loop_raises_with_advice(call: str) -> None:
     client = AsyncClient("http://127.0.0.1:9")
     with pytest.raises(InvalidState, match=r"asyncio event loop.*use Client in a thread"):
         CALLS[call](client).send(None)
     by_hand(client.aclose())
 
 
-def test_under_trio_each_call_says_what_to_do() -> None:
+def test_call_under_trio_raises_with_advice() -> None:
     trio = pytest.importorskip("trio", reason="trio is not installed")
 
     async def main() -> None:
@@ -68,7 +68,7 @@ def begin(client: AsyncClient, stream: Any) -> asyncio.AbstractEventLoop:
     return loop
 
 
-def test_stream_of_a_closed_loop_says_so_and_keeps_its_text() -> None:
+def test_stream_of_a_closed_loop_raises_with_the_text_so_far() -> None:
     with Server(site(half)) as server:
         client = AsyncClient(server.url)
         stream = client.stream("Hi")
@@ -85,12 +85,12 @@ def test_stream_of_a_closed_loop_says_so_and_keeps_its_text() -> None:
 
 
 def test_stream_is_closed_from_another_loop() -> None:
-    """The connection is closed by the loop that it belongs to."""
+    """The loop that reads the answer closes the connection."""
     with Server(site(half)) as server:
         client = AsyncClient(server.url)
         stream = client.stream("Hi")
         loop = begin(client, stream)
-        asyncio.run(stream.aclose())  # the other loop does not run now
+        asyncio.run(stream.aclose())  # the loop of the stream does not run now
         loop.run_until_complete(asyncio.sleep(0))
         assert not client._transport._pool._live
         loop.run_until_complete(client.aclose())
@@ -119,7 +119,7 @@ def test_reader_stops_when_another_thread_closes(method: str) -> None:
     assert pieces == ["Hel"]
 
 
-def test_client_of_one_loop_says_what_to_do_on_another() -> None:
+def test_client_on_another_loop_raises_with_advice() -> None:
     with serve_site("Hi") as served:
         client, loop = AsyncClient(served.url), asyncio.new_event_loop()
         loop.run_until_complete(client.ask("one"))

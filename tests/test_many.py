@@ -1,6 +1,6 @@
-"""One client for many threads and many tasks, which close, cancel and lose patience at random moments.
+"""One client for many threads or tasks, which close, cancel and time out at random moments.
 
-Each answer names its question, so that one that reaches the wrong reader is noticed.
+Each answer names its question, so that an answer that reaches the wrong reader is found.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from chatgpt4online.protocol import ChatError
 from .server import LAST_CHUNK, Peer, Server, chunk, end, json_response, live, session_response, stream_head
 
 SEEDS = [1, 2, 3]
-PATIENCE = 60.0
+HANG_SECONDS = 60.0  # until a test that hangs fails
 FATES = ["read", "read", "read", "close", "cancel", "expire", "drop"]
 
 
@@ -55,7 +55,7 @@ class Expiring:
 
 
 class Fates:
-    """What becomes of each question, drawn from a seed, and what came of it."""
+    """The planned end of each question, drawn from a seed, and the errors that were found."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -66,18 +66,18 @@ class Fates:
         return self.random.choice(FATES)
 
     def check(self, fate: str, question: str, text: str, *, is_whole: bool) -> None:
-        """Note an answer that is not the question's, or that is incomplete without a reason."""
+        """Store an error if an answer belongs to another question, or is incomplete without a reason."""
         self.counts[fate] += 1
         if not question.startswith(text) or (is_whole and text != question):
             self.wrong.append(f"{fate}: {question!r} got {text!r}")
 
 
-def patience(fate: str) -> Timeout:
-    return Timeout(total=0.001) if fate == "expire" else Timeout(PATIENCE, PATIENCE, PATIENCE)
+def wait_limit(fate: str) -> Timeout:
+    return Timeout(total=0.001) if fate == "expire" else Timeout(HANG_SECONDS, HANG_SECONDS, HANG_SECONDS)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_sixteen_threads(seed: int) -> None:
+def test_sixteen_threads_get_their_own_answers(seed: int) -> None:
     fates = Fates(seed)
     plans = [[fates.draw() for _ in range(30)] for _ in range(16)]
     errors: list[BaseException] = []
@@ -90,7 +90,7 @@ def test_sixteen_threads(seed: int) -> None:
             errors.append(error)
 
     def ask(question: str, fate: str) -> None:
-        stream = client.stream(question, timeout=patience(fate))
+        stream = client.stream(question, timeout=wait_limit(fate))
         text = ""
         closer = threading.Thread(target=stream.close) if fate == "cancel" else None
         if closer is not None:
@@ -103,7 +103,7 @@ def test_sixteen_threads(seed: int) -> None:
                 if fate == "drop":
                     break
         if closer is not None:
-            closer.join(PATIENCE)
+            closer.join(HANG_SECONDS)
         fates.check(fate, question, text, is_whole=fate == "read")
 
     with Server(Expiring(50)) as server, Client(server.url, retries=0) as client:
@@ -111,19 +111,19 @@ def test_sixteen_threads(seed: int) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(PATIENCE)
+            thread.join(HANG_SECONDS)
         assert not any(thread.is_alive() for thread in threads), "a thread hangs"
     assert (errors, fates.wrong) == ([], [])
     assert set(fates.counts) == set(FATES)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_thousand_tasks(seed: int) -> None:
+def test_thousand_tasks_get_their_own_answers(seed: int) -> None:
     fates = Fates(seed)
     plan = [fates.draw() for _ in range(1_000)]
 
     async def ask(client: AsyncClient, question: str, fate: str) -> None:
-        stream = client.stream(question, timeout=patience(fate))
+        stream = client.stream(question, timeout=wait_limit(fate))
         text = ""
         try:
             async for piece in stream:
@@ -150,7 +150,7 @@ def test_a_thousand_tasks(seed: int) -> None:
                 for task, fate in zip(tasks, plan, strict=True)
                 if fate == "cancel"
             ]
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(HANG_SECONDS):
                 await asyncio.gather(*cancels)
                 return await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -163,8 +163,7 @@ def test_a_thousand_tasks(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_client_is_closed_while_threads_ask(seed: int) -> None:
-    """Each question either gets its answer, or is told that the client is closed."""
+def test_close_gives_each_thread_its_answer_or_a_clear_error(seed: int) -> None:
     fates = Fates(seed)
     errors: list[BaseException] = []
     asked = threading.Semaphore(0)
@@ -189,6 +188,6 @@ def test_client_is_closed_while_threads_ask(seed: int) -> None:
             asked.acquire()
         client.close()
         for thread in threads:
-            thread.join(PATIENCE)
+            thread.join(HANG_SECONDS)
         assert not any(thread.is_alive() for thread in threads), "a thread hangs"
     assert (errors, fates.wrong) == ([], [])

@@ -1,4 +1,4 @@
-"""Prompts to submissions, and messages to one text."""
+"""Prompts: strings and messages become a submission, or one text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .strategies import texts
 
 
 def images(prompt: Any) -> list[Image]:
-    """Return the pictures of a prompt."""
+    """Return the decoded pictures of a prompt."""
     return [image(part) for part in image_parts(prompt)]
 
 
@@ -37,20 +37,17 @@ PICTURE = picture()
 
 
 class TestSubmission:
-    """What is asked, and what came before it."""
+    """The submission for a prompt."""
 
-    def test_a_string(self) -> None:
-        """It is asked as it is, with no history."""
+    def test_string_is_the_question_without_history(self) -> None:
         assert submission("Hello") == Submission("Hello")
 
-    def test_options_go_through(self) -> None:
-        """All other fields are the submission's."""
+    def test_options_become_fields_of_the_submission(self) -> None:
         assert submission("Hello", bot_id="b", stream=False) == Submission("Hello", bot_id="b", stream=False)
         assert submission([says("user", "Hello")], chat_id="c") == Submission("Hello", [], chat_id="c")
 
     @pytest.mark.parametrize("kind", [list, tuple])
-    def test_messages(self, kind: Any) -> None:
-        """The last is asked; the others are the history, in their roles."""
+    def test_last_message_is_the_question_and_the_others_the_history(self, kind: Any) -> None:
         prompt = kind(
             [says("developer", "Be brief."), says("user", "Hi"), says("assistant", None), says("user", PARTS)]
         )
@@ -58,20 +55,17 @@ class TestSubmission:
             "a\nb", [says("system", "Be brief."), says("user", "Hi"), says("assistant", "")]
         )
 
-    def test_what_else_a_message_holds_stays_here(self) -> None:
-        """Only role and content travel."""
+    def test_only_role_and_content_of_a_message_are_sent(self) -> None:
         asked = submission([says("user", "a") | {"name": "x", "tool_calls": []}, says("user", "b")])
         assert asked.messages == [says("user", "a")]
 
-    def test_flatten(self) -> None:
-        """All of it in one text, for sites that take no history."""
+    def test_flatten_joins_all_messages_to_one_text(self) -> None:
         asked = submission([says("user", "a"), says("assistant", "b"), says("user", "c")], flatten=True, bot_id="b")
         assert asked == Submission("User: a\nAssistant: b\nUser: c\nAssistant:", bot_id="b")
         assert submission("Hello", flatten=True) == Submission("Hello")
 
     @given(st.lists(st.tuples(st.sampled_from(["user", "assistant", "system"]), texts), min_size=1))
-    def test_nothing_is_lost(self, said: list[tuple[str, str]]) -> None:
-        """P5: roles and contents come out as they went in."""
+    def test_roles_and_contents_are_sent_unchanged(self, said: list[tuple[str, str]]) -> None:
         said = [*said, ("user", "last")]
         asked = submission([says(role, content) for role, content in said])
         assert [(item["role"], item["content"]) for item in asked.messages] == said[:-1]
@@ -106,40 +100,36 @@ class TestSubmission:
             ([says("user", [])], "empty"),
         ],
     )
-    def test_other_shapes(self, prompt: Any, words: str) -> None:
-        """The error names the message at fault."""
+    def test_prompt_of_another_shape_raises_and_names_the_message(self, prompt: Any, words: str) -> None:
         with pytest.raises(InvalidInput, match=words):
             submission(prompt)
 
-    def test_an_option_that_is_none(self) -> None:
-        """A misspelt option is a mistake in the call."""
+    def test_unknown_option_raises_type_error(self) -> None:
         with pytest.raises(TypeError, match="model"):
             submission("Hello", model="gpt-4")
 
 
 class TestImages:
-    """The pictures of a prompt, which are uploaded before the question."""
+    """The pictures of a prompt."""
 
     @pytest.mark.parametrize("prompt", ["Hello", None, 5, [], [None], ["a"], [says("user", URL)], [says("user", None)]])
-    def test_none(self, prompt: Any) -> None:
-        """Text has none, and what is no prompt is for submission() to refuse."""
+    def test_prompt_without_pictures_has_none(self, prompt: Any) -> None:
+        """A malformed prompt has none either; submission() refuses it."""
         assert images(prompt) == []
 
     @pytest.mark.parametrize("kind", [list, tuple])
-    def test_in_their_order(self, kind: Any) -> None:
-        """Those of the last message, whatever sequences hold messages and parts."""
+    def test_pictures_of_the_last_message_keep_their_order(self, kind: Any) -> None:
+        """Lists and tuples may hold messages and parts."""
         gif = picture("data:image/svg+xml;base64,R0lG")
         parts = kind([PICTURE, {"type": "text", "text": "What is it?"}, gif])
         prompt = kind([says("user", "Hi"), says("assistant", "Hello"), says("user", parts)])
         assert images(prompt) == [PNG, Image(b"GIF", "image/svg+xml")]
         assert submission(prompt).message == "What is it?"
 
-    def test_the_short_form(self) -> None:
-        """The URL itself in the place of the object."""
+    def test_url_in_place_of_the_object_is_read(self) -> None:
         assert images([says("user", [{"type": "image_url", "image_url": URL}])]) == [PNG]
 
-    def test_an_earlier_message(self) -> None:
-        """A site takes pictures with a question only."""
+    def test_picture_in_an_earlier_message_raises(self) -> None:
         with pytest.raises(InvalidInput, match="only the last message"):
             images([says("user", [PICTURE]), says("user", "What was it?")])
 
@@ -157,26 +147,24 @@ class TestImages:
             ("data:image/png;base64,é===", "not valid base64"),
         ],
     )
-    def test_other_urls(self, url: Any, words: str) -> None:
+    def test_url_that_is_not_a_data_url_raises(self, url: Any, words: str) -> None:
         """Only a data URL holds the picture itself (RFC 2397)."""
         with pytest.raises(InvalidInput, match=words):
             images([says("user", [picture(url)])])
 
     @pytest.mark.parametrize("part", [{"type": "image_url"}, {"type": "image_url", "image_url": None}])
-    def test_a_part_without_a_url(self, part: Any) -> None:
-        """It is refused, not passed over."""
+    def test_picture_without_a_url_raises(self, part: Any) -> None:
         with pytest.raises(InvalidInput):
             images([says("user", [part])])
 
     @given(st.binary(), st.sampled_from(["image/png", "image/x-icon", "image/vnd.ms-photo", "image/svg+xml"]))
-    def test_any_picture(self, data: bytes, kind: str) -> None:
-        """P5: its bytes come out as they went in."""
+    def test_bytes_of_a_picture_are_unchanged(self, data: bytes, kind: str) -> None:
         url = f"data:{kind};base64,{b64encode(data).decode()}"
         assert images([says("user", [picture(url)])]) == [Image(data, kind)]
 
 
 class TestFormatPrompt:
-    """Section 6.2's form of a conversation."""
+    """One text for a list of messages, in the form of protocol section 6.2."""
 
     @pytest.mark.parametrize(
         ("messages", "special", "text"),
@@ -192,13 +180,11 @@ class TestFormatPrompt:
             ([says("user", PARTS), says("user", "c")], True, "User: a\nb\nUser: c\nAssistant:"),
         ],
     )
-    def test_format_prompt(self, messages: Any, special: bool, text: str) -> None:
-        """A single message is its content; several are lines, and the assistant's turn."""
+    def test_single_message_is_its_content_and_several_are_lines(self, messages: Any, special: bool, text: str) -> None:
         assert format_prompt(messages, special) == text
         assert format_prompt(messages, add_special_tokens=special) == text
 
     @pytest.mark.parametrize("messages", [[], "Hello", b"Hello", None, ["Hello"], [{"role": "user", "content": 1}]])
-    def test_what_it_refuses(self, messages: Any) -> None:
-        """A string is no list of messages here."""
+    def test_prompt_that_is_not_a_list_of_messages_raises(self, messages: Any) -> None:
         with pytest.raises(InvalidInput):
             format_prompt(messages)

@@ -1,6 +1,6 @@
-"""What users' tests put in place of the network works with Client, and never lets a request through to a site.
+"""Libraries that replace the network in the tests of users. They work with Client, and no request reaches a site.
 
-The three packages are in the extra ``mocks``.
+The three libraries are in the extra ``mocks``.
 """
 
 import gzip
@@ -23,14 +23,14 @@ STREAM = {"Content-Type": "text/event-stream"}
 
 @pytest.fixture
 def real():
-    """A site that a mocked test must not reach."""
+    """A site that no mocked test may reach."""
     with Server(site(says(streamed(*HELLO)))) as server:
         yield server
 
 
 @pytest.fixture(params=["of the client", "of the caller"])
 def own(request):
-    """The session that sends: the client's or the caller's own."""
+    """The ``http=`` of the client: None, or a session of the caller."""
     if request.param == "of the client":
         yield None
     else:
@@ -52,7 +52,7 @@ class TestRequestsMock:
         mock.post(server.url + START, json=SESSION)
         mock.post(server.url + SUBMIT, **({"content": WHOLE, "headers": STREAM} | answer))
 
-    def test_answers_in_place_of_the_site(self, library, real, own):
+    def test_requests_mock_answers_in_place_of_the_site(self, library, real, own):
         with library.Mocker() as mock:
             self.register(mock, real)
             assert ask(real, own) == "Hello"
@@ -61,13 +61,13 @@ class TestRequestsMock:
         assert ask(real, own) == "Hello"
         assert real.connections == 1
 
-    def test_on_one_session_answers_in_place_of_the_site(self, library, real):
+    def test_mock_of_one_session_answers_in_place_of_the_site(self, library, real):
         with requests.Session() as own, library.Mocker(session=own) as mock:
             self.register(mock, real)
             assert ask(real, own) == "Hello"
         assert real.connections == 0
 
-    def test_as_an_adapter_answers_in_place_of_the_site(self, library, real):
+    def test_mock_adapter_answers_in_place_of_the_site(self, library, real):
         adapter = library.Adapter()
         adapter.register_uri("POST", real.url + START, json=SESSION)
         adapter.register_uri("POST", real.url + SUBMIT, content=WHOLE, headers=STREAM)
@@ -76,24 +76,24 @@ class TestRequestsMock:
             assert ask(real, own) == "Hello"
         assert real.connections == 0
 
-    def test_lets_nothing_through_that_is_not_registered(self, library, real, own):
+    def test_unregistered_request_does_not_reach_the_site(self, library, real, own):
         with library.Mocker(), pytest.raises(library.NoMockAddress, match=START):
             ask(real, own)
         assert real.connections == 0
 
-    def test_lets_nothing_through_on_a_connection_that_was_kept(self, library, real):
+    def test_request_on_an_open_connection_does_not_reach_the_site(self, library, real):
         with Client(real.url) as client:
             client.ask("Hi")
             with library.Mocker(), pytest.raises(library.NoMockAddress, match=SUBMIT):
                 client.ask("Hi")
         assert real.seen() == ["start_session", "submit"]
 
-    def test_lets_through_what_it_is_told_to(self, library, real, own):
+    def test_real_http_reaches_the_site(self, library, real, own):
         with library.Mocker(real_http=True):
             assert ask(real, own) == "Hello"
         assert real.seen() == ["start_session", "submit"]
 
-    def test_answers_with_gzip(self, library, real, own):
+    def test_mocked_gzip_answer_is_decoded(self, library, real, own):
         with library.Mocker() as mock:
             headers = STREAM | {"Content-Encoding": "gzip"}
             self.register(mock, real, content=gzip.compress(WHOLE), headers=headers)
@@ -105,19 +105,19 @@ class TestResponses:
     def library(self):
         return pytest.importorskip("responses", reason=REASON)
 
-    def test_answers_in_place_of_the_site(self, library, real, own):
+    def test_responses_answers_in_place_of_the_site(self, library, real, own):
         with library.RequestsMock() as mock:
             mock.post(real.url + START, json=SESSION)
             mock.post(real.url + SUBMIT, body=WHOLE, content_type="text/event-stream")
             assert ask(real, own) == "Hello"
         assert real.connections == 0
 
-    def test_lets_nothing_through_that_is_not_registered(self, library, real, own):
+    def test_unregistered_request_does_not_reach_the_site(self, library, real, own):
         with library.RequestsMock(), pytest.raises(ConnectionFailed, match="doesn't match any registered mock"):
             ask(real, own)
         assert real.connections == 0
 
-    def test_raises_what_it_is_told_to(self, library, real, own):
+    def test_mocked_exception_becomes_an_error_of_this_package(self, library, real, own):
         with library.RequestsMock() as mock:
             mock.post(real.url + START, body=requests.ConnectionError("no luck"))
             with pytest.raises(ConnectionFailed, match="no luck"):
@@ -130,13 +130,13 @@ class TestVcrpy:
     def library(self):
         return pytest.importorskip("vcr", reason=REASON)
 
-    def test_plays_what_it_recorded(self, library, real, own, tmp_path):
+    def test_recorded_answer_is_replayed(self, library, real, own, tmp_path):
         for _ in range(2):
             with library.use_cassette(str(tmp_path / "chat.yaml")):
                 assert ask(real, own) == "Hello"
             assert real.seen() == ["start_session", "submit"]
 
-    def test_plays_gzip(self, library, own, tmp_path):
+    def test_recorded_gzip_answer_is_replayed(self, library, own, tmp_path):
         answer = response(gzip.compress(WHOLE), Content_Type="text/event-stream", Content_Encoding="gzip")
         with Server(site(says(answer))) as server:
             for _ in range(2):
@@ -144,13 +144,13 @@ class TestVcrpy:
                     assert ask(server, own) == "Hello"
             assert server.seen() == ["start_session", "submit"]
 
-    def test_lets_nothing_through_that_is_not_recorded(self, library, real, own, tmp_path):
+    def test_unrecorded_request_does_not_reach_the_site(self, library, real, own, tmp_path):
         with library.use_cassette(str(tmp_path / "none.yaml"), record_mode="none"):
             with pytest.raises(Exception, match=r"[Cc]assette"):
                 ask(real, own)
         assert real.connections == 0
 
-    def test_lets_nothing_through_on_a_connection_that_was_kept(self, library, real, tmp_path):
+    def test_request_on_an_open_connection_does_not_reach_the_site(self, library, real, tmp_path):
         with Client(real.url, retries=0) as client:
             client.ask("Hi")
             with library.use_cassette(str(tmp_path / "none.yaml"), record_mode="none"):
@@ -158,7 +158,7 @@ class TestVcrpy:
                     client.ask("Hi")
         assert real.seen() == ["start_session", "submit"]
 
-    def test_records_no_credentials_for_a_proxy(self, library, real, tmp_path):
+    def test_recording_has_no_credentials_for_a_proxy(self, library, real, tmp_path):
         path = tmp_path / "chat.yaml"
         with library.use_cassette(str(path)):
             assert ask(real, None, proxy="http://user:secret@127.0.0.1:9") == "Hello"
@@ -167,7 +167,7 @@ class TestVcrpy:
         assert "proxy-authorization" not in real.requests[0].headers
 
 
-def test_session_whose_class_has_a_send_of_its_own_sends_by_it(real):
+def test_send_of_a_session_subclass_is_used(real):
     class Counting(requests.Session):
         sent = 0
 
@@ -181,7 +181,7 @@ def test_session_whose_class_has_a_send_of_its_own_sends_by_it(real):
 
 
 def test_adapter_that_answers_with_any_binary_file(real):
-    """An adapter of the caller's own may set ``raw`` to a file that has no read1."""
+    """An adapter of the caller may set ``raw`` to a file that has no read1."""
 
     class File:
         def __init__(self, data):
@@ -215,7 +215,7 @@ def test_adapter_that_answers_with_any_binary_file(real):
     assert real.connections == 0
 
 
-def test_session_that_changes_its_proxy_is_followed(real):
+def test_changed_proxy_of_a_session_is_used(real):
     """Client looks up the settings of a caller's session once, and again when they change."""
     with requests.Session() as own, Client("http://example.org", http=own, retries=0) as client:
         own.trust_env = False
@@ -236,7 +236,7 @@ with requests_mock.Mocker() as mock:
 """
 
 
-def test_client_that_is_imported_while_requests_is_mocked():
+def test_client_can_be_imported_while_requests_is_mocked():
     pytest.importorskip("requests_mock", reason=REASON)
     run = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, timeout=60, check=False)
     assert run.stdout == "Hello\n", run.stderr

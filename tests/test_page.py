@@ -1,4 +1,4 @@
-"""Pages to the chat widgets on them, and to the address of the REST API."""
+"""Pages: the chat widgets on them, and the address of the REST API."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ROOT = "https://example.org/wp-json"
 
 
 def escaped(value: Any, times: int = 1, quote: str = "'") -> str:
-    """Return an attribute's value in its quotes, as the plugin writes it, or escaped once more often."""
+    """Return the value of an attribute in quotes, escaped as the plugin does, or once more than that."""
     text = value if isinstance(value, str) else json.dumps(value).replace("/", "\\/")
     for _ in range(times):
         text = html.escape(text)
@@ -59,23 +59,20 @@ def bot(system: Any = None, params: Any = None) -> Bot:
 
 
 class TestRecordings:
-    """Real pages."""
+    """Pages of real sites."""
 
     @pytest.mark.parametrize("name", RECORDED)
-    def test_the_bot(self, name: str) -> None:
-        """The page's only widget, value by value."""
+    def test_widget_of_a_recorded_page_is_read(self, name: str) -> None:
         assert find_bots(load(name).body.decode()) == [RECORDED[name]]
 
     @pytest.mark.parametrize("name", RECORDED)
-    def test_the_root(self, name: str) -> None:
-        """Header and element name the same root, which is the widget's."""
+    def test_header_and_element_name_the_root_of_the_widget(self, name: str) -> None:
         recording = load(name)
         page, link = recording.body.decode(), fold_headers(recording.headers)["link"]
         assert find_root(page) == find_root("", link) == find_root(page, link) == RECORDED[name].rest_root
 
     @pytest.mark.parametrize("name", RECORDED)
-    def test_the_parser(self, name: str) -> None:
-        """In one piece, as it was read, and byte by byte, the page comes whole."""
+    def test_page_parser_gives_the_same_page_for_any_cuts(self, name: str) -> None:
         recording = load(name)
         headers = fold_headers(recording.headers)
         for pieces in ([recording.body], recording.pieces, cut(recording.body, [1])):
@@ -84,22 +81,19 @@ class TestRecordings:
             assert answered.content == Page((RECORDED[name],), RECORDED[name].rest_root)
 
     @pytest.mark.parametrize("name", ["3.6.2/session", "3.6.2/stream_english", "3.6.2/wrong_path", "3.6.2/rest_index"])
-    def test_what_is_no_page(self, name: str) -> None:
-        """JSON and streams have no widgets."""
+    def test_json_and_streams_have_no_widgets(self, name: str) -> None:
         assert find_bots(load(name).body.decode()) == []
 
-    def test_a_nonce_is_no_part_of_the_repr(self) -> None:
-        """What is printed may be seen by others."""
+    def test_repr_of_a_bot_hides_the_nonce(self) -> None:
         assert "25604028b0" not in repr(RECORDED["2.4.3/page"])
 
 
 class TestAttributes:
-    """However the page writes them."""
+    """The forms in which a page writes the attributes of a widget."""
 
     @pytest.mark.parametrize("times", [1, 2])
     @pytest.mark.parametrize("quote", ["'", '"'])
-    def test_quotes_and_escapes(self, quote: str, times: int) -> None:
-        """Single or double quotes, entities once or twice."""
+    def test_quotes_and_entities_of_an_attribute_are_read(self, quote: str, times: int) -> None:
         said = '"Tom\'s" <b> & Jerry\u2028 / Привет 😀'
         (found,) = find_bots(widget({"botId": "a"}, {"startSentence": said}, quote=quote, times=times))
         assert (found.bot_id, found.start_sentence) == ("a", said)
@@ -114,8 +108,8 @@ class TestAttributes:
             "<p><div class='mwai-chatbot-container' data-params='nonsense' data-system={}><div class='other'></div>",
         ],
     )
-    def test_the_tag(self, tag: str) -> None:
-        """Any order, any case, any element, more attributes; missing or broken params are no matter."""
+    def test_tag_in_any_form_is_read(self, tag: str) -> None:
+        """The order, the case, the element and other attributes do not matter; ``params`` may be missing or broken."""
         page = tag.format(escaped({"botId": "a", "restUrl": ROOT}))
         (found,) = find_bots(page if page.endswith(">") else f"{page}>")
         assert found == Bot("a", rest_root=ROOT)
@@ -140,19 +134,16 @@ class TestAttributes:
             f"<script>document.write(`{widget()}`)</script>",
         ],
     )
-    def test_no_widget(self, page: str) -> None:
-        """What is broken, empty, commented out, or something else."""
+    def test_broken_or_commented_widget_is_ignored(self, page: str) -> None:
         assert find_bots(page) == []
 
-    def test_several(self) -> None:
-        """All of them, in their order; one that is broken is left out."""
+    def test_several_widgets_keep_their_order_without_broken_ones(self) -> None:
         broken = "<div class='mwai-chatbot-container' data-system='{&quot;botId'></div>"
         page = f"<p>{widget({'botId': 'a'})}{broken}</p>{widget({'customId': 'b'}, quote=chr(34))}"
         assert find_bots(page) == [Bot("a"), Bot(None, "b")]
 
     @given(texts, texts, st.sampled_from("'\""), st.integers(1, 2))
-    def test_any_words(self, name: str, said: str, quote: str, times: int) -> None:
-        """P5: what a page says comes out as it went in."""
+    def test_texts_of_a_page_are_unchanged(self, name: str, said: str, quote: str, times: int) -> None:
         (found,) = find_bots(widget({"botId": "b", "shortcuts": []}, {"startSentence": said, "mode": f"m{name}"}))
         assert (found.start_sentence, found.mode) == (said, f"m{name}")
         (found,) = find_bots(widget({"botId": "b"}, {"textInputMaxLength": 9}, quote=quote, times=times))
@@ -160,7 +151,7 @@ class TestAttributes:
 
 
 class TestValues:
-    """What each key comes to."""
+    """The fields of a Bot."""
 
     @pytest.mark.parametrize(
         ("system", "ids"),
@@ -175,8 +166,7 @@ class TestValues:
             ({"restUrl": ROOT}, (None, None)),
         ],
     )
-    def test_ids(self, system: Any, ids: tuple[str | None, str | None]) -> None:
-        """Ids are strings, also where the page has numbers."""
+    def test_numeric_ids_become_strings(self, system: Any, ids: tuple[str | None, str | None]) -> None:
         found = bot(system)
         assert (found.bot_id, found.custom_id) == ids
 
@@ -229,8 +219,7 @@ class TestValues:
             ),
         ],
     )
-    def test_system(self, key: str, value: Any, attribute: str, expected: Any) -> None:
-        """The keys of ``data-system``."""
+    def test_data_system_gives_the_expected_fields(self, key: str, value: Any, attribute: str, expected: Any) -> None:
         assert bot({"botId": "default", key: value}) == replace(Bot(), **{attribute: expected})
 
     @pytest.mark.parametrize(
@@ -270,8 +259,8 @@ class TestValues:
             ({"allowedMimeTypes": {"a": "b"}}, {}),
         ],
     )
-    def test_params(self, params: Any, expected: dict[str, Any]) -> None:
-        """The keys of ``data-params``; what has another shape counts for nothing."""
+    def test_data_params_gives_the_expected_fields(self, params: Any, expected: dict[str, Any]) -> None:
+        """A value of a wrong type is ignored."""
         assert bot(params=params) == replace(Bot(), **expected)
 
     @pytest.mark.parametrize(
@@ -290,13 +279,11 @@ class TestValues:
             5,
         ],
     )
-    def test_a_root_that_is_no_address(self, root: Any) -> None:
-        """An address that cannot be asked is none."""
+    def test_rest_url_that_is_not_an_address_is_ignored(self, root: Any) -> None:
         assert bot({"botId": "default", "restUrl": root}) == Bot()
 
     @given(st.dictionaries(st.sampled_from(["botId", "restUrl", "restNonce", "sessionId", "shortcuts"]), values))
-    def test_any_values(self, system: Any) -> None:
-        """Whatever a page says, each attribute has its type."""
+    def test_fields_keep_their_types_for_any_data_system(self, system: Any) -> None:
         for found in find_bots(widget(system, system)):
             assert isinstance(found.bot_id, str | None)
             assert all(isinstance(text, str) for text in (found.rest_root, found.nonce, found.session_id))
@@ -309,8 +296,7 @@ class TestValues:
             values,
         )
     )  # fmt: skip
-    def test_any_params(self, params: Any) -> None:
-        """The same for what the owner has set."""
+    def test_fields_keep_their_types_for_any_data_params(self, params: Any) -> None:
         found = bot(params=params)
         assert all(isinstance(text, str) for text in (found.name, found.start_sentence, found.mode, found.compliance))
         assert found.max_length is None or found.max_length > 0
@@ -319,7 +305,7 @@ class TestValues:
 
 
 class TestRoots:
-    """Where a page says that the REST API is."""
+    """The REST root that a page names."""
 
     @pytest.mark.parametrize(
         ("link", "root"),
@@ -338,8 +324,8 @@ class TestRoots:
             ("", ""),
         ],
     )
-    def test_the_header(self, link: str, root: str) -> None:
-        """One of several values of ``Link`` (RFC 8288)."""
+    def test_root_is_found_among_several_link_values(self, link: str, root: str) -> None:
+        """RFC 8288."""
         assert find_root("", link) == root
 
     @pytest.mark.parametrize(
@@ -359,19 +345,18 @@ class TestRoots:
             ("", ""),
         ],
     )
-    def test_the_element(self, page: str, root: str) -> None:
-        """The same in the head of the page."""
+    def test_root_is_found_in_a_link_element(self, page: str, root: str) -> None:
         assert find_root(page) == root
         assert find_root(page, "<https://example.org/>; rel=shortlink") == root
 
-    def test_the_header_counts_more(self) -> None:
-        """It is WordPress's own; an element may be from a cache."""
+    def test_link_header_wins_over_the_element(self) -> None:
+        """The header is WordPress's own, and the element may come from a cache."""
         page = f"<link rel='{API_REL}' href='https://old.example.org/wp-json/'>"
         assert find_root(page, f'<{ROOT}/>; rel="{API_REL}"') == ROOT
 
 
 def parse(pieces: list[bytes], status: int = 200, headers: dict[str, str] | None = None, limit: int = 10**6) -> Any:
-    """Return the events of a page in pieces."""
+    """Return the events of a page that arrives in pieces."""
     parser = PageParser(status, headers or {}, limit)
     events: list[Event] = []
     for piece in pieces:
@@ -384,15 +369,13 @@ class TestPageParser:
     """The body of a page as an answer."""
 
     @pytest.mark.parametrize("sizes", [[1], [2, 3], []])
-    def test_a_page(self, sizes: list[int]) -> None:
-        """It comes whole at its end, bad bytes replaced."""
+    def test_page_is_returned_at_its_end_with_bad_bytes_replaced(self, sizes: list[int]) -> None:
         widget = "<div class='mwai-chatbot-container' data-system='{\"botId\":\"Привет ".encode() + b"\xff\"}'></div>"
         (answered,) = parse(cut(widget, sizes))
         assert isinstance(answered, Answered)
         assert [bot.bot_id for bot in answered.content.bots] == ["Привет \ufffd"]
 
-    def test_nothing_before_the_end(self) -> None:
-        """A page is not read in pieces."""
+    def test_no_event_before_the_end_of_the_page(self) -> None:
         parser = PageParser(200, {}, 100)
         assert parser.receive_data(b"<p>") == []
 
@@ -407,8 +390,9 @@ class TestPageParser:
             (304, StatusError, b"", ""),
         ],
     )
-    def test_refusals(self, status: int, kind: type[StatusError], body: bytes, message: str) -> None:
-        """Another status is an error of its class, with the page's words."""
+    def test_refused_page_is_an_error_with_the_text_of_the_page(
+        self, status: int, kind: type[StatusError], body: bytes, message: str
+    ) -> None:
         (failed,) = parse(cut(body, [1]), status, {"retry-after": "7"})
         assert isinstance(failed, Failed)
         error = failed.error
@@ -416,16 +400,15 @@ class TestPageParser:
         assert (type(error), error.status, error.message, error.retry_after) == (kind, status, message, 7.0)
 
     @pytest.mark.parametrize("sizes", [[1], [3], [100]])
-    def test_the_limit(self, sizes: list[int]) -> None:
-        """It takes as many bytes, and not one more, however they are cut; then it holds none."""
+    def test_page_of_the_limit_is_read_and_one_byte_more_is_too_large(self, sizes: list[int]) -> None:
+        """Independent of the cuts. After the error no byte is kept."""
         assert isinstance(parse(cut(b"x" * 20, sizes), limit=20)[0], Answered)
         (failed,) = parse(cut(b"x" * 21, sizes), limit=20)
         assert isinstance(failed, Failed)
         assert isinstance(failed.error, TooLarge)
         assert "20 bytes" in str(failed.error)
 
-    def test_what_comes_behind_the_limit(self) -> None:
-        """It is not kept, and means nothing."""
+    def test_data_after_the_limit_is_ignored(self) -> None:
         parser = PageParser(200, {}, 10)
         assert len(parser.receive_data(b"x" * 11)) == 1
         assert parser.receive_data(b"y" * 5) == []
@@ -433,8 +416,7 @@ class TestPageParser:
         assert parser.receive_eof() == []
 
     @given(cut_bodies(), statuses, header_sets)
-    def test_totality(self, pieces: list[bytes], status: int, headers: dict[str, str]) -> None:
-        """P1 and P3: one event, the same for any cuts."""
+    def test_page_gives_one_event_for_any_cuts(self, pieces: list[bytes], status: int, headers: dict[str, str]) -> None:
         (event,) = parse(pieces, status, fold_headers(headers))
         (whole,) = parse([b"".join(pieces)], status, fold_headers(headers))
         assert type(event) is type(whole)
@@ -459,7 +441,7 @@ fragments = st.sampled_from(
 
 
 class TestForAnyPage:
-    """P3: a page is the server's, and nothing that a server does raises."""
+    """A page of any content is read without an error."""
 
     @given(st.one_of(st.text(), st.lists(fragments | st.text(max_size=3), max_size=12).map("".join)))
     @example("<![foo[x]]>")
@@ -473,27 +455,24 @@ class TestForAnyPage:
     @example(f"<div class='mwai-chatbot-container &#{'9' * 4301};' data-system='&#{'9' * 4301};'>")
     @example(f"<div class='mwai-chatbot-container' data-system='&amp;#{'9' * 4301};'>")
     @example(f"<div class='mwai-chatbot-container' data-system='{{\"contextId\":{'9' * 4301}}}'>")
-    def test_never_raises(self, page: str) -> None:
-        """Marked sections and other SGML that browsers skip are skipped."""
+    def test_any_text_is_read_without_an_exception(self, page: str) -> None:
+        """Also marked sections and other SGML, which browsers skip."""
         assert isinstance(find_bots(page), list)
         assert isinstance(find_root(page, page), str)
 
     @given(st.binary())
     @example(b"<![foo[x]]>")
-    def test_any_bytes(self, body: bytes) -> None:
-        """The same for what comes of bytes that are no text."""
+    def test_any_bytes_are_read_without_an_exception(self, body: bytes) -> None:
         (answered,) = parse([body])
         assert isinstance(answered.content, Page)
 
     @pytest.mark.parametrize("junk", ["<![foo[x]]>", "<!DOCTYPE html [ <!FOO> ]>", "<!--[if IE]><p><![endif]-->"])
-    def test_a_widget_behind_junk(self, junk: str) -> None:
-        """What a browser skips hides nothing that comes after it."""
+    def test_widget_after_skipped_markup_is_found(self, junk: str) -> None:
         assert find_bots(junk + widget()) == [Bot()]
 
     @pytest.mark.parametrize("text", ["<title>&#" + "9" * 4301 + ";", "&#" + "9" * 4301 + ";", "\ud800", "<" * 100])
     @pytest.mark.parametrize("status", [200, 404, 503])
-    def test_a_page_with_a_rare_text(self, text: str, status: int) -> None:
-        """Whether it is the page, or a refusal whose words are shown."""
+    def test_page_with_rare_text_is_read_or_refused_with_its_text(self, text: str, status: int) -> None:
         (event,) = parse([text.encode("utf-8", "surrogatepass")], status)
         assert isinstance(event, Answered if status == 200 else Failed)
         if isinstance(event, Failed):
@@ -505,8 +484,8 @@ class TestForAnyPage:
          "<?", "</", "<script", "<script>", "<script></script>", "<style>", "</style", "&", "&#", "&#9", "=", "'", '"',
          " ", "\n", "/"],
     )  # fmt: skip
-    def test_a_megabyte_of_markup_takes_linear_work(self, text: str) -> None:
-        """No test measures time. With quadratic work, a single one of these pages would take hours."""
+    def test_a_megabyte_of_markup_needs_linear_work(self, text: str) -> None:
+        """No test measures time. With quadratic work, one of these pages would need hours."""
         body = text * (1_000_000 // len(text))
         starts = (
             "",
@@ -524,23 +503,20 @@ class TestForAnyPage:
         ["<!-->", "<!--->", "<!-- a --!>", "<!---->", "<style>a</style>", "<script>'<!--'</script>", "<p title=it's>",
          "<p don't>", "<a b='<!--'>", "<A/>", "<!- ", "<3"],
     )  # fmt: skip
-    def test_a_widget_behind_markup(self, before: str) -> None:
-        """Markup ends where a browser lets it end."""
+    def test_widget_is_found_where_a_browser_ends_the_markup(self, before: str) -> None:
         assert find_bots(before + widget()) == [Bot()]
 
     @pytest.mark.parametrize("before", ["<!--", "<style>", "<SCRIPT >", "<a b='", "<a b=", '<script>"</scripts>'])
-    def test_a_widget_within_markup(self, before: str) -> None:
-        """What a browser shows as no element is none."""
+    def test_widget_inside_comment_or_script_is_ignored(self, before: str) -> None:
         assert find_bots(before + widget().replace("'", '"').replace(">", " ")) == []
 
-    def test_the_first_of_two_equal_attributes_counts(self) -> None:
+    def test_first_of_two_equal_attributes_wins(self) -> None:
         """As in browsers."""
         page = '<div class=\'mwai-chatbot-container\' data-system=\'{"botId":"a"}\' data-system=\'{"botId":"b"}\'>'
         assert find_bots(page) == [Bot("a")]
 
     @pytest.mark.parametrize("depth", [100, 500, 900, 990])
-    def test_deep_values(self, depth: int) -> None:
-        """JSON that is nested deeply is read or left out."""
+    def test_deeply_nested_json_of_a_widget_is_read_or_left_out(self, depth: int) -> None:
         for key in ("aiName", "restUrl", "sessionId", "shortcuts"):
             system = f'{{"botId":"a","{key}":{"[" * depth}{"]" * depth}}}'
             assert isinstance(find_bots(f"<div class='mwai-chatbot-container' data-system='{system}'></div>"), list)

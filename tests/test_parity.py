@@ -1,4 +1,4 @@
-"""What servers do, and what both clients make of it: one outcome each."""
+"""Servers of every kind, and the one outcome that both clients must have for each."""
 
 import inspect
 import zlib
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.parametrize("ask", ADAPTERS.values(), ids=ADAPTERS)
 
 
 @pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda behaviour: behaviour.name)
-def test_behaviour(ask, behaviour):
+def test_both_clients_have_the_expected_outcome(ask, behaviour):
     with Server(behaviour.make()) as server:
         seen = ask(server.url, "stream", **behaviour.options)
         assert server.seen() == list(behaviour.routes)
@@ -38,14 +38,17 @@ def expected_events(name):
 
 
 def is_page(name):
-    """A page in place of the API starts a search for the API, which test_discovery is about."""
+    """Return whether an answer is a page in place of the API.
+
+    Such an answer starts a search, which test_discovery covers.
+    """
     last = expected_events(name)[-1]
     return isinstance(last, Failed) and isinstance(last.error, NotAiEngine) and not last.error.code
 
 
 @pytest.mark.parametrize("name", [name for name in recordings.names() if not is_page(name)])
-def test_recording_over_a_socket(ask, name):
-    """What a real server sent, read by read as it was recorded, gives the events that its body has."""
+def test_recorded_response_over_a_socket_gives_the_events_of_its_body(ask, name):
+    """The bytes arrive in the reads of the recording."""
     recording, expected = recordings.load(name), expected_events(name)
 
     def chat(peer, _):
@@ -85,7 +88,7 @@ FRAMINGS = {
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)
-def test_an_event_is_out_before_the_server_sends_the_next(ask, framing):
+def test_event_is_returned_before_the_server_sends_the_next(ask, framing):
     head, pieces = FRAMINGS[framing]
     gate = Gate()
 
@@ -102,9 +105,9 @@ def test_an_event_is_out_before_the_server_sends_the_next(ask, framing):
 
 
 class TestSignatures:
-    """The names, orders and defaults of the parameters are the same in both clients."""
+    """The parameters of both clients have the same names, order and defaults."""
 
-    def test_of_methods(self, ask):
+    def test_methods_of_both_clients_have_the_same_parameters(self, ask):
         del ask
         public = [
             name for name, member in vars(Client).items() if inspect.isfunction(member) and not name.startswith("_")

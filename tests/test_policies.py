@@ -1,4 +1,4 @@
-"""The policies, tested as values without driving a call."""
+"""The policies as values: no test here drives a call."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ WEIGHTS = (
 
 
 class TestTable:
-    """What follows each refusal, as the protocol document has it."""
+    """The table of reactions."""
 
     @pytest.mark.parametrize("step", Step)
-    def test_every_step_retries_what_never_arrived(self, step: Step) -> None:
+    def test_every_step_retries_failed_connections_and_busy_servers(self, step: Step) -> None:
         assert REACTIONS[step, Refusal.CONNECTION_FAILED] == (Reaction.RETRY,)
         assert REACTIONS[step, Refusal.BUSY] == (Reaction.RETRY,)
 
@@ -70,15 +70,18 @@ class TestTable:
         assert (step, refused) not in REACTIONS
 
     def test_only_the_call_renews_its_nonce(self) -> None:
-        """The requests that fetch a nonce carry none that could be stale."""
+        """The requests of the search carry no nonce that could be stale."""
         assert {step for (step, _), reactions in REACTIONS.items() if Reaction.RENEW in reactions} == {Step.CALL}
 
-    def test_every_step_at_a_root_searches_for_another(self) -> None:
+    def test_steps_under_the_rest_root_try_the_next_root(self) -> None:
         searching = {step for (step, _), reactions in REACTIONS.items() if Reaction.NEXT_ROOT in reactions}
         assert searching == {Step.START_SESSION, Step.CALL, Step.OPEN_CALL}
 
-    def test_a_call_that_may_have_been_processed_is_not_asked_elsewhere(self) -> None:
-        """A page in place of the API means that nothing was processed. Any other strange answer says nothing."""
+    def test_call_that_may_have_been_processed_is_not_sent_to_another_root(self) -> None:
+        """A page in place of the API means that nothing was processed.
+
+        After another strange answer this is not known.
+        """
         for step in (Step.CALL, Step.OPEN_CALL):
             assert (step, Refusal.NOT_AN_API) not in REACTIONS
 
@@ -108,14 +111,14 @@ class TestTable:
         (ServerError("?"), POST, Refusal.OTHER),
     ],
 )
-def test_each_error_is_one_kind_of_refusal(error: ChatError, request_: Request, expected: Refusal) -> None:
+def test_error_is_classified_as_one_kind_of_refusal(error: ChatError, request_: Request, expected: Refusal) -> None:
     assert classify(error, request_) is expected
 
 
 class TestRetries:
-    """How often a request is sent again, and after how long."""
+    """How often a request is sent again, and after which delay."""
 
-    def test_delays_double(self) -> None:
+    def test_delay_doubles_with_each_retry(self) -> None:
         retries: Retries | None = Retries(3)
         delays = []
         while retries is not None:
@@ -124,23 +127,23 @@ class TestRetries:
         assert delays == [0.0, 0.5, 1.0, 2.0]
 
     @given(st.floats(0, LONGEST_WAIT))
-    def test_the_server_says_how_long(self, wait: float) -> None:
+    def test_retry_after_of_the_server_is_the_delay(self, wait: float) -> None:
         retries = Retries(1).after(wait)
         assert retries is not None
         assert retries.delay == wait
 
     @given(st.floats(LONGEST_WAIT, 10**9, exclude_min=True))
-    def test_a_long_wait_is_left_to_the_caller(self, wait: float) -> None:
+    def test_retry_after_above_the_limit_ends_the_call(self, wait: float) -> None:
         assert Retries(5).after(wait) is None
 
-    def test_an_answer_ends_the_wait(self) -> None:
+    def test_answer_resets_the_delay(self) -> None:
         retries = Retries(1).after(7.0)
         assert retries is not None
         assert retries.answered() == Retries(0, 1)
 
 
 class TestRedirects:
-    """Where a redirect is followed."""
+    """Which redirects are followed."""
 
     @pytest.mark.parametrize(
         ("status", "location", "expected"),
@@ -150,22 +153,22 @@ class TestRedirects:
             (302, "/index.php?rest_route=" + SUBMIT, f"{SITE}/index.php?rest_route="),
         ],
     )
-    def test_to_the_same_route(self, status: int, location: str, expected: str) -> None:
+    def test_redirect_to_the_same_route_gives_its_root(self, status: int, location: str, expected: str) -> None:
         redirect = Redirect.of(POST, status, location, SUBMIT)
         assert redirect is not None
         assert redirect.root == expected
         assert redirect.leaves_origin == ("www" in location)
 
     @pytest.mark.parametrize("status", [301, 302, 303])
-    def test_a_post_is_not_turned_into_another_request(self, status: int) -> None:
+    def test_post_is_not_followed_to_another_route(self, status: int) -> None:
         assert Redirect.of(POST, status, "/wp-login.php", SUBMIT) is None
 
-    def test_to_any_address_of_the_origin_if_the_status_keeps_the_method(self) -> None:
+    def test_307_is_followed_to_any_address_of_the_origin(self) -> None:
         assert Redirect.of(POST, 307, "/other", SUBMIT) == Redirect("", f"{SITE}/other", False, False)
         assert Redirect.of(POST, 307, "https://other.org/other", SUBMIT) is None
 
     @pytest.mark.parametrize("location", ["http://example.org/wp-json" + SUBMIT, "ftp://x", "http://[", ""])
-    def test_never_without_tls_or_to_no_web_address(self, location: str) -> None:
+    def test_redirect_without_tls_or_to_a_bad_address_is_not_followed(self, location: str) -> None:
         redirect = Redirect.of(POST, 307, location, SUBMIT)
         assert redirect is None or redirect.address == POST.url  # an empty reference is the same address
 
@@ -173,7 +176,7 @@ class TestRedirects:
         ("location", "is_plain"),
         [(SUBMIT, True), (f"{SUBMIT}/", False), (f"{SUBMIT}?a=1", False), (f"{SUBMIT}#a", False)],
     )
-    def test_what_a_target_adds_to_the_route_is_kept(self, location: str, is_plain: bool) -> None:
+    def test_slash_and_query_of_a_target_are_kept(self, location: str, is_plain: bool) -> None:
         redirect = Redirect.of(POST, 301, "/wp-json" + location, SUBMIT)
         assert redirect is not None
         assert (redirect.root, redirect.is_plain) == (f"{SITE}/wp-json", is_plain)
@@ -182,13 +185,13 @@ class TestRedirects:
         assert redirects.address_for(Step.CALL) == ("" if is_plain else f"{SITE}/wp-json{location}")
 
     @given(st.sampled_from(Step), st.sampled_from(Step))
-    def test_a_target_belongs_to_the_request_that_it_answered(self, redirected: Step, asked: Step) -> None:
+    def test_target_is_used_for_the_redirected_step_only(self, redirected: Step, asked: Step) -> None:
         redirects = Redirects().follow(Redirect("", "https://other.org/", False, True), redirected)
         assert redirects is not None
         assert redirects.address_for(asked) == ("https://other.org/" if asked is redirected else "")
         assert redirects.answered().address_for(asked) == ""
 
-    def test_five_at_most(self) -> None:
+    def test_sixth_redirect_is_not_followed(self) -> None:
         redirects: Redirects | None = Redirects()
         number = 0
         while redirects is not None:
@@ -198,9 +201,9 @@ class TestRedirects:
 
 
 class TestHandshake:
-    """How a nonce is fetched."""
+    """The search for a nonce."""
 
-    def test_a_login_by_cookie_asks_the_page_and_then_wordpress(self) -> None:
+    def test_login_by_cookie_asks_the_page_and_then_wordpress(self) -> None:
         login = Handshake.of(by_cookie=True)
         assert login.source is Step.PAGE
         at_wordpress = login.after_page()
@@ -208,34 +211,34 @@ class TestHandshake:
         assert at_wordpress.source is Step.LOGIN_NONCE
         assert at_wordpress.after_page() is None
 
-    def test_a_visitor_asks_the_site_and_then_the_page(self) -> None:
+    def test_guest_asks_start_session_and_then_the_page(self) -> None:
         visitor = Handshake.of(by_cookie=False)
         assert visitor.source is Step.START_SESSION
         assert visitor.at_page().source is Step.PAGE
         assert visitor.at_page().after_page() is None
 
-    def test_one_renewal(self) -> None:
+    def test_nonce_is_renewed_once(self) -> None:
         renewed = Handshake.of(by_cookie=False).at_page().renewed("n")
         assert renewed == Handshake(by_cookie=False, source=Step.START_SESSION, has_renewed=True, refused_nonce="n")
         assert renewed.renewed("n") is None
 
     @pytest.mark.parametrize("errors", list(permutations(WEIGHTS)), ids=str)
-    def test_the_most_telling_error_is_raised_in_any_order(self, errors: tuple[ChatError, ...]) -> None:
+    def test_most_helpful_error_is_raised_in_any_order(self, errors: tuple[ChatError, ...]) -> None:
         *before, last = errors
         handshake = Handshake.of(by_cookie=False)
         for error in before:
             handshake = handshake.with_refusal(error)
         assert handshake.most_helpful(last) is WEIGHTS[-1]
 
-    def test_of_two_that_tell_as_much_the_first_is_raised(self) -> None:
+    def test_first_of_two_equally_helpful_errors_is_raised(self) -> None:
         first, later = NotAiEngine(404), NotAiEngine(410)
         assert Handshake.of(by_cookie=False).with_refusal(first).most_helpful(later) is first
 
 
 class TestRootSearch:
-    """The places where the REST API may be."""
+    """The search for the REST root."""
 
-    def test_each_place_once(self) -> None:
+    def test_each_usual_root_is_tried_once(self) -> None:
         search, tried = RootSearch.of(SITE), []
         while search.candidates:
             tried.append(search.root)
@@ -243,18 +246,18 @@ class TestRootSearch:
         assert tried == [f"{SITE}/wp-json", f"{SITE}/index.php?rest_route=", f"{SITE}/?rest_route="]
         assert search.root == search.usual
 
-    def test_a_named_place_is_next_once(self) -> None:
+    def test_named_root_is_tried_next_and_once(self) -> None:
         search = RootSearch.of(SITE)
         search = search.next(search.root, f"{SITE}/api")
         assert search.root == f"{SITE}/api"
         assert search.next(search.root, f"{SITE}/api").root == f"{SITE}/index.php?rest_route="
 
-    def test_a_known_place_that_has_no_api_any_more_is_left(self) -> None:
+    def test_known_root_without_an_api_is_not_tried_again(self) -> None:
         search = RootSearch.of(SITE).next(f"{SITE}/old/wp-json")
         assert search.candidates == RootSearch.of(SITE).candidates
         assert search.moved(search.root, f"{SITE}/old/wp-json") is None
 
-    def test_no_place_is_tried_twice_after_a_move(self) -> None:
+    def test_root_is_not_tried_again_after_a_move(self) -> None:
         search = RootSearch.of(SITE)
         usual = search.usual
         moved = search.moved(usual, "https://api.example.net/wp-json")
@@ -262,7 +265,7 @@ class TestRootSearch:
         assert usual not in moved.next("https://api.example.net/wp-json").candidates
 
     @given(st.lists(st.sampled_from(["", *(f"{SITE}/{number}/api" for number in range(20))]), min_size=40))
-    def test_every_search_ends(self, named: list[str]) -> None:
+    def test_search_ends_for_any_named_roots(self, named: list[str]) -> None:
         search, asked = RootSearch.of(SITE), []
         while search.candidates:
             asked.append(search.root)
@@ -271,9 +274,9 @@ class TestRootSearch:
 
 
 class TestDecisions:
-    """What the core tells of its decisions, for logging."""
+    """The log lines of the core."""
 
-    def test_a_retry_and_a_renewal_are_told_once_without_secrets(self) -> None:
+    def test_retry_and_renewal_are_logged_once_without_secrets(self) -> None:
         turn = Turn(SITE, Submission("Hi"), Session("old-secret"), retries=1)
         said = []
         for status, body in ((503, b""), (403, php(STALE)), (200, php(SESSION)), (200, live("a") + b"\n" + end())):
@@ -287,7 +290,7 @@ class TestDecisions:
         assert "renew" in said[1][0]
         assert "secret" not in str(said)
 
-    def test_a_place_and_a_redirect_are_told(self) -> None:
+    def test_redirect_and_change_of_step_are_logged(self) -> None:
         turn = Turn(SITE, Submission("Hi"))
         for status, headers, body in (
             (307, {"Location": f"/wp-json{START_SESSION}?token=secret"}, b""),

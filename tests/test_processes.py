@@ -1,4 +1,4 @@
-"""A client that is used before and after a fork: each process has its own connections and locks."""
+"""Clients that are used before and after a fork. Each process has its own connections and locks."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ pytestmark = [
 
 
 def in_child(action: Callable[[], str]) -> Callable[[], str]:
-    """Fork, and return a function that waits for what ``action`` returned there."""
+    """Fork, and return a function that waits for the result of ``action`` in the child."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             os.write(writer, action().encode())
-        except BaseException as error:  # it is what the parent gets to know
+        except BaseException as error:  # the parent raises it
             os.write(writer, f"{type(error).__name__}: {error}".encode())
         finally:
             os._exit(0)
@@ -46,7 +46,7 @@ def in_child(action: Callable[[], str]) -> Callable[[], str]:
 
 
 class Halves:
-    """A script that answers in two halves, the second when the test says so."""
+    """A script that answers in two halves. It sends the second half when the test allows it."""
 
     def __init__(self) -> None:
         self.go_on = threading.Event()
@@ -68,7 +68,7 @@ def test_parent_and_child_get_their_own_answers() -> None:
         said = in_child(lambda: ask_all(client, "child"))
         assert ask_all(client, "parent") == ""
         assert said() == ""
-        assert ask_all(client, "parent") == ""  # what the child closed is still open here
+        assert ask_all(client, "parent") == ""  # the connection that the child closed is still open here
 
 
 def test_locks_that_are_held_at_the_fork_are_free_in_the_child() -> None:
@@ -98,7 +98,7 @@ def test_cookies_stay_in_the_child() -> None:
         assert in_child(lambda: str(len(client._transport._http.cookies)))() == str(known)
 
 
-def test_session_of_the_callers_own_does_not_go_to_another_process() -> None:
+def test_http_session_is_refused_in_the_child() -> None:
     with serve_site("Hi") as site, requests.Session() as own, Client(site.url, http=own) as client:
         client.ask("warm")
         said = in_child(lambda: str(client.ask("child")))()
@@ -126,7 +126,7 @@ def read_in_a_loop(client: AsyncClient, question: str) -> str:
     return asyncio.run(read())
 
 
-def test_async_client_begins_anew_in_the_child() -> None:
+def test_async_client_has_new_connections_in_the_child() -> None:
     with serve_site(lambda chat: chat.message) as served:
         client, loop = AsyncClient(served.url), asyncio.new_event_loop()
         assert str(loop.run_until_complete(client.ask("warm"))) == "warm"
@@ -137,7 +137,7 @@ def test_async_client_begins_anew_in_the_child() -> None:
         loop.close()
 
 
-def test_async_stream_of_the_parent_goes_on_while_the_child_closes_all() -> None:
+def test_async_stream_of_the_parent_survives_a_close_in_the_child() -> None:
     halves = Halves()
     with Server(site(halves)) as server:
         client, loop = AsyncClient(server.url), asyncio.new_event_loop()
@@ -162,7 +162,7 @@ def run_to_end(loop: asyncio.AbstractEventLoop, client: AsyncClient) -> None:
 
 @pytest.mark.parametrize("kind", ["Client", "AsyncClient"])
 def test_child_keeps_no_copy_of_a_connection(kind: str) -> None:
-    """The site sees the end of a connection as soon as the parent closes it, though the child lives on."""
+    """Otherwise the site would not see the end of a connection until the child ends."""
     closed = threading.Event()
 
     def answer(peer: Peer, request: object) -> None:

@@ -1,4 +1,4 @@
-"""``docs/protocol.rst`` is sound, and it has every section that the code cites."""
+"""``docs/protocol.rst`` is valid, and has every section that the code cites."""
 
 import re
 from pathlib import Path
@@ -43,7 +43,7 @@ def find_items(document):
 
 
 def find_citations(source):
-    """Return the places that a Python source cites: sections, and items as ``"5, 18"``."""
+    """Return the places that a Python source cites: sections, and items such as ``"5, 18"``."""
     text = _NEW_LINE.sub(" ", source)
     places = []
     for citation in _CITATION.finditer(text):
@@ -74,17 +74,17 @@ def build(document):
     return docutils.core.publish_doctree(document, settings_overrides=settings)
 
 
-def test_code_cites_a_section_that_does_not_exist():
+def test_every_cited_section_exists():
     missing = {str(path.relative_to(ROOT)): find_missing(path.read_text()) for path in SOURCES}
     assert {path: places for path, places in missing.items() if places} == {}
 
 
-def test_citations_are_no_longer_found_in_the_code():
+def test_citations_are_found_in_the_code():
     found = {place for path in SOURCES for place in find_citations(path.read_text())}
     assert {"1.4", "2", "2.3", "4.1", "6.2", "7", "5, 12", "5, 18", "5, 20"} <= found
 
 
-def test_sections_are_missing_or_out_of_order():
+def test_sections_are_complete_and_in_order():
     subsections = {1: 9, 2: 6, 3: 8, 4: 3, 5: 0, 6: 5, 7: 0}
     expected = []
     for section, count in subsections.items():
@@ -92,26 +92,26 @@ def test_sections_are_missing_or_out_of_order():
     assert find_sections(DOCUMENT) == expected
 
 
-def test_a_section_has_no_label_of_its_number():
+def test_every_section_has_the_label_of_its_number():
     labels = _LABEL.findall(DOCUMENT)
     assert [label.replace("-", ".") for label, _ in labels] == find_sections(DOCUMENT)
     assert [title for _, title in labels] == find_sections(DOCUMENT)
 
 
-def test_items_of_section_5_are_missing_or_out_of_order():
+def test_items_of_section_5_are_complete_and_in_order():
     assert find_items(DOCUMENT) == list(range(1, 31))
 
 
-def test_document_does_not_build():
+def test_document_builds():
     build(DOCUMENT)
 
 
-def test_a_warning_of_docutils_passes_unseen():
+def test_warning_of_docutils_is_an_error():
     with pytest.raises(docutils.utils.SystemMessage):
         build(DOCUMENT + "\nThis ends in an *unclosed mark.\n")
 
 
-def test_docutils_reads_other_sections_or_items_than_the_citations_are_checked_against():
+def test_docutils_reads_the_same_sections_and_items_as_these_tests():
     tree = build(DOCUMENT)
     sections = list(tree.findall(docutils.nodes.section))
     assert [section.next_node(docutils.nodes.title).astext().split()[0] for section in sections] == find_sections(
@@ -121,16 +121,16 @@ def test_docutils_reads_other_sections_or_items_than_the_citations_are_checked_a
     assert [len(numbered) for numbered in fifth.findall(docutils.nodes.enumerated_list)] == [30]
 
 
-def test_document_names_a_recording_that_does_not_exist():
+def test_every_named_recording_exists():
     names = re.findall(r"``(\d+\.\d+\.\d+/\w+)``", DOCUMENT)
-    seen = DOCUMENT.partition("\n.. _protocol-7:\n")[2]  # which leaves the release out
+    seen = DOCUMENT.partition("\n.. _protocol-7:\n")[2]  # this section names recordings without their release
     names += [f"3.6.2/{name}" for name in re.findall(r"[(,]\s?``([a-z_0-9]+)``(?=[,)])", seen)]
     captures = ROOT / "tests" / "captures"
     assert len(names) > 40
     assert [name for name in names if not (captures / f"{name}.resp.http").exists()] == []
 
 
-def test_a_line_is_longer_than_120_columns():
+def test_no_line_is_longer_than_120_columns():
     assert [number for number, line in enumerate(DOCUMENT.splitlines(), 1) if len(line) > 120] == []
 
 
@@ -157,7 +157,7 @@ def test_a_line_is_longer_than_120_columns():
         ("# two sections of the 3 have it", []),
     ],
 )
-def test_a_form_of_citation_is_misread(source, places):
+def test_every_form_of_citation_is_read(source, places):
     assert find_citations(source) == places
 
 
@@ -180,10 +180,10 @@ def test_a_form_of_citation_is_misread(source, places):
         ("# protocol section 1.4", []),
     ],
 )
-def test_a_wrong_citation_passes_unseen(source, missing):
+def test_wrong_citation_is_found(source, missing):
     assert find_missing(source) == missing
 
 
-def test_a_section_that_is_taken_out_of_the_document_is_not_missed():
+def test_citation_of_a_removed_section_is_found():
     document = DOCUMENT.replace("2.5 Special outcomes", "Special outcomes").replace("\n18. ", "\n")
     assert find_missing("# docs/protocol.rst section 2.5; protocol section 5, 18", document) == ["2.5", "5, 18"]

@@ -1,4 +1,4 @@
-"""The drop-in provider class, without g4f; ``python -m tests.g4f_proof`` proves it with the real one."""
+"""The provider class Chatgpt4Online, without g4f. ``python -m tests.g4f_proof`` tests it with the real g4f."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HISTORY = [
 
 
 def at(url: str, **attributes: Any) -> type[Chatgpt4Online]:
-    """Return the provider of another site, as its users would write it."""
+    """Return a provider for another site, as a user would write it."""
     return type("OtherSite", (Chatgpt4Online,), {"url": url} | attributes)
 
 
@@ -58,17 +58,16 @@ STREAMS = pytest.mark.parametrize("ask", [generate, complete])
 
 @pytest.fixture(autouse=True)
 def _no_memory() -> Iterator[None]:
-    """Let no test meet the nonce of another's site, whose port may come again."""
+    """Delete the stored nonces, since a later test may get a site on the same port."""
     module._known_sessions.clear()
     yield
     module._known_sessions.clear()
 
 
 class TestAttributes:
-    """What callers read on the class."""
+    """The attributes of the class."""
 
-    def test_those_of_old(self) -> None:
-        """The values that the class always had."""
+    def test_attributes_of_the_original_class_keep_their_values(self) -> None:
         assert Chatgpt4Online.url == "https://chatgpt4online.org"
         assert Chatgpt4Online.api_endpoint == "/wp-json/mwai-ui/v1/chats/submit"
         assert Chatgpt4Online.working is Chatgpt4Online.supports_stream is True
@@ -91,26 +90,23 @@ class TestAttributes:
             "__name__": "Chatgpt4Online",
         }.items(),
     )
-    def test_those_that_g4f_reads(self, name: str, value: object) -> None:
-        """Each is there, on the class and on an instance."""
+    def test_attributes_that_g4f_reads_exist_on_class_and_instance(self, name: str, value: object) -> None:
         assert getattr(Chatgpt4Online, name) == getattr(Chatgpt4Online(), name) == value
 
-    def test_of_a_subclass(self) -> None:
-        """A subclass has its own name everywhere, and may say its label."""
+    def test_subclass_has_its_own_name_and_label(self) -> None:
         other = at("https://example.org")
         assert other.get_dict() == {"name": "OtherSite", "url": "https://example.org", "label": "OtherSite"}
         assert other().__name__ == other.get_parent() == "OtherSite"
         assert at("https://example.org", label="Other!").get_dict()["label"] == "Other!"
         assert at("https://example.org", parent="Family").get_parent() == "Family"
 
-    def test_live_is_counted_by_class(self) -> None:
-        """G4f adds to it."""
+    def test_live_can_be_counted_for_each_class(self) -> None:
+        """g4f adds to it."""
         other: Any = at("https://example.org")
         other.live += 1
         assert (other.live, Chatgpt4Online.live) == (1, 0)
 
-    def test_models(self) -> None:
-        """An empty name is the default, an alias what it stands for, and any other name itself."""
+    def test_get_model_resolves_defaults_and_aliases(self) -> None:
         provider = at("https://example.org", model_aliases={"four": "gpt-4", "any": ["gpt-4", "gpt-4o"]}, models=[])
         assert provider.get_models(api_key="x", timeout=1) == ["gpt-4"]
         assert [provider.get_model(name) for name in ("", "auto", "four", "else")] == [
@@ -122,8 +118,7 @@ class TestAttributes:
         assert {provider.get_model("any", media=None) for _ in range(50)} == {"gpt-4", "gpt-4o"}
         assert at("https://example.org", model_aliases=None).get_model("x") == "x"
 
-    def test_parameters(self) -> None:
-        """They are shown as objects, as JSON and as a text."""
+    def test_parameters_are_shown_as_objects_json_and_text(self) -> None:
         parameters = Chatgpt4Online.get_parameters()
         assert list(parameters) == ["model", "messages", "stream"]
         assert all(isinstance(parameter, inspect.Parameter) for parameter in parameters.values())
@@ -136,8 +131,7 @@ class TestAttributes:
         assert Chatgpt4Online.params.startswith("g4f.Provider.Chatgpt4Online supports: (\n    model: str,\n")
         assert "\n    stream: bool = True,\n)" in at("https://example.org").params
 
-    def test_kinds_of_methods(self) -> None:
-        """They are what callers take them for."""
+    def test_methods_are_of_the_kind_that_g4f_expects(self) -> None:
         assert inspect.isasyncgenfunction(Chatgpt4Online.create_async_generator)
         assert inspect.isgeneratorfunction(Chatgpt4Online.create_completion)
         assert inspect.iscoroutinefunction(Chatgpt4Online.create_async)
@@ -145,11 +139,11 @@ class TestAttributes:
 
 
 class TestNonce:
-    """``get_nonce``, which older programs call themselves."""
+    """``get_nonce``, which older programs call."""
 
     @pytest.mark.parametrize("on", [lambda cls: cls, lambda cls: cls()], ids=["class", "instance"])
-    def test_where_it_is_called(self, on: Callable[[Any], Any]) -> None:
-        """A subclass and its instances ask the site of the subclass, with the caller's headers but a stale nonce."""
+    def test_get_nonce_asks_the_site_of_the_subclass_with_the_headers(self, on: Callable[[Any], Any]) -> None:
+        """A stale nonce among the headers is left out."""
         with serve_site() as site:
             headers = {"accept-language": "de", "x-wp-nonce": "0000000000", "user-agent": "mine"}
             assert asyncio.run(on(at(site.url)).get_nonce(headers)) == site.nonce
@@ -159,21 +153,18 @@ class TestNonce:
             assert asyncio.run(on(at(site.url)).get_nonce()) == site.nonce
             assert len(site.requests) == 2
 
-    def test_a_sub_directory(self) -> None:
-        """The path of ``url`` counts, with or without a final slash."""
+    def test_get_nonce_keeps_the_path_of_the_url(self) -> None:
         with Server(scripted(says())) as server:
             for url in (f"{server.url}/blog", f"{server.url}/blog/"):
                 assert asyncio.run(at(url).get_nonce()) == NONCE
             assert {request.target for request in server.requests} == {"/blog/wp-json/mwai/v1/start_session"}
 
-    def test_the_proxy(self) -> None:
-        """Nothing goes past it."""
+    def test_get_nonce_uses_the_proxy(self) -> None:
         with Server(scripted(says())) as proxy:
             assert asyncio.run(at("http://site.invalid").get_nonce(None, proxy.url)) == NONCE
             assert proxy.requests[0].target == "http://site.invalid/wp-json/mwai/v1/start_session"
 
-    def test_a_refusal(self) -> None:
-        """It is an error of this package, not a KeyError."""
+    def test_refused_nonce_raises_an_error_of_this_package(self) -> None:
         with Server(scripted(says())) as server:
             server.script = lambda peer: [peer.send(json_response({}, "404 Not Found")) for _ in peer.requests()]
             with pytest.raises(errors.StatusError):
@@ -181,11 +172,11 @@ class TestNonce:
 
 
 class TestAnswers:
-    """The three ways to ask."""
+    """The three methods that ask."""
 
     @METHODS
-    def test_they_agree(self, ask: Callable[..., list[str]]) -> None:
-        """Streamed or not, the answer is the same; the history travels as messages."""
+    def test_all_methods_return_the_same_answer(self, ask: Callable[..., list[str]]) -> None:
+        """The history is sent as messages."""
         with serve_site(["You ", "are ", "Ann."]) as site:
             assert "".join(ask(at(site.url), HISTORY)) == "You are Ann."
             assert ask(at(site.url), HISTORY, stream=False) == ["You are Ann."]
@@ -193,8 +184,7 @@ class TestAnswers:
         assert (body["botId"], body["newMessage"], body["stream"]) == ("default", "Who am I?", True)
         assert [message["content"] for message in body["messages"]] == ["Be brief.", "I am Ann.", ""]
 
-    def test_pieces_as_they_come(self) -> None:
-        """The async generator yields a piece before the site has sent the next one."""
+    def test_async_generator_yields_a_piece_before_the_next_is_sent(self) -> None:
         shown = threading.Semaphore(0)
 
         def answer() -> Iterator[str]:
@@ -212,8 +202,8 @@ class TestAnswers:
         with serve_site(answer()) as site:
             assert asyncio.run(ask(at(site.url))) == ["One ", "two ", "three"]
 
-    def test_pieces_as_they_come_without_a_loop(self) -> None:
-        """The generator does the same, and also where a loop is running."""
+    def test_generator_yields_a_piece_before_the_next_is_sent(self) -> None:
+        """Also inside a running event loop."""
         shown = threading.Semaphore(0)
 
         def answer(_: Chat) -> Iterator[str]:
@@ -234,28 +224,26 @@ class TestAnswers:
             asyncio.run(within_a_loop(at(site.url)))
 
     @METHODS
-    def test_the_final_word(self, ask: Callable[..., list[str]]) -> None:
-        """Without streaming it is the site's, which may differ from the pieces."""
+    def test_answer_without_streaming_is_the_sites_final_reply(self, ask: Callable[..., list[str]]) -> None:
+        """It may differ from the joined pieces."""
         with serve_site(Answer(["darn", " it "], reply="d*** it")) as site:
             assert ask(at(site.url), stream=False) == ["d*** it"]
             assert "".join(generate(at(site.url))) == "darn it "
 
     @METHODS
-    def test_only_an_end(self, ask: Callable[..., list[str]]) -> None:
-        """An engine that does not stream sends the text with the end."""
+    def test_text_that_comes_only_with_the_end_is_returned(self, ask: Callable[..., list[str]]) -> None:
+        """Some engines do not stream."""
         with serve_site(Answer((), reply="All at once")) as site:
             assert ask(at(site.url)) == ["All at once"]
 
     @METHODS
     @pytest.mark.parametrize("stream", [True, False])
-    def test_never_a_silent_end(self, ask: Callable[..., list[str]], stream: bool) -> None:
-        """An answer without a word is an error."""
+    def test_empty_answer_raises(self, ask: Callable[..., list[str]], stream: bool) -> None:
         with serve_site(Answer((), reply="")) as site, pytest.raises(errors.ServerError, match="empty answer"):
             ask(at(site.url), stream=stream)
 
     @METHODS
-    def test_options(self, ask: Callable[..., list[str]]) -> None:
-        """What clients can do is done, and what no site takes is ignored."""
+    def test_known_options_are_used_and_others_ignored(self, ask: Callable[..., list[str]]) -> None:
         with serve_site(bots=["default", "support", "sales"]) as site:
             provider = at(site.url, bot_id="support")
             ask(provider)
@@ -286,8 +274,8 @@ class TestAnswers:
         assert "authorization" not in request.headers
 
     @METHODS
-    def test_the_time(self, ask: Callable[..., list[str]]) -> None:
-        """A number limits each wait, ``stream_timeout`` that for a piece; 0 and None say nothing."""
+    def test_timeout_and_stream_timeout_set_the_limits(self, ask: Callable[..., list[str]]) -> None:
+        """0 and None mean the default."""
         done = threading.Event()
 
         def answer(_: Chat) -> Iterator[str]:
@@ -303,8 +291,7 @@ class TestAnswers:
             assert ask(at(site.url), timeout=0, stream_timeout=None) == ["slow"]
 
     @METHODS
-    def test_the_proxy(self, ask: Callable[..., list[str]]) -> None:
-        """Everything goes through it."""
+    def test_questions_use_the_proxy(self, ask: Callable[..., list[str]]) -> None:
         answer = stream_head() + chunk(live("Hello"), end("Hello")) + b"0\r\n\r\n"
         with Server(scripted(says(answer))) as proxy:
             assert "".join(ask(at("http://site.invalid"), proxy=proxy.url)) == "Hello"
@@ -312,8 +299,7 @@ class TestAnswers:
             assert len(proxy.requests) == 2
 
     @METHODS
-    def test_what_cannot_be_asked(self, ask: Callable[..., list[str]]) -> None:
-        """It is the caller's error, and nothing is sent."""
+    def test_prompt_that_cannot_be_sent_raises_before_a_request(self, ask: Callable[..., list[str]]) -> None:
         with serve_site() as site:
             for messages in ([], [{"role": "user", "content": ""}], [{"content": "no role"}]):
                 with pytest.raises(errors.InvalidInput):
@@ -324,7 +310,7 @@ class TestAnswers:
 
 
 class TestSites:
-    """What a subclass says about its site."""
+    """Subclasses for other sites."""
 
     @pytest.mark.parametrize(
         ("path", "endpoint", "root"),
@@ -338,8 +324,7 @@ class TestSites:
             ("", "/index.php?rest_route=/mwai-ui/v1/chats/submit", "/index.php?rest_route="),
         ],
     )
-    def test_the_root(self, path: str, endpoint: str, root: str) -> None:
-        """``url`` and ``api_endpoint`` say together where the API is, the nonce's too."""
+    def test_url_and_api_endpoint_give_the_rest_root(self, path: str, endpoint: str, root: str) -> None:
         answer = stream_head() + chunk(live("Hello"), end("Hello")) + b"0\r\n\r\n"
         with Server(scripted(says(answer))) as server:
             provider = at(server.url + path, api_endpoint=endpoint)
@@ -348,26 +333,23 @@ class TestSites:
             targets = {request.target for request in server.requests}
         assert targets == {f"{root}/mwai/v1/start_session", f"{root}/mwai-ui/v1/chats/submit"}
 
-    def test_an_api_on_another_host(self) -> None:
-        """``api_endpoint`` may be an address."""
+    def test_api_endpoint_can_be_on_another_host(self) -> None:
         with serve_site() as site:
             provider = at("https://example.org", api_endpoint=f"{site.url}/wp-json/mwai-ui/v1/chats/submit")
             assert whole(provider) == ["You said: Hi"]
 
     @pytest.mark.parametrize("version", ["2.4.3", "2.8.9", "3.6.2"])
-    def test_versions(self, version: str) -> None:
-        """Every version that was recorded can be asked."""
+    def test_every_recorded_version_can_be_asked(self, version: str) -> None:
         with serve_site(version=version) as site:
             assert [generate(at(site.url))[-1], whole(at(site.url))[-1]] == [" Hi", "You said: Hi"]
             assert asyncio.run(at(site.url).get_nonce()) == site.nonce
 
 
 class TestMemory:
-    """The nonce that one call leaves to the next."""
+    """The nonce that one call stores for the next."""
 
     @METHODS
-    def test_it_is_fetched_once(self, ask: Callable[..., list[str]]) -> None:
-        """And renewed once it is stale; subclasses for the same site share it."""
+    def test_nonce_is_shared_by_calls_and_renewed_once_it_is_stale(self, ask: Callable[..., list[str]]) -> None:
         with serve_site() as site:
             ask(at(site.url))
             ask(at(site.url))
@@ -379,8 +361,7 @@ class TestMemory:
         assert seen == [*fetched, "submit", "submit", *fetched, "submit"]
 
     @METHODS
-    def test_not_for_who_may_be_logged_in(self, ask: Callable[..., list[str]]) -> None:
-        """A login has a nonce of its own, which is nobody else's."""
+    def test_nonce_of_a_possible_login_is_not_shared(self, ask: Callable[..., list[str]]) -> None:
         with serve_site() as site:
             ask(at(site.url), headers={"Authorization": "Basic x"})
             ask(at(site.url), cookies={"a": "b"})
@@ -388,8 +369,7 @@ class TestMemory:
             assert module._known_sessions == {}
 
     @METHODS
-    def test_a_failure_is_forgotten(self, ask: Callable[..., list[str]]) -> None:
-        """After an error, the next call begins anew."""
+    def test_call_after_an_error_searches_for_a_new_nonce(self, ask: Callable[..., list[str]]) -> None:
         answers = iter([Answer("ok"), Answer("x", status=418), Answer("ok")])
         with serve_site(lambda _: next(answers)) as site:
             ask(at(site.url))
@@ -400,11 +380,10 @@ class TestMemory:
 
 
 class TestClosing:
-    """An answer that is left early."""
+    """Answers that are not read to their end."""
 
     @pytest.mark.parametrize("how", ["aclose", "break"])
-    def test_async(self, how: str) -> None:
-        """The connection is closed at once, and the site's script with it."""
+    def test_aclose_closes_the_connection_at_once(self, how: str) -> None:
         closed = threading.Event()
 
         def answer(_: Chat) -> Iterator[str]:
@@ -427,8 +406,7 @@ class TestClosing:
         with serve_site(answer) as site:
             asyncio.run(ask(at(site.url)))
 
-    def test_sync(self) -> None:
-        """Letting go of the generator is enough."""
+    def test_dropped_generator_closes_the_connection(self) -> None:
         closed = threading.Event()
 
         def answer(_: Chat) -> Iterator[str]:
@@ -443,8 +421,7 @@ class TestClosing:
                 break
             assert closed.wait(10)
 
-    def test_cancelled(self) -> None:
-        """A task that waits for a piece can be cancelled."""
+    def test_cancelled_task_closes_the_connection(self) -> None:
         done = threading.Event()
 
         def answer(_: Chat) -> Iterator[str]:
@@ -478,7 +455,7 @@ G4F = {
 
 @pytest.fixture
 def g4f_errors(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A g4f that is loaded: its tree of errors."""
+    """Load a module in place of g4f.errors, with its tree of errors."""
     fake: Any = ModuleType("g4f.errors")
     fake.G4FError = type("G4FError", (Exception,), {})
     for name, base in G4F.items():
@@ -488,7 +465,7 @@ def g4f_errors(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 class TestErrors:
-    """The errors of this package, and of g4f where it is loaded."""
+    """Errors of this package that are also errors of g4f, if it is loaded."""
 
     CASES = pytest.mark.parametrize(
         ("answer", "ours", "theirs"),
@@ -530,13 +507,16 @@ class TestErrors:
 
     @METHODS
     @CASES
-    def test_with_g4f(self, ask: Any, answer: Any, ours: type, theirs: str, g4f_errors: Any) -> None:
-        """An error is both, and has lost nothing."""
+    def test_error_is_also_one_of_g4f_and_keeps_its_attributes(
+        self, ask: Any, answer: Any, ours: type, theirs: str, g4f_errors: Any
+    ) -> None:
         error = self.ask(ask, answer)
         assert isinstance(error, ours)
         assert isinstance(error, getattr(g4f_errors, theirs))
         assert type(error).__name__ in vars(errors)
-        assert "next__" in "".join(traceback.format_exception(error))  # where it was raised first
+        assert "next__" in "".join(
+            traceback.format_exception(error)
+        )  # the traceback still shows where it was raised first
         if isinstance(error, errors.StatusError):
             assert str(error).startswith(f"HTTP {error.status}")
         copy = pickle.loads(pickle.dumps(error))
@@ -544,25 +524,23 @@ class TestErrors:
         assert isinstance(copy, ours)
 
     @CASES
-    def test_without_g4f(self, answer: Any, ours: type, theirs: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """It is this package's alone, and g4f is not imported for it."""
+    def test_error_without_g4f_is_unchanged_and_g4f_is_not_imported(
+        self, answer: Any, ours: type, theirs: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.delitem(sys.modules, "g4f.errors", raising=False)
         error = self.ask(generate, answer)
         assert isinstance(error, ours)
         assert type(error) in vars(errors).values(), theirs
         assert "g4f" not in sys.modules
 
-    def test_another_g4f(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A g4f without that class, or with something else under its name, changes nothing."""
+    def test_unknown_version_of_g4f_changes_no_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         fake: Any = ModuleType("g4f.errors")
         fake.RateLimitError = "no class"
         monkeypatch.setitem(sys.modules, "g4f.errors", fake)
         for status, kind in (("429 Busy", errors.RateLimited), ("418 Teapot", errors.StatusError)):
             assert type(self.ask(complete, response(b"", status))) is kind
 
-    def test_of_the_nonce(self, g4f_errors: Any) -> None:
-        """``get_nonce`` raises them too."""
-
+    def test_errors_of_get_nonce_are_also_errors_of_g4f(self, g4f_errors: Any) -> None:
         def script(peer: Any) -> None:
             for _ in peer.requests():
                 peer.send(response(b"", "429 Busy"))
@@ -570,8 +548,7 @@ class TestErrors:
         with Server(script) as server, pytest.raises(g4f_errors.RateLimitError):
             asyncio.run(at(server.url).get_nonce(headers={}))
 
-    def test_the_callers_own(self, g4f_errors: Any) -> None:
-        """What the caller did wrong is nobody else's error."""
+    def test_error_of_the_caller_is_not_one_of_g4f(self, g4f_errors: Any) -> None:
         with pytest.raises(errors.InvalidInput) as caught:
             generate(at("http://site.invalid"), [])
         assert not isinstance(caught.value, g4f_errors.G4FError)

@@ -1,4 +1,4 @@
-"""Secrets of the caller and of the site: no text that this package writes shows them."""
+"""Secrets of the caller and of the site. No text that this package writes shows them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ BODIES = {
 
 
 def texts_of(value: Any) -> str:
-    """Return all that a value or an error says of itself; what holds a client or a lock cannot be pickled."""
+    """Return all texts of a value or an error: repr, str and pickle. Objects with a client or a lock have no pickle."""
     shown = [repr(value), str(value), f"{value}"]
     if isinstance(value, BaseException):
         shown += [repr(value.args), repr(vars(value)), *traceback.format_exception(value, chain=True)]
@@ -50,7 +50,7 @@ def texts_of(value: Any) -> str:
 
 
 def errors_of(exchange: Any, status: int, body: bytes) -> list[Any]:
-    """Drive an exchange whose every answer is this; return what can be seen on the way."""
+    """Drive an exchange in which every answer is this one. Return everything that can be seen on the way."""
     seen: list[Any] = [exchange]
     for _ in range(20):
         request = exchange.next_request()
@@ -70,8 +70,7 @@ def errors_of(exchange: Any, status: int, body: bytes) -> list[Any]:
 
 @pytest.mark.parametrize("option", GOOD)
 @pytest.mark.parametrize("answer", BODIES)
-def test_nothing_shows_a_secret_of_an_option(option: str, answer: str) -> None:
-    """Clients, their parts, requests, events and errors."""
+def test_no_object_or_error_shows_a_secret_of_an_option(option: str, answer: str) -> None:
     operations = Operations(SITE, **{option: GOOD[option]})
     question = operations.question("Hi")
     exchanges = [
@@ -92,7 +91,7 @@ def test_nothing_shows_a_secret_of_an_option(option: str, answer: str) -> None:
 @pytest.mark.parametrize("option", GOOD)
 @pytest.mark.parametrize("client_class", [Client, AsyncClient])
 def test_no_repr_of_a_client_shows_a_secret(client_class: Any, option: str) -> None:
-    """Nor of its streams, conversations and API."""
+    """Also of its streams, conversations and API."""
     client = client_class(SITE, **{option: GOOD[option]})
     client.session = Session(SECRET, SECRET)
     for value in (client, client.session, client.stream("Hi"), client.conversation(), client.api):
@@ -111,13 +110,13 @@ def test_no_repr_of_the_core_shows_a_secret() -> None:
         assert SECRET not in texts_of(value)
 
 
-# Characters around a secret that make it one that cannot be sent, or that look like another part of the option.
+# Characters that make the secret around them unsendable, or that look like another part of the option.
 ODD = st.text(st.sampled_from("\r\n\t\0 ;:=,@#/[]'\"\\é я\x7f\ud800a"), max_size=3)
 
 
 @given(data=st.data(), before=ODD, after=ODD)
 def test_refused_secret_is_described_and_not_shown(data: Any, before: str, after: str) -> None:
-    """Whatever is around a secret, in the value or in the place of the name, an InvalidInput does not show it."""
+    """Also if a secret stands inside a longer value, or in place of a name."""
     secret = before + SECRET + after
     options: dict[str, Any] = data.draw(
         st.sampled_from(
@@ -157,7 +156,7 @@ def test_refused_secret_is_described_and_not_shown(data: Any, before: str, after
 
 @given(before=ODD, after=ODD, name=st.sampled_from(["nonce", "session_id", "root"]))
 def test_refused_session_is_described_and_not_shown(before: str, after: str, name: str) -> None:
-    """A session that the caller made, and one that the caller has changed; also where it can be sent."""
+    """For a session that the caller made, and for one that the caller changed."""
     secret = before + SECRET + after
     session = Session(**{name: f"https://ann:{secret}@example.org/wp-json" if name == "root" else secret})
     assert SECRET not in repr(session)
@@ -182,7 +181,7 @@ def test_address_of_a_page_with_a_secret_is_refused_and_not_shown(client_class: 
 
 
 def test_no_repr_shows_a_secret_in_an_address() -> None:
-    """Neither a password nor a parameter such as ?token=... of the REST root that was named, or of the site."""
+    """Neither a password nor a parameter such as ?token=... of a named REST root or of the site."""
     for root in (f"https://ann:{SECRET}@example.org/wp-json", f"https://example.org/?token={SECRET}&rest_route="):
         session = Session("1111111111", root=root)
         turn = Turn(SITE, Submission("Hi"), session)
@@ -194,8 +193,8 @@ def test_no_repr_shows_a_secret_in_an_address() -> None:
             assert SECRET not in texts_of(value)
 
 
-def test_every_option_with_a_secret_is_tried() -> None:
-    """A new option of the clients is added to the table if it holds a secret."""
+def test_every_option_with_a_secret_is_in_the_table() -> None:
+    """Add a new option of the clients to the table if it holds a secret."""
     public = {"site", "bot_id", "custom_id", "context_id", "timeout", "retries", "session"}
     limits = {"max_event_size", "max_body_size", "max_text_size"}
-    assert set(Operations.__slots__) == set(GOOD) | public | limits  # type: ignore[attr-defined]  # of the dataclass
+    assert set(Operations.__slots__) == set(GOOD) | public | limits  # type: ignore[attr-defined]  # the slots of the dataclass

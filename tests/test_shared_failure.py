@@ -1,4 +1,4 @@
-"""The failure of a search for a nonce, as the turns that wait for it get it; and what an error says of a renewal."""
+"""The failure of a search for a nonce, which all waiting turns share, and the advice about a renewal."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_failure_of_another_turn_ends_this_one() -> None:
 
 
 @pytest.mark.parametrize("clock", ["connect", "first_byte", "idle", "total"])
-def test_only_the_total_time_of_a_turn_is_its_own(clock: str) -> None:
+def test_every_failure_but_the_total_time_is_shared(clock: str) -> None:
     leader = waiting()
     leader.receive_error(TimedOut(clock, 1.0))
     assert leader.over
@@ -47,8 +47,7 @@ def test_failure_of_the_question_is_not_shared() -> None:
     assert turn.over and turn.shared_failure is None
 
 
-def test_failure_of_an_upload_is_shared_by_the_questions() -> None:
-    """The upload before a question needs the nonce first."""
+def test_failure_of_a_search_before_an_upload_is_shared() -> None:
     session = Session()
     leader = Turn(SITE, Submission("Hi"), session, uploads=[upload(SITE, session, multipart())])
     waiter = Turn(SITE, Submission("Hi"), session, uploads=[upload(SITE, session, multipart())])
@@ -62,7 +61,7 @@ def test_failure_of_an_upload_is_shared_by_the_questions() -> None:
     assert waiter.over and waiter.next_request() is None
 
 
-def test_failure_is_refused_where_none_is_waited_for() -> None:
+def test_receive_failure_without_an_exclusive_request_raises() -> None:
     before = Turn("https://example.org", Submission("Hi"), Session())
     asking = Turn("https://example.org", Submission("Hi"), Session(nonce="n"))
     asking.next_request()
@@ -83,7 +82,7 @@ def test_failure_keeps_its_cause_and_not_its_traceback() -> None:
     assert failed.error.__traceback__ is None
 
 
-# What came of a renewal, as the advice of the error.
+# Results of a renewal, and the advice of the error for each.
 @pytest.mark.parametrize(
     ("nonces", "advice"),
     [
@@ -91,7 +90,7 @@ def test_failure_keeps_its_cause_and_not_its_traceback() -> None:
         (["first", "first"], "the site sent the same nonce again; "),
     ],
 )
-def test_refused_nonce_says_what_came_of_a_renewal(nonces: list[str], advice: str) -> None:
+def test_refused_nonce_reports_the_result_of_a_renewal(nonces: list[str], advice: str) -> None:
     turn = Turn("https://example.org", Submission("Hi"), Session())
     for nonce in nonces:
         turn.next_request()
@@ -107,7 +106,7 @@ def test_refused_nonce_says_what_came_of_a_renewal(nonces: list[str], advice: st
     assert caught.value.advice.startswith(advice)
 
 
-def test_refusal_without_a_renewal_says_nothing_of_one() -> None:
+def test_refusal_without_a_renewal_does_not_mention_one() -> None:
     turn = Turn("https://example.org", Submission("Hi"), Session(nonce="n"))
     turn.next_request()
     turn.receive_response(401, {"content-type": "application/json"})

@@ -1,4 +1,4 @@
-"""A client that is closed in a signal handler, which interrupts the main thread anywhere."""
+"""Clients that are closed in a signal handler, which can interrupt the main thread between any two steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from chatgpt4online.sync.signals import Flag, Sections
 
 from .server import LAST_CHUNK, Peer, Server, chunk, end, live, session_response, stream_head
 
-PATIENCE = 60  # seconds, for a process that would otherwise wait for ever
+HANG_SECONDS = 60  # seconds, for a process that would otherwise never end
 
 
 class Sites:
@@ -36,9 +36,9 @@ class Sites:
 
 
 class Interrupt:
-    """Calls ``handler`` once, in this thread, before the line with the given number of all that run.
+    """A trace function that calls ``handler`` once, before the line with the given number.
 
-    A signal handler runs in the same way: in the main thread, between two instructions of it.
+    Python runs a signal handler in the same way: in the main thread, between two instructions of it.
     """
 
     def __init__(self, line: int, handler: Callable[[], None]) -> None:
@@ -54,7 +54,7 @@ class Interrupt:
         return self
 
     def run(self, client: Client) -> None:
-        """Read one answer half, another one wholly, and drop the first."""
+        """Read one answer half, read another one whole, and drop the first."""
         sys.settrace(self)
         try:
             first = client.stream("one")
@@ -66,7 +66,7 @@ class Interrupt:
 
 
 def interrupt_everywhere(step: int) -> int:
-    """Close a client before each ``step``-th line of two chats; return how many lines there were."""
+    """Close a client before every ``step``-th line of two chats, and return the number of lines."""
     with Server(Sites()) as server:
         for line in range(1, 1_000_000, step):
             client = Client(server.url, retries=0)
@@ -84,16 +84,16 @@ def interrupt_everywhere(step: int) -> int:
 
 
 def run_here(function: str) -> subprocess.CompletedProcess[str]:
-    """Run a function of this module in a process of its own, which is killed where it hangs."""
-    code = f"import faulthandler; faulthandler.dump_traceback_later({PATIENCE - 5}, exit=True); "
+    """Run a function of this module in a process of its own, which is killed if it hangs."""
+    code = f"import faulthandler; faulthandler.dump_traceback_later({HANG_SECONDS - 5}, exit=True); "
     code += f"from tests import test_signals; print(test_signals.{function})"
     environment = os.environ | {"PYTHONWARNINGS": "error::ResourceWarning"}
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, env=environment, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG_SECONDS, env=environment, check=False
     )
 
 
-def test_close_in_a_handler_never_waits() -> None:
+def test_close_in_a_handler_never_hangs() -> None:
     """At every 97th line that the main thread runs, in this package and in the libraries below it."""
     done = run_here("interrupt_everywhere(97)")
     assert (done.returncode, done.stderr) == (0, "")
@@ -101,7 +101,7 @@ def test_close_in_a_handler_never_waits() -> None:
 
 
 def closed_by_a_signal() -> str:
-    """Wait for a site that says nothing, and close the client in the handler of a signal."""
+    """Wait for a silent site, and close the client in the handler of a signal."""
 
     def say_nothing(peer: Peer) -> None:
         for request in peer.requests():
@@ -141,7 +141,7 @@ def test_stream_that_is_collected_in_a_section_is_freed_after_it() -> None:
 
 
 class TestSections:
-    """Where a thread holds locks."""
+    """Blocks of code in which a thread may hold locks."""
 
     def test_action_runs_at_once_outside_of_a_section(self) -> None:
         done: list[str] = []
@@ -156,8 +156,8 @@ class TestSections:
             assert done == []
         assert done == ["a"]
 
-    def test_many_actions_wait_at_once(self) -> None:
-        """A client with more streams than Python allows calls within calls."""
+    def test_many_actions_do_not_exceed_the_recursion_limit(self) -> None:
+        """A client may have more streams than Python allows nested calls."""
         sections, done = Sections(), []
         count = sys.getrecursionlimit() + 10
         with sections:
@@ -195,7 +195,7 @@ class TestFlag:
         assert flag.wait(20)
         thread.join(20)
 
-    def test_being_woken_is_not_the_end_of_a_wait(self) -> None:
+    def test_wake_does_not_end_the_wait_for_the_flag(self) -> None:
         flag = Flag()
         flag.wake()
         assert not flag.wait(0.01)

@@ -1,4 +1,4 @@
-"""How long to wait. Time is a number here, so nothing waits."""
+"""Time limits. The time is a number here, so no test waits."""
 
 from __future__ import annotations
 
@@ -13,46 +13,41 @@ CLOCKS = ["connect", "first_byte", "idle", "total"]
 
 
 class TestTimeout:
-    """Four limits."""
+    """The four limits."""
 
-    def test_the_defaults(self) -> None:
-        """Models think long, and answers may be endless."""
+    def test_default_limits(self) -> None:
+        """Models can think for a long time, and an answer may be as long as it likes."""
         assert Timeout() == Timeout(connect=10.0, first_byte=120.0, idle=60.0, total=None)
 
     @pytest.mark.parametrize("clock", CLOCKS)
     @pytest.mark.parametrize("seconds", [0, -1, 0.0, "5", float("nan"), float("inf"), 1e12, True, [], b"1"])
-    def test_what_is_no_time(self, clock: str, seconds: Any) -> None:
-        """The error names the clock."""
+    def test_value_that_is_not_a_time_raises_and_names_the_limit(self, clock: str, seconds: Any) -> None:
         with pytest.raises(InvalidInput, match=rf"timeout\.{clock} .* not "):
             Timeout(**{clock: seconds})
 
     @pytest.mark.parametrize("clock", CLOCKS)
     @pytest.mark.parametrize("seconds", [None, 0.001, 5, 1e7])
-    def test_what_is_a_time(self, clock: str, seconds: Any) -> None:
-        """None is no limit."""
+    def test_positive_numbers_and_none_are_accepted(self, clock: str, seconds: Any) -> None:
         assert getattr(Timeout(**{clock: seconds}), clock) == seconds
 
-    def test_of(self) -> None:
-        """A number sets every wait, and not the length of the answer."""
+    def test_number_sets_every_limit_but_the_total(self) -> None:
         timeout = Timeout(1, 2, 3, 4)
         assert Timeout.of(timeout) is timeout
         assert Timeout.of(5) == Timeout(5, 5, 5, None)
         with pytest.raises(InvalidInput):
             Timeout.of("5")  # type: ignore[arg-type]
 
-    def test_it_is_a_value(self) -> None:
-        """It may be shared by clients, and be a key."""
+    def test_timeout_is_hashable_and_frozen(self) -> None:
         assert len({Timeout(), Timeout(), Timeout(idle=1)}) == 2
         with pytest.raises(AttributeError):
             Timeout().idle = 1.0  # type: ignore[misc]
 
 
 class TestDeadline:
-    """What is left of a turn's time."""
+    """The time that is left of a turn."""
 
     @pytest.mark.parametrize("clock", CLOCKS[:3])
-    def test_without_a_total(self, clock: str) -> None:
-        """Each wait has its own limit, at any time."""
+    def test_without_a_total_each_wait_has_its_own_limit(self, clock: str) -> None:
         deadline = Deadline(Timeout(1, 2, 3), now=100.0)
         limit = {"connect": 1, "first_byte": 2, "idle": 3}[clock]
         assert deadline.allow(clock, 100.0) == deadline.allow(clock, 1e9) == limit
@@ -63,16 +58,14 @@ class TestDeadline:
         ("now", "idle", "first_byte"),
         [(100.0, 3.0, 10.0), (106.0, 3.0, 4.0), (108.0, 2.0, 2.0), (109.5, 0.5, 0.5)],
     )
-    def test_with_a_total(self, now: float, idle: float, first_byte: float) -> None:
-        """No wait may last longer than what is left of the turn."""
+    def test_wait_is_no_longer_than_the_rest_of_the_total(self, now: float, idle: float, first_byte: float) -> None:
         deadline = Deadline(Timeout(1.0, None, 3.0, total=10.0), now=100.0)
         assert deadline.allow("idle", now) == idle
         assert deadline.allow("first_byte", now) == first_byte
         assert deadline.within(3.0, now) == idle
 
     @pytest.mark.parametrize("now", [110.0, 110.5, 1e9])
-    def test_a_turn_that_is_over(self, now: float) -> None:
-        """When the total has run out no wait is allowed, and it is the total that is to blame."""
+    def test_wait_after_the_total_raises_for_the_total(self, now: float) -> None:
         deadline = Deadline(Timeout(total=10.0), now=100.0)
         with pytest.raises(TimedOut) as caught:
             deadline.allow("idle", now)
@@ -90,14 +83,16 @@ class TestDeadline:
             (10.0, 120.0, "total", 10.0),
         ],
     )
-    def test_who_is_to_blame(self, total: float | None, now: float, clock: str, seconds: float) -> None:
-        """A wait that the total cut short ran into the total, even where the timer rang a little early."""
+    def test_expired_wait_names_the_total_if_that_ended_it(
+        self, total: float | None, now: float, clock: str, seconds: float
+    ) -> None:
+        """Also if the timer fired a little early."""
         error = Deadline(Timeout(total=total), now=100.0).expired("idle", now)
         assert (error.clock, error.seconds) == (clock, seconds)
 
 
 class TestFollowing:
-    """A turn that waits for another one, as if it had sent the other's requests itself."""
+    """A turn that waits for another one has the limits as if it had sent the requests itself."""
 
     limits = Timeout(connect=3.0, first_byte=5.0, idle=7.0)
 
@@ -110,10 +105,10 @@ class TestFollowing:
         assert (caught.value.clock, caught.value.seconds) == (clock, limit)
 
     def test_wait_is_checked_again_after_the_shortest_limit(self) -> None:
-        """The other turn may wait under another clock by then."""
+        """The other turn may wait under another limit by then."""
         assert Deadline(self.limits, 0.0).follow("idle", 0.0, 0.0) == 3.0
 
-    def test_wait_that_is_not_begun_yet_is_longer(self) -> None:
+    def test_pause_before_the_wait_is_added_to_it(self) -> None:
         """The other turn pauses before a retry."""
         assert Deadline(Timeout(None, 5.0, None), 0.0).follow("first_byte", 20.0, 0.0) == 5.0
         assert Deadline(Timeout(None, 5.0, None), 0.0).follow("first_byte", 20.0, 24.0) == 1.0
@@ -125,5 +120,5 @@ class TestFollowing:
             deadline.follow("connect", 0.0, 2.0)
         assert caught.value.clock == "total"
 
-    def test_without_limits_the_wait_has_none(self) -> None:
+    def test_wait_without_limits_is_unlimited(self) -> None:
         assert Deadline(Timeout(None, None, None), 0.0).follow("connect", 0.0, 99.0) is None

@@ -1,4 +1,4 @@
-"""What both clients make of networks, servers and proxies: one outcome each, with the same words."""
+"""Networks, servers and proxies of every kind: both clients have the same outcome, with the same words."""
 
 import asyncio
 import base64
@@ -36,14 +36,14 @@ from .server import LAST_CHUNK, Server, chunk, response, says, session_response,
 
 VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 QUICK = {"timeout": 1, "retries": 0}
-EVERYBODY = 130  # threads: more than urllib3 keeps connections by default, and than a service usually has
+MANY = 130  # threads; more than the connections that urllib3 keeps by default, and than a service usually has
 
 both = pytest.mark.parametrize("ask", ADAPTERS.values(), ids=ADAPTERS)
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    """No proxy and no authority of this machine."""
+    """Remove the proxies and certificate authorities of this machine from the environment."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -52,7 +52,7 @@ def environment(monkeypatch):
 
 
 def failure(ask, url, **options) -> ChatError:
-    """Return the error of one question, at whatever time it is raised."""
+    """Return the error of one question, whenever it is raised."""
     try:
         seen = ask(url, "stream", **(QUICK | options))
     except ChatError as error:
@@ -61,7 +61,7 @@ def failure(ask, url, **options) -> ChatError:
     return seen.error
 
 
-# -- What a server sends -----------------------------------------------------------------------------------------------
+# -- Answers of servers ------------------------------------------------------------------------------------------------
 
 
 def sends(*pieces: bytes) -> Callable:
@@ -69,7 +69,7 @@ def sends(*pieces: bytes) -> Callable:
 
 
 def then_reset(*pieces: bytes) -> Callable:
-    """A site that sends this, and resets the connection once the client has received it."""
+    """Return a site that sends this, and resets the connection once the client has received it."""
 
     def chat(peer, _):
         peer.send(*pieces)
@@ -82,7 +82,7 @@ def then_reset(*pieces: bytes) -> Callable:
 
 
 def drips(*pieces: bytes, head: bytes = b"", times: int = 40) -> Callable:
-    """A site that sends a piece each tenth of a second."""
+    """Return a site that sends a piece every tenth of a second."""
 
     def chat(peer, _):
         peer.send(head)
@@ -96,7 +96,7 @@ def drips(*pieces: bytes, head: bytes = b"", times: int = 40) -> Callable:
 
 @dataclass
 class Row:
-    """A server and the error that both clients raise, with its words; ``words`` is a part of them."""
+    """A server, and the error that both clients raise. ``words`` are parts of its message."""
 
     name: str
     make: Callable
@@ -217,7 +217,7 @@ ROWS = [
     Row("a chunk size below zero at the start", sends(stream_head() + b"-5\r\nhello\r\n"), ConnectionFailed, UNCHUNKED),
     *(
         Row(
-            f"{name} behind a chunk",
+            f"{name} after a chunk",
             sends(stream_head() + chunk(HELLO[0]) + junk),
             Truncated,
             "stopped before its end",
@@ -257,7 +257,7 @@ ROWS = [
         "the compressed body is corrupt",
     ),
     Row(
-        "a gzip bomb behind an event",
+        "a gzip bomb after an event",
         sends(response(BOMB, Content_Encoding="gzip")),
         TooLarge,
         "bytes of the body decode to more than 16777216 bytes",
@@ -289,7 +289,7 @@ ROWS = [
 
 @both
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_same_error_in_the_same_words(ask, row):
+def test_both_clients_raise_the_same_error_with_the_same_words(ask, row):
     with Server(row.make()) as server:
         error = failure(ask, server.url, **row.options)
         assert server.seen() == ["start_session", "submit"]
@@ -316,14 +316,14 @@ ANSWERS = {
     "a body that drips for longer than the idle limit": drips(
         *[b":"] * 15, b"\n" + WHOLE, head=stream_head(f"Content-Length: {16 + len(WHOLE)}"), times=16
     ),
-    "chunks that drip behind the last event": drips(chunk(b"x"), head=stream_head() + chunk(*HELLO)),
-    "a megabyte behind the last event": sends(stream_head() + chunk(*HELLO), *[chunk(b"x" * 1000)] * 1000),
+    "chunks that drip after the last event": drips(chunk(b"x"), head=stream_head() + chunk(*HELLO)),
+    "a megabyte after the last event": sends(stream_head() + chunk(*HELLO), *[chunk(b"x" * 1000)] * 1000),
 }
 
 
 @both
 @pytest.mark.parametrize("name", ANSWERS)
-def test_same_answer(ask, name):
+def test_both_clients_read_the_same_answer(ask, name):
     with Server(ANSWERS[name]()) as server:
         seen = ask(server.url, "stream", **QUICK)
     assert (seen.error, seen.text) == (None, "Hello")
@@ -355,7 +355,7 @@ def ask_twice_async(url: str) -> None:
     ids=["nothing", "nothing, chunked", "half a head", "another last chunk", "a blank line"],
 )
 def test_connection_with_bytes_left_over_is_not_used_again(ask, answer, connections):
-    """They would be the beginning of the next response."""
+    """The bytes would be read as the beginning of the next response."""
     with Server(site(lambda peer, _: peer.send(answer))) as server:
         ask(server.url)
         assert server.connections == connections
@@ -365,7 +365,7 @@ def test_connection_with_bytes_left_over_is_not_used_again(ask, answer, connecti
 @pytest.mark.parametrize(
     ("timeout", "clock"), [(Timeout(connect=30, first_byte=1), "first_byte"), (Timeout(total=1), "total")]
 )
-def test_upload_that_the_server_does_not_receive_ends_in_time(ask, timeout, clock):
+def test_upload_that_the_server_does_not_receive_times_out(ask, timeout, clock):
     def script(peer):
         next(peer.requests())
         peer.send(session_response())
@@ -380,7 +380,7 @@ def test_upload_that_the_server_does_not_receive_ends_in_time(ask, timeout, cloc
 
 
 def ask_each(url: str, prompts: list[str]) -> list[int]:
-    """Return the statuses of refusals, and 200 for an answer."""
+    """Return the status of each refusal, and 200 for an answer."""
     statuses = []
     with Client(url, **QUICK) as client:
         for prompt in prompts:
@@ -409,8 +409,8 @@ def ask_each_async(url: str, prompts: list[str]) -> list[int]:
 
 @pytest.mark.parametrize("ask", [ask_each, ask_each_async], ids=ADAPTERS)
 @pytest.mark.parametrize("head", ["", "Connection: close\r\n"])
-def test_refusal_of_an_upload_is_read_although_the_server_does_not_receive_the_rest(ask, head):
-    """The connection is not used again: the server would take the next request for the rest of this one."""
+def test_refusal_of_an_upload_is_read_before_the_whole_upload_is_sent(ask, head):
+    """The connection is not used again, since the server still expects the rest of the upload."""
     refusal = response(b"Too big", "413 Payload Too Large").replace(b"\r\n", b"\r\n" + head.encode(), 1)
 
     def script(peer):
@@ -432,7 +432,7 @@ def test_refusal_of_an_upload_is_read_although_the_server_does_not_receive_the_r
 
 
 def relay(peer, host: str, port: int) -> None:
-    """Carry bytes between a client and a server until one of them closes."""
+    """Copy bytes between a client and a server until one of them closes."""
     far = socket.create_connection((host, port))
 
     def carry(source, target):
@@ -458,7 +458,7 @@ def read_head(peer) -> bytes:
 
 
 def http_proxy(heads: list[bytes], interim: bytes = b"HTTP/1.1 102 Processing\r\n\r\n") -> Callable:
-    """An HTTP proxy for tunnels."""
+    """Return an HTTP proxy for tunnels."""
 
     def script(peer):
         heads.append(read_head(peer))
@@ -470,7 +470,7 @@ def http_proxy(heads: list[bytes], interim: bytes = b"HTTP/1.1 102 Processing\r\
 
 
 def socks_proxy(heads: list[bytes]) -> Callable:
-    """A SOCKS5 proxy that resolves names."""
+    """Return a SOCKS5 proxy that resolves names."""
 
     def script(peer):
         read = peer.socket.makefile("rb", buffering=0).read
@@ -503,7 +503,7 @@ def certified(authority, *names, **options):
 
 
 def trusting(authority) -> ssl.SSLContext:
-    """A context that trusts one authority."""
+    """Return a context that trusts one authority."""
     return ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
 
 
@@ -511,7 +511,7 @@ WAYS = ["direct", "http", "https", "socks5h"]
 
 
 def way_to(stack: ExitStack, way: str, tls, heads: list[bytes]) -> dict:
-    """Return the options of a client that goes a way."""
+    """Return the options of a client for one way to a server: direct, through a proxy, with or without TLS."""
     if way == "direct":
         return {}
     if way == "socks5h":
@@ -523,7 +523,7 @@ def way_to(stack: ExitStack, way: str, tls, heads: list[bytes]) -> dict:
 
 @both
 @pytest.mark.parametrize("way", WAYS)
-def test_context_of_the_caller_is_used_as_it_is_and_never_changed(ask, way, tls, authority, tmp_path, monkeypatch):
+def test_context_of_the_caller_is_used_and_not_changed(ask, way, tls, authority, tmp_path, monkeypatch):
     bundle = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(bundle)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
@@ -540,7 +540,7 @@ def test_context_of_the_caller_is_used_as_it_is_and_never_changed(ask, way, tls,
 @both
 @pytest.mark.parametrize("way", WAYS)
 def test_context_that_trusts_another_authority_refuses_the_server(ask, way, tls, authority, tmp_path, monkeypatch):
-    """The environment trusts the server, and the context of the caller does not."""
+    """The environment trusts the server, but the context of the caller does not."""
     bundle = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(bundle)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
@@ -556,8 +556,8 @@ def test_context_that_trusts_another_authority_refuses_the_server(ask, way, tls,
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_stream_is_closed_from_another_thread_on_every_way(way, tls, authority):
-    """TLS within TLS has no socket of its own that could be shut down."""
+def test_close_from_another_thread_works_with_every_kind_of_connection(way, tls, authority):
+    """TLS inside TLS has no socket of its own to shut down."""
 
     def chat(peer, _):
         peer.send(stream_head() + chunk(HELLO[0]))
@@ -590,7 +590,7 @@ def closed_port() -> int:
 
 @both
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_site_that_is_down(ask, scheme):
+def test_site_that_is_down_is_named(ask, scheme):
     port = closed_port()
     error = failure(ask, f" {scheme}://127.0.0.1:{port} ")
     assert str(error) == f"no connection to 127.0.0.1:{port}: connection refused"
@@ -628,7 +628,7 @@ def test_proxy_that_is_down_is_named_without_its_password(ask, form, scheme):
         (b"HTTP/1.1 200 OK\r\n\r\n220 smtp\r\n", "no connection to site.example:443: site.example:443 does not", False),
     ],
 )
-def test_proxy_that_opens_no_tunnel(ask, answer, words, retryable):
+def test_refusal_of_a_proxy_is_reported(ask, answer, words, retryable):
     def script(peer):
         read_head(peer)
         peer.send(answer)
@@ -656,7 +656,7 @@ def test_proxy_that_opens_no_tunnel(ask, answer, words, retryable):
     ],
 )
 @pytest.mark.parametrize("by", ["option", "environment"])
-def test_credentials_for_a_proxy_are_utf_8(ask, userinfo, credentials, by, monkeypatch):
+def test_credentials_for_a_proxy_are_sent_in_utf_8(ask, userinfo, credentials, by, monkeypatch):
     with Server(site(says(streamed(*HELLO)))) as proxy:
         address = f"http://{userinfo}@127.0.0.1:{proxy.port}"
         if by == "environment":
@@ -682,7 +682,7 @@ def test_credentials_for_a_proxy_do_not_reach_the_server(ask, tls, authority):
 
 @both
 @pytest.mark.parametrize("no_proxy", ["127.0.0.1", "127.0.0.0/8", "10.0.0.0/8, ::ffff:1 127.0.0.1", "*"])
-def test_server_that_no_proxy_exempts_is_asked_directly(ask, no_proxy, monkeypatch):
+def test_server_in_no_proxy_is_asked_directly(ask, no_proxy, monkeypatch):
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port()}")
     monkeypatch.setenv("no_proxy", no_proxy)
     with Server(site(says(streamed(*HELLO)))) as server:
@@ -690,7 +690,7 @@ def test_server_that_no_proxy_exempts_is_asked_directly(ask, no_proxy, monkeypat
 
 
 @both
-def test_credentials_in_netrc_are_not_read(ask, tmp_path, monkeypatch):
+def test_credentials_in_netrc_are_not_sent(ask, tmp_path, monkeypatch):
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login user password secret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     with Server(site(says(streamed(*HELLO)))) as server:
@@ -700,13 +700,13 @@ def test_credentials_in_netrc_are_not_read(ask, tmp_path, monkeypatch):
 
 @both
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8 on loopback")
-def test_address_that_does_not_answer_leaves_time_for_the_next(ask, monkeypatch):
+def test_silent_address_leaves_time_for_the_next_address(ask, monkeypatch):
     with ExitStack() as stack:
         server = stack.enter_context(Server(site(says(streamed(*HELLO))), host="127.0.0.2"))
         silent = stack.enter_context(socket.socket())
         silent.bind(("127.0.0.1", server.port))
         silent.listen(0)
-        for _ in range(3):  # the kernel holds so many connections; it does not answer the next one
+        for _ in range(3):  # the kernel accepts so many connections, and does not answer the next one
             filling = stack.enter_context(socket.socket())
             filling.setblocking(False)
             filling.connect_ex(("127.0.0.1", server.port))
@@ -735,7 +735,7 @@ def test_address_that_does_not_answer_leaves_time_for_the_next(ask, monkeypatch)
         ("variable", "the environment variable SSL_CERT_FILE names '/nowhere', which does not exist"),
     ],
 )
-def test_certificate_that_is_not_trusted(ask, case, words, tls, authority, tmp_path, monkeypatch):
+def test_untrusted_certificate_is_refused(ask, case, words, tls, authority, tmp_path, monkeypatch):
     (tmp_path / "empty.pem").touch()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     verify = str(tmp_path / ("empty.pem" if case == "empty" else "ca.pem"))
@@ -757,7 +757,7 @@ def test_certificate_that_is_not_trusted(ask, case, words, tls, authority, tmp_p
 
 @both
 @pytest.mark.parametrize("name", VARIABLES[:1] + VARIABLES[2:])
-def test_variable_names_the_authorities_that_are_trusted(ask, name, tls, authority, tmp_path, monkeypatch):
+def test_environment_variable_names_the_trusted_authorities(ask, name, tls, authority, tmp_path, monkeypatch):
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv(name, str(tmp_path / "ca.pem"))
     with Server(site(says(streamed(*HELLO))), tls=tls) as server:
@@ -773,7 +773,7 @@ def test_variable_names_the_authorities_that_are_trusted(ask, name, tls, authori
         (b"", "closed the connection during the TLS handshake; check that it uses https://"),
     ],
 )
-def test_port_that_does_not_speak_tls(ask, greeting, words):
+def test_port_without_tls_is_reported(ask, greeting, words):
     def script(peer):
         peer.socket.recv(65_536)
         peer.send(greeting)
@@ -786,7 +786,7 @@ def test_port_that_does_not_speak_tls(ask, greeting, words):
 
 
 @both
-def test_handshake_without_end_ends_in_time(ask):
+def test_endless_tls_handshake_times_out(ask):
     with Server(lambda peer: peer.wait_for_close()) as server:
         error = failure(ask, f"https://127.0.0.1:{server.port}")
     assert isinstance(error, TimedOut)
@@ -795,7 +795,7 @@ def test_handshake_without_end_ends_in_time(ask):
 
 @both
 @pytest.mark.parametrize("verify", ["", 0, None, "/nowhere", b"/tmp", []])
-def test_verify_that_is_nothing_of_the_kind(ask, verify):
+def test_wrong_verify_is_refused(ask, verify):
     assert isinstance(failure(ask, "https://site.example", verify=verify), InvalidInput)
 
 
@@ -803,7 +803,7 @@ def test_verify_that_is_nothing_of_the_kind(ask, verify):
 
 
 def test_many_threads_share_a_client_without_a_warning(caplog):
-    together = threading.Barrier(EVERYBODY)
+    together = threading.Barrier(MANY)
 
     def chat(peer, _):
         together.wait(30)
@@ -811,10 +811,10 @@ def test_many_threads_share_a_client_without_a_warning(caplog):
 
     answers = []
     with caplog.at_level(logging.WARNING), Server(site(chat)) as server, Client(server.url, timeout=60) as client:
-        threads = [threading.Thread(target=lambda: answers.append(client.ask("Hi").text)) for _ in range(EVERYBODY)]
+        threads = [threading.Thread(target=lambda: answers.append(client.ask("Hi").text)) for _ in range(MANY)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(60)
-    assert answers == ["Hello"] * EVERYBODY
+    assert answers == ["Hello"] * MANY
     assert not caplog.records

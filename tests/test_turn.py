@@ -1,4 +1,4 @@
-"""The machine of a turn: what it sends, what it makes of the answers, and what it does about them."""
+"""The state machine of a turn: its requests, its events, and its reactions to refusals."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def ready(nonce: str = NONCE, **options: Any) -> Turn:
 
 
 def ask(exchange: Exchange) -> Request:
-    """Return the request that the machine wants to send."""
+    """Return the request that is sent next."""
     request = exchange.next_request()
     assert request is not None
     assert request.method == "POST"
@@ -84,7 +84,7 @@ def ask(exchange: Exchange) -> Request:
 
 
 def answer(exchange: Exchange, body: Any = b"", status: int = 200, headers: Any = ()) -> list[Event]:
-    """Give the whole answer to the request that is asked for; a dict is sent as JSON."""
+    """Pass a whole answer to the machine. A dict is sent as JSON."""
     ask(exchange)
     events = exchange.receive_response(status, headers)
     assert events == []
@@ -93,7 +93,7 @@ def answer(exchange: Exchange, body: Any = b"", status: int = 200, headers: Any 
 
 
 def failure(events: list[Event]) -> Any:
-    """Return the error of events that are nothing but a failure."""
+    """Return the error of events that are only a failure."""
     (failed,) = events
     assert isinstance(failed, Failed)
     return failed.error
@@ -104,10 +104,10 @@ def route(request: Request) -> str:
 
 
 class TestAnOrdinaryTurn:
-    """A nonce, a question, an answer."""
+    """A search for a nonce, a question and its answer."""
 
-    def test_the_handshake_goes_first(self) -> None:
-        """Without a nonce the first request is start_session, which carries none, nor a body."""
+    def test_first_request_without_a_nonce_is_start_session(self) -> None:
+        """It carries neither a nonce nor a body."""
         request = ask(turn())
         assert request == Request(
             "POST",
@@ -118,8 +118,7 @@ class TestAnOrdinaryTurn:
             exclusive=True,
         )
 
-    def test_then_the_question(self) -> None:
-        """The question carries the nonce and the session id that the handshake brought."""
+    def test_question_carries_the_nonce_and_session_id_of_the_handshake(self) -> None:
         machine = turn()
         assert answer(machine, SESSION) == []
         request = ask(machine)
@@ -134,8 +133,7 @@ class TestAnOrdinaryTurn:
         body = json.loads(request.body)
         assert (body["newMessage"], body["session"], body["chatId"]) == ("Hello", SESSION["sessionId"], "c1")
 
-    def test_then_the_answer(self) -> None:
-        """Text comes as it came, Done is last, and then there is nothing more to send."""
+    def test_answer_gives_text_and_done_and_ends_the_turn(self) -> None:
         machine = turn()
         answer(machine, SESSION)
         text, done = answer(machine, GOOD)
@@ -147,19 +145,17 @@ class TestAnOrdinaryTurn:
         assert done.reply.chat_id == "c1"
         assert machine.next_request() is None
 
-    def test_a_known_nonce_saves_the_handshake(self) -> None:
-        """A session that has a nonce asks at once."""
+    def test_known_nonce_saves_the_handshake(self) -> None:
         request = ask(ready())
         assert (request.url, request.headers["X-WP-Nonce"]) == (SUBMIT, NONCE)
 
-    def test_a_whole_answer_asks_for_json(self) -> None:
-        """``stream=False`` is in the body and in Accept."""
+    def test_stream_false_requests_json(self) -> None:
         request = ask(Turn(SITE, Submission("Hello", stream=False), Session(nonce="n")))
         assert request.headers["Accept"] == "application/json"
         assert json.loads(request.body)["stream"] is False
 
-    def test_asking_again_changes_nothing(self) -> None:
-        """next_request is a question: it may be repeated, and sees what another turn has done meanwhile."""
+    def test_next_request_can_be_called_again(self) -> None:
+        """The second call notices a change of the session by another turn."""
         session = Session()
         machine = turn(session)
         assert ask(machine) == ask(machine)
@@ -167,8 +163,7 @@ class TestAnOrdinaryTurn:
         assert route(ask(machine)) == "submit"
         assert ask(machine).headers["X-WP-Nonce"] == "of-another-turn"
 
-    def test_events_come_with_their_bytes(self) -> None:
-        """Nothing waits for the end of the body."""
+    def test_events_are_returned_with_their_bytes(self) -> None:
         machine = ready()
         ask(machine)
         machine.receive_response(200, [])
@@ -193,46 +188,40 @@ class TestAnOrdinaryTurn:
             iter([("Server", "x"), ("X-Wp-Nonce", "fresh")]),
         ],
     )
-    def test_headers_in_any_form(self, headers: Any) -> None:
-        """A mapping or pairs, str or bytes, names in any case."""
+    def test_headers_are_accepted_in_any_form(self, headers: Any) -> None:
+        """A mapping or pairs, of str or bytes, with names in any case."""
         machine = ready()
         ask(machine)
         machine.receive_response(200, headers)
         assert machine._question._session.nonce == "fresh"
 
-    def test_its_own_session(self) -> None:
-        """Turns share a session only when they are given one."""
+    def test_turns_without_a_session_do_not_share_one(self) -> None:
         answer(turn(), SESSION)
         assert route(ask(turn())) == "handshake"
 
-    def test_an_empty_session_is_shared_too(self) -> None:
-        """A session that holds nothing yet is taken for what it is."""
+    def test_empty_session_of_the_caller_is_shared(self) -> None:
         session = Session()
         answer(turn(session), SESSION)
         assert session == Session(NONCE, SESSION["sessionId"])
 
     @pytest.mark.parametrize("site", ["example.org", "ftp://x", "", None])
-    def test_a_bad_address(self, site: Any) -> None:
-        """What is no web address is refused before anything is sent."""
+    def test_bad_site_address_is_refused(self, site: Any) -> None:
         with pytest.raises(InvalidInput):
             turn(site=site)
 
     @pytest.mark.parametrize("option", ["max_event_size", "max_body_size"])
-    def test_a_bad_limit(self, option: str) -> None:
-        """A limit that takes no event is refused before anything is sent."""
+    def test_bad_limit_is_refused(self, option: str) -> None:
         with pytest.raises(InvalidInput):
             turn(**{option: 1})
 
-    def test_limits_hold(self) -> None:
-        """Both limits are those of the answer."""
+    def test_limits_of_the_turn_apply_to_the_answer(self) -> None:
         machine = ready(max_event_size=100)
         error = failure(answer(machine, live("x" * 200)))
         assert isinstance(error, TooLarge)
         machine = ready(max_body_size=100)
         assert isinstance(failure(answer(machine, b"x" * 101)), TooLarge)
 
-    def test_its_repr_says_where_it_stands(self) -> None:
-        """The repr has no secrets in it."""
+    def test_repr_names_the_state_without_secrets(self) -> None:
         machine = ready(nonce="secret")
         seen = [repr(machine)]
         ask(machine)
@@ -244,11 +233,10 @@ class TestAnOrdinaryTurn:
         assert "secret" not in repr(machine._question._session)
 
 
-class TestTheHandshakeAlone:
-    """An Exchange without a call fetches a nonce."""
+class TestHandshakeAlone:
+    """An Exchange without a call, which only searches for a nonce."""
 
-    def test_it_fetches_a_nonce(self) -> None:
-        """The session has what came, even where it had a nonce before."""
+    def test_handshake_replaces_the_nonce_of_the_session(self) -> None:
         session = Session(nonce="old", session_id="s")
         exchange = handshake(SITE, session)
         assert "X-WP-Nonce" not in ask(exchange).headers
@@ -256,8 +244,7 @@ class TestTheHandshakeAlone:
         assert exchange.over
         assert session == Session(NONCE, SESSION["sessionId"])
 
-    def test_it_fails_like_a_turn(self) -> None:
-        """A refusal is its end, once the page has no nonce either."""
+    def test_handshake_fails_when_start_session_and_page_refuse(self) -> None:
         exchange = handshake(SITE)
         assert answer(exchange, NO_ROUTE, 404) == []
         exchange.next_request()
@@ -272,7 +259,7 @@ class TestTheHandshakeAlone:
 
 
 class TestNonces:
-    """Where nonces come from, and where they go."""
+    """Where nonces come from, and where they are sent."""
 
     @pytest.mark.parametrize(
         ("said", "expected"),
@@ -291,8 +278,8 @@ class TestNonces:
             ({"restNonce": "a", "new_token": ["b"]}, "a"),
         ],
     )
-    def test_what_a_handshake_may_say(self, said: dict[str, Any], expected: str) -> None:
-        """Only what can stand in a header is taken for a nonce; the replacement counts more."""
+    def test_only_a_valid_nonce_of_a_handshake_is_stored(self, said: dict[str, Any], expected: str) -> None:
+        """``new_token`` wins over ``restNonce``."""
         session = Session()
         assert answer(turn(session), {"success": True, **said}) == []
         assert session.nonce == expected
@@ -300,8 +287,7 @@ class TestNonces:
     @pytest.mark.parametrize(
         "nonce", ["", None, 12, True, ["a"], {"a": "b"}, "a\nb", "a\r", "a\0", " ", "\u2028", "a\n"]
     )
-    def test_a_handshake_without_a_nonce(self, nonce: Any) -> None:
-        """Garbage is never sent back; a site that gives nothing else fails, and says why."""
+    def test_handshake_without_a_valid_nonce_fails_with_a_reason(self, nonce: Any) -> None:
         session = Session()
         machine = turn(session)
         error = failure(answer(machine, {"success": True, "restNonce": nonce}))
@@ -312,14 +298,12 @@ class TestNonces:
         assert machine.next_request() is None
 
     @pytest.mark.parametrize("header", ["", " ", "a b", "a\r\nb", "a" * 129, "é"])
-    def test_garbage_in_the_header(self, header: str) -> None:
-        """A header that is no nonce leaves the old one."""
+    def test_malformed_nonce_in_a_header_is_ignored(self, header: str) -> None:
         session = Session(nonce="old")
         answer(turn(session), GOOD, headers={"X-WP-Nonce": header})
         assert session.nonce == "old"
 
-    def test_the_header_refreshes_it(self) -> None:
-        """Every answer's X-WP-Nonce is the current one, of refusals too."""
+    def test_nonce_header_of_any_answer_is_stored(self) -> None:
         session = Session(nonce="old")
         answer(turn(session), GOOD, headers={"X-WP-Nonce": "new"})
         assert session.nonce == "new"
@@ -329,15 +313,13 @@ class TestNonces:
     @pytest.mark.parametrize(
         "body", [end(reply="Hi", new_token="token") + b"\n\n", php({"success": True, "new_token": "token"}).encode()]
     )
-    def test_the_end_refreshes_it(self, body: bytes) -> None:
-        """``new_token`` counts more than the header, streamed or not."""
+    def test_new_token_of_an_answer_wins_over_the_header(self, body: bytes) -> None:
         session = Session(nonce="old")
         answer(turn(session), body, headers={"X-WP-Nonce": "header"})
         assert session.nonce == "token"
 
     @pytest.mark.parametrize("session_id", ["N/A", "", None, 5])
-    def test_a_session_id_that_is_none(self, session_id: Any) -> None:
-        """``N/A`` is no identity."""
+    def test_session_id_n_a_is_ignored(self, session_id: Any) -> None:
         session = Session(session_id="mine")
         answer(turn(session), SESSION | {"sessionId": session_id})
         assert session.session_id == "mine"
@@ -345,8 +327,7 @@ class TestNonces:
         answer(machine, SESSION | {"sessionId": session_id})
         assert json.loads(ask(machine).body)["session"] is None
 
-    def test_the_nonce_is_reused(self) -> None:
-        """One handshake serves all the turns of a session."""
+    def test_one_handshake_serves_all_turns_of_a_session(self) -> None:
         session = Session()
         answer(turn(session), SESSION)
         for _ in range(3):
@@ -355,8 +336,8 @@ class TestNonces:
             answer(machine, GOOD)
 
     @pytest.mark.parametrize("pretty", [None, 2])
-    def test_a_stale_one_is_renewed_once(self, pretty: int | None) -> None:
-        """403 rest_cookie_invalid_nonce: a handshake without the old nonce, and the question again."""
+    def test_stale_nonce_is_renewed_and_the_question_sent_again(self, pretty: int | None) -> None:
+        """The renewal carries no nonce."""
         session = Session(nonce="stale")
         machine = turn(session)
         first = ask(machine)
@@ -373,8 +354,7 @@ class TestNonces:
         assert answer(machine, GOOD)[0] == Text("Hi")
         assert session.nonce == NONCE
 
-    def test_a_second_refusal_is_the_end(self) -> None:
-        """A new nonce that does not help is no reason to go on."""
+    def test_second_refusal_of_a_nonce_ends_the_turn(self) -> None:
         machine = ready("stale", retries=5)
         assert answer(machine, STALE, 403) == []
         assert answer(machine, SESSION) == []
@@ -383,8 +363,8 @@ class TestNonces:
         assert (error.status, error.code, error.message) == (403, STALE["code"], STALE["message"])
         assert machine.next_request() is None
 
-    def test_a_handshake_that_is_refused_so(self) -> None:
-        """There is no nonce to renew in a request that carries none."""
+    def test_handshake_refused_for_its_nonce_is_not_renewed(self) -> None:
+        """Its request carries none."""
         machine = turn(retries=5)
         assert isinstance(failure(answer(machine, STALE, 403)), NonceRefused)
         machine = ready("stale")
@@ -393,8 +373,7 @@ class TestNonces:
 
     @pytest.mark.parametrize("body", [FORBIDDEN, FORBIDDEN | {"code": "rest_login_required"}, REJECTED])
     @pytest.mark.parametrize("status", [401, 403])
-    def test_other_refusals_are_not_renewed(self, body: Any, status: int) -> None:
-        """Only the code of a stale nonce says that a new one may help."""
+    def test_refusal_with_another_code_does_not_renew_the_nonce(self, body: Any, status: int) -> None:
         session = Session(nonce="good")
         machine = turn(session, retries=5)
         failure(answer(machine, body, status))
@@ -403,8 +382,8 @@ class TestNonces:
 
     @pytest.mark.parametrize("before", [live("Hi"), live("Hm", subtype="thinking"), b"data: null"])
     @pytest.mark.parametrize("whole", [True, False])
-    def test_not_renewed_after_an_event(self, before: bytes, whole: bool) -> None:
-        """Once something came the question was processed: it is not asked twice, whatever comes then."""
+    def test_nonce_is_not_renewed_after_an_event(self, before: bytes, whole: bool) -> None:
+        """The question was processed already, so it must not be sent twice."""
         machine = ready()
         ask(machine)
         machine.receive_response(200, [])
@@ -417,8 +396,7 @@ class TestNonces:
         assert isinstance(events[-1].error, NonceRefused)
         assert machine.over
 
-    def test_another_turns_fresh_nonce_stays(self) -> None:
-        """A refusal of the old nonce does not drop the one that another turn has fetched since."""
+    def test_refusal_of_an_old_nonce_keeps_the_new_nonce_of_another_turn(self) -> None:
         session = Session(nonce="old")
         slow, quick = turn(session), turn(session)
         ask(slow)
@@ -432,8 +410,7 @@ class TestNonces:
         assert (route(again), again.headers["X-WP-Nonce"]) == ("submit", NONCE)
         assert isinstance(answer(slow, GOOD)[-1], Done)
 
-    def test_another_turns_refusal_does_not_spoil_an_answer(self) -> None:
-        """An answer that was already on its way is good although its nonce has been dropped since."""
+    def test_answer_stays_good_after_another_turn_dropped_the_nonce(self) -> None:
         session = Session(nonce="old")
         slow, quick = turn(session), turn(session)
         ask(slow)
@@ -444,14 +421,12 @@ class TestNonces:
         assert events[0] == Text("Hi")
         assert isinstance(events[1], Done)
 
-    def test_a_refusal_with_the_new_nonce_in_its_header(self) -> None:
-        """A nonce that came with the refusal is tried at once."""
+    def test_nonce_in_the_header_of_a_refusal_is_used_at_once(self) -> None:
         machine = ready("stale")
         assert answer(machine, STALE, 403, {"X-WP-Nonce": "fresh"}) == []
         assert ask(machine).headers["X-WP-Nonce"] == "fresh"
 
-    def test_the_callers_own_nonce(self) -> None:
-        """A caller who brings a nonce of a login is told when it is refused, and nothing raises."""
+    def test_refused_nonce_of_the_caller_is_an_error(self) -> None:
         machine = ready("ours", headers={"x-wp-nonce": "theirs"})
         assert {name.lower(): value for name, value in ask(machine).headers.items()}["x-wp-nonce"] == "theirs"
         events: list[Event] = []
@@ -462,8 +437,8 @@ class TestNonces:
             events += answer(machine, SESSION) if handshake else answer(machine, STALE, 403)
         assert isinstance(failure(events), NonceRefused)
 
-    def test_the_callers_nonce_and_the_handshake(self) -> None:
-        """WordPress refuses a stale nonce even there, so the handshake carries none, nobody's."""
+    def test_handshake_carries_no_nonce_of_the_caller(self) -> None:
+        """WordPress refuses a stale nonce there too."""
         assert "x-wp-nonce" not in {name.lower() for name in ask(turn(headers={"X-wp-Nonce": "theirs"})).headers}
 
     @settings(max_examples=50)
@@ -471,8 +446,9 @@ class TestNonces:
     @example([live("a") + b"\n\n", error("no") + b"\n\n"], 200, {})
     @example([live("a") + b"\n\n", live("b")], 200, {})
     @example([b"data: null\n\n", b"{}"], 200, {})
-    def test_a_handshake_has_no_text(self, pieces: list[bytes], status: int, headers: dict[str, str]) -> None:
-        """What the handshake's answer says is no part of the answer to the question, however it is cut."""
+    def test_text_in_the_answer_to_a_handshake_is_not_returned(
+        self, pieces: list[bytes], status: int, headers: dict[str, str]
+    ) -> None:
         machine = turn()
         ask(machine)
         machine.receive_response(status, headers)
@@ -487,12 +463,11 @@ class TestNonces:
 
 
 class TestRetries:
-    """What is repeated, when, and how often."""
+    """Which requests are sent again, when, and how often."""
 
     @pytest.mark.parametrize("status", [429, 503])
     @pytest.mark.parametrize("nonce", ["", NONCE])
-    def test_a_busy_site_is_asked_again(self, status: int, nonce: str) -> None:
-        """429 and 503 are repeated after 0.5 and 1 s, and end the turn after that."""
+    def test_busy_answer_is_retried_after_a_growing_delay(self, status: int, nonce: str) -> None:
         machine = ready(nonce, retries=2)
         request = ask(machine)
         for delay in (0.5, 1.0):
@@ -504,8 +479,7 @@ class TestRetries:
         assert error.status == status
         assert machine.next_request() is None
 
-    def test_no_retries_unless_asked_for(self) -> None:
-        """By itself a turn asks once."""
+    def test_request_is_not_retried_by_default(self) -> None:
         assert isinstance(failure(answer(ready(), b"", 429)), RateLimited)
         assert isinstance(failure(answer(ready(), b"", 503)), StatusError)
         machine = ready()
@@ -529,31 +503,27 @@ class TestRetries:
         ],
     )
     @pytest.mark.parametrize("status", [429, 503])
-    def test_it_waits_as_long_as_it_is_told(self, headers: dict[str, str], delay: float, status: int) -> None:
-        """Retry-After is honoured up to LONGEST_WAIT."""
+    def test_retry_after_up_to_the_limit_is_the_delay(self, headers: dict[str, str], delay: float, status: int) -> None:
         machine = ready(retries=1)
         assert answer(machine, b"", status, headers) == []
         assert ask(machine).delay == delay
         assert answer(machine, GOOD)[0] == Text("Hi")
 
     @pytest.mark.parametrize("wait", ["31", "600", "9" * 20])
-    def test_it_does_not_wait_for_ever(self, wait: str) -> None:
-        """A longer wait is the caller's decision."""
+    def test_retry_after_above_the_limit_ends_the_turn(self, wait: str) -> None:
         assert LONGEST_WAIT == 30.0
         machine = ready(retries=5)
         error = failure(answer(machine, b"", 503, {"Retry-After": wait}))
         assert error.retry_after > 30
 
-    def test_the_delay_is_for_one_request(self) -> None:
-        """The request after a repeated one goes at once."""
+    def test_delay_is_for_one_request_only(self) -> None:
         machine = turn(retries=3)
         answer(machine, b"", 503)
         assert ask(machine).delay == 0.5
         assert answer(machine, SESSION) == []
         assert ask(machine).delay == 0.0
 
-    def test_retries_are_counted_per_turn(self) -> None:
-        """Failures of any kind, of the handshake and of the question, add up."""
+    def test_retries_of_handshake_and_question_are_counted_together(self) -> None:
         machine = turn(retries=2)
         answer(machine, b"", 503)
         ask(machine)
@@ -580,14 +550,13 @@ class TestRetries:
             (b"", 200, {}),
         ],
     )
-    def test_what_is_not_repeated(self, body: Any, status: int, headers: dict[str, str]) -> None:
-        """500 may be a policy, a challenge does not pass by itself, and the site's own word is final."""
+    def test_final_refusal_is_not_retried(self, body: Any, status: int, headers: dict[str, str]) -> None:
+        """500 may be a decision of the site, and a challenge does not pass by itself."""
         machine = ready(retries=5)
         failure(answer(machine, body, status, headers))
         assert machine.next_request() is None
 
-    def test_the_network_is_tried_again(self) -> None:
-        """A connection that failed before the answer began: after 0.5, 1, 2 s."""
+    def test_failed_connection_is_retried_after_a_growing_delay(self) -> None:
         machine = ready(retries=3)
         request = ask(machine)
         for delay in (0.5, 1.0, 2.0):
@@ -599,8 +568,8 @@ class TestRetries:
         with pytest.raises(ConnectionFailed, match="for good"):
             machine.result()
 
-    def test_some_failures_are_final(self) -> None:
-        """A certificate does not get better, and a site that is slow may be at work."""
+    def test_final_failure_of_a_connection_is_not_retried(self) -> None:
+        """A certificate stays bad, and a slow site may be working on the question."""
         certificate = ConnectionFailed("certificate")
         certificate.retryable = False
         for final in (certificate, TimedOut("first_byte", 120.0), TimedOut("total", 1.0)):
@@ -612,8 +581,8 @@ class TestRetries:
         assert machine.receive_error(TimedOut("connect", 10.0)) == []
 
     @pytest.mark.parametrize("fed", [b"", b"d", live("Hel") + b"\n\n", live("Hel") + b"\n\n" + live("lo")])
-    def test_nothing_is_repeated_once_the_answer_began(self, fed: bytes) -> None:
-        """The status line is a byte too: the site has begun, and asking again would ask twice."""
+    def test_failure_after_the_head_is_not_retried(self, fed: bytes) -> None:
+        """The site has begun to answer, so a retry would ask twice."""
         machine = ready(retries=5)
         ask(machine)
         machine.receive_response(200, [])
@@ -623,16 +592,14 @@ class TestRetries:
         assert error.partial_text == ("Hel" if b"Hel" in fed else "")
         assert machine.over
 
-    def test_a_cut_answer_is_not_repeated(self) -> None:
-        """An answer that stopped is an error with what had come of it."""
+    def test_cut_answer_is_an_error_with_the_text_so_far(self) -> None:
         machine = ready(retries=5)
         text, failed = answer(machine, live("Hel") + b"\n\n")
         assert text == Text("Hel")
         error = failure([failed])
         assert (type(error), error.partial_text) == (Truncated, "Hel")
 
-    def test_a_redirected_request_is_repeated_where_it_went(self) -> None:
-        """The new address stays for the repetition after a failed connection."""
+    def test_retry_of_a_redirected_request_goes_to_the_target(self) -> None:
         machine = ready(retries=1)
         answer(machine, b"", 307, {"Location": "/other"})
         ask(machine)
@@ -641,19 +608,19 @@ class TestRetries:
 
 
 class TestRedirects:
-    """Where a question may be sent instead."""
+    """Which redirects of a question are followed."""
 
     @pytest.mark.parametrize("nonce", ["", NONCE])
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-    def test_to_itself(self, nonce: str, status: int) -> None:
-        """A site that wants its cookie first gets the same POST again."""
+    def test_redirect_to_the_same_address_is_followed(self, nonce: str, status: int) -> None:
+        """Some sites set a cookie first."""
         machine = ready(nonce)
         request = ask(machine)
         assert answer(machine, b"<html>moved</html>", status, {"Location": request.url}) == []
         assert ask(machine) == request
 
-    def test_the_target_belongs_to_the_request_that_it_answered(self) -> None:
-        """The question with a new nonce goes to the site's own address, and not where the first was sent."""
+    def test_question_after_a_renewal_goes_to_the_usual_address(self) -> None:
+        """The target of a redirect is for the redirected request only."""
         machine = ready()
         answer(machine, b"", 307, {"Location": "/elsewhere"})
         assert ask(machine).url == "https://example.org/elsewhere"
@@ -675,8 +642,9 @@ class TestRedirects:
             ),
         ],
     )
-    def test_within_the_site(self, site: str, location: str, root: str, status: int) -> None:
-        """The same route elsewhere on the site is where the API lives, from now on; the nonce goes along."""
+    def test_redirect_to_the_same_route_on_the_site_moves_the_root_and_keeps_the_nonce(
+        self, site: str, location: str, root: str, status: int
+    ) -> None:
         session = Session(nonce=NONCE)
         machine = turn(session, site=site)
         body = ask(machine).body
@@ -698,8 +666,7 @@ class TestRedirects:
             ("http://example.org", "//other.org/sub"),
         ],
     )
-    def test_to_another_origin(self, site: str, target: str, status: int) -> None:
-        """The nonce and the caller's credentials stay behind; there a new session begins."""
+    def test_redirect_to_another_origin_drops_nonce_and_credentials(self, site: str, target: str, status: int) -> None:
         session = Session(nonce="secret")
         theirs = {"Authorization": "Basic eA==", "COOKIE": "a=b", "Proxy-Authorization": "x", "X-Team": "blue"}
         machine = turn(session, site=site, headers=theirs)
@@ -720,16 +687,14 @@ class TestRedirects:
         assert "X-WP-Nonce" not in handshake.headers
         assert isinstance(answer(machine, GOOD)[-1], Done)
 
-    def test_the_callers_nonce_stays_home_too(self) -> None:
-        """A nonce of the caller's is for the caller's site."""
+    def test_nonce_of_the_caller_is_not_sent_to_another_origin(self) -> None:
         machine = ready(headers={"X-Wp-Nonce": "theirs"})
         answer(machine, b"", 308, {"Location": "https://other.org/wp-json/mwai-ui/v1/chats/submit"})
         assert "theirs" not in ask(machine).headers.values()
         answer(machine, SESSION)
         assert "theirs" not in ask(machine).headers.values()
 
-    def test_the_handshake_is_redirected_alike(self) -> None:
-        """http to https at the first request: both requests go where it led."""
+    def test_redirect_of_the_handshake_moves_the_root_for_the_question(self) -> None:
         session = Session()
         machine = turn(session, site="http://example.org")
         answer(machine, b"", 301, {"Location": START})
@@ -738,8 +703,7 @@ class TestRedirects:
         assert ask(machine).url == SUBMIT
 
     @pytest.mark.parametrize("status", [307, 308])
-    def test_to_any_address_of_the_site(self, status: int) -> None:
-        """307 and 308 ask for the same POST, whatever the address; it is for this one request."""
+    def test_307_and_308_are_followed_to_any_address_of_the_site_once(self, status: int) -> None:
         session = Session(nonce=NONCE)
         machine = turn(session)
         body = ask(machine).body
@@ -751,8 +715,7 @@ class TestRedirects:
         assert session == Session(NONCE)
 
     @pytest.mark.parametrize("status", [307, 308])
-    def test_the_address_of_a_redirected_handshake_is_not_kept_for_the_question(self, status: int) -> None:
-        """A redirect within the site is for one request only."""
+    def test_target_of_a_redirected_handshake_is_not_used_for_the_question(self, status: int) -> None:
         machine = turn()
         answer(machine, b"", status, {"Location": "?check=1"})
         assert ask(machine).url == f"{START}?check=1"
@@ -760,7 +723,6 @@ class TestRedirects:
         assert ask(machine).url == SUBMIT
 
     def test_each_decision_is_returned_once(self) -> None:
-        """take_decisions() returns what was decided since its last call."""
         machine = ready(retries=1)
         assert machine.take_decisions() == []
         answer(machine, b"", 307, {"Location": "?check=1"})
@@ -771,8 +733,7 @@ class TestRedirects:
         assert "retry" in retried
         assert machine.take_decisions() == []
 
-    def test_a_body_without_end(self) -> None:
-        """The body of a redirect is not read for ever, and the limit says so once."""
+    def test_endless_body_of_a_redirect_is_too_large_once(self) -> None:
         machine = ready(max_body_size=100)
         ask(machine)
         assert machine.receive_response(307, {"Location": SUBMIT}) == []
@@ -805,8 +766,7 @@ class TestRedirects:
             (301, "javascript:/mwai-ui/v1/chats/submit"),
         ],
     )
-    def test_where_it_does_not_go(self, status: int, location: str) -> None:
-        """Log-ins, other pages, other hosts' pages, TLS given up: the turn ends, and says where it led."""
+    def test_redirect_to_a_forbidden_target_ends_the_turn_and_names_it(self, status: int, location: str) -> None:
         session = Session(nonce=NONCE)
         machine = turn(session, retries=5)
         error = failure(answer(machine, b"<html>Moved</html>", status, {"Location": location}))
@@ -815,28 +775,24 @@ class TestRedirects:
         assert session == Session(NONCE)
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-    def test_a_redirect_to_nowhere(self, status: int) -> None:
-        """Without a Location it is a refusal like any other."""
+    def test_redirect_without_a_location_is_a_refusal(self, status: int) -> None:
         error = failure(answer(ready(), b"<title>Moved</title>", status))
         assert (type(error), error.status, error.message) == (StatusError, status, "Moved")
 
     @pytest.mark.parametrize("status", [200, 300, 304, 404])
-    def test_a_location_that_is_no_redirect(self, status: int) -> None:
-        """Location means nothing with other statuses."""
+    def test_location_of_another_status_is_ignored(self, status: int) -> None:
         events = answer(ready(), GOOD, status, {"Location": SUBMIT})
         assert events[0] == Text("Hi")
         assert isinstance(events[1], Done)
 
-    def test_loops_end(self) -> None:
-        """Five redirects are followed, the sixth is not."""
+    def test_sixth_redirect_ends_the_turn(self) -> None:
         machine = ready()
         for _ in range(5):
             assert answer(machine, b"", 307, {"Location": SUBMIT}) == []
         error = failure(answer(machine, b"", 307, {"Location": SUBMIT}))
         assert (type(error), error.status) == (StatusError, 307)
 
-    def test_the_body_of_a_redirect_means_nothing(self) -> None:
-        """Events in it are not the answer."""
+    def test_events_in_the_body_of_a_redirect_are_ignored(self) -> None:
         machine = ready()
         assert answer(machine, GOOD, 307, {"Location": SUBMIT}) == []
         assert machine.text == ""
@@ -844,31 +800,27 @@ class TestRedirects:
 
 
 class TestHeaders:
-    """The caller's word counts, but for what must not leave."""
+    """The headers of the caller."""
 
     @pytest.mark.parametrize("name", ["User-Agent", "user-agent", "USER-AGENT"])
-    def test_the_caller_may_override(self, name: str) -> None:
-        """Names are the same in any case; the caller's way to write them stays."""
+    def test_header_of_the_caller_replaces_the_default_in_any_case(self, name: str) -> None:
         for machine in (turn(headers={name: "mine"}), ready(headers={name: "mine"})):
             headers = ask(machine).headers
             assert [value for key, value in headers.items() if key.lower() == "user-agent"] == ["mine"]
             assert headers[name] == "mine"
 
-    def test_all_of_them_may_be_overridden(self) -> None:
-        """No default is forced on the caller."""
+    def test_every_default_header_can_be_replaced(self) -> None:
         theirs = {"accept": "a", "accept-encoding": "b", "content-type": "c", "user-agent": "d"}
         assert ask(ready(headers=theirs)).headers == theirs | {"X-WP-Nonce": NONCE}
 
-    def test_the_callers_dict_is_not_written_to(self) -> None:
-        """Nor is it read again: what was given counts."""
+    def test_headers_of_the_caller_are_copied(self) -> None:
         theirs = {"X-Team": "blue"}
         machine = ready(headers=theirs)
         theirs["X-Team"] = "red"
         assert ask(machine).headers["X-Team"] == "blue"
         assert theirs == {"X-Team": "red"}
 
-    def test_credentials_go_to_the_site(self) -> None:
-        """An application password goes with the handshake and with the question."""
+    def test_password_is_sent_with_handshake_and_question(self) -> None:
         machine = turn(headers={"Authorization": "Basic eA=="})
         assert ask(machine).headers["Authorization"] == "Basic eA=="
         answer(machine, SESSION)
@@ -876,37 +828,36 @@ class TestHeaders:
 
 
 class TestExplanations:
-    """What the SDK adds to an error."""
+    """What the package adds to an error."""
 
     @pytest.mark.parametrize(
         ("size", "hint"),
         [(513, "513 characters; bots accept 512"), (512, "no such bot"), (5, "no such bot")],
     )
     @pytest.mark.parametrize("body", [REJECTED, error(REJECTED["message"]) + b"\n\n"])
-    def test_a_rejected_query(self, size: int, hint: str, body: Any) -> None:
-        """The sentence that hides a limit is explained."""
+    def test_rejected_question_has_a_hint(self, size: int, hint: str, body: Any) -> None:
+        """The site's text is the same for two reasons."""
         machine = turn(Session(nonce="n"), "x" * size)
         refused = failure(answer(machine, body, 403 if isinstance(body, dict) else 200))
         assert (type(refused), refused.message) == (ServerError, REJECTED["message"])
         assert hint in refused.hint
         assert str(refused) == f"{refused.message} [{refused.hint}]"
 
-    def test_other_errors_speak_for_themselves(self) -> None:
-        """No hint where none is known."""
+    def test_other_errors_have_no_hint(self) -> None:
         refused = failure(answer(ready(), error("The model is asleep.")))
         assert (refused.hint, str(refused)) == ("", "The model is asleep.")
 
-    def test_a_reached_limit_is_no_failure_of_the_site(self) -> None:
-        """The plugin's own text has a class of its own, an owner's text has not."""
+    def test_plugins_text_for_a_reached_limit_is_limit_reached(self) -> None:
+        """An owner's own text is a ServerError."""
         refused = failure(answer(ready(), error("You have reached the limit.")))
         assert type(refused) is LimitReached
         assert type(failure(answer(ready(), error("Come back tomorrow.")))) is ServerError
 
 
 class TestTextBeforeARefusal:
-    """A question is not sent again once some of its answer has come."""
+    """A question is not sent again after a part of its answer was returned."""
 
-    def test_text_in_the_last_line_of_a_busy_answer(self) -> None:
+    def test_busy_answer_with_text_is_not_retried(self) -> None:
         machine = ready(retries=3)
         ask(machine)
         machine.receive_response(503, [])
@@ -919,10 +870,9 @@ class TestTextBeforeARefusal:
 
 
 class TestResults:
-    """result() and the order of calls."""
+    """``result()``, and the order of method calls."""
 
-    def test_no_reply_before_the_end(self) -> None:
-        """A turn that was left early says what had come."""
+    def test_result_before_the_end_raises_with_the_text_so_far(self) -> None:
         machine = ready()
         ask(machine)
         machine.receive_response(200, [])
@@ -931,8 +881,7 @@ class TestResults:
             machine.result()
         assert caught.value.partial_text == "Hel"
 
-    def test_the_error_of_a_failure(self) -> None:
-        """The same error as in Failed, each time."""
+    def test_result_raises_the_error_of_failed_each_time(self) -> None:
         machine = ready()
         error = failure(answer(machine, NO_ROUTE, 404))
         for _ in range(2):
@@ -941,8 +890,7 @@ class TestResults:
             assert caught.value is error
 
     @pytest.mark.parametrize("calls", ["response", "data", "eof", "error"])
-    def test_answers_to_nothing(self, calls: str) -> None:
-        """Nothing can come before something was asked, nor after its end before something is asked again."""
+    def test_receive_methods_without_a_request_raise_invalid_state(self, calls: str) -> None:
         for machine in (turn(), ready()):
             with pytest.raises(InvalidState):
                 call(machine, calls)
@@ -953,8 +901,7 @@ class TestResults:
         assert route(ask(machine)) == "submit"
         assert isinstance(answer(machine, GOOD)[-1], Done)
 
-    def test_blocked_by_a_challenge(self) -> None:
-        """What stands in front of a site is told apart from the site."""
+    def test_challenge_in_front_of_the_site_is_blocked(self) -> None:
         assert isinstance(failure(answer(ready(), b"<title>Just a moment...</title>", 403)), Blocked)
 
 
@@ -978,15 +925,16 @@ def fed_turn(pieces: Iterable[bytes], status: int, headers: dict[str, str], *, e
 
 
 class TestForAnyAnswer:
-    """The properties."""
+    """Properties for any bytes of an answer."""
 
     @settings(max_examples=200)
     @given(cut_bodies(), statuses, header_sets)
     @example([php(STALE).encode()], 403, {})
     @example([live("a") + b"\n\n", php(STALE).encode()], 200, {})
     @example([b"data: null\n\n", php(STALE).encode()], 403, {})
-    def test_prefix_equation(self, pieces: list[bytes], status: int, headers: dict[str, str]) -> None:
-        """P1: cuts make no difference to events, nor to what the turn does then."""
+    def test_cuts_change_neither_events_nor_reactions(
+        self, pieces: list[bytes], status: int, headers: dict[str, str]
+    ) -> None:
         machine = ready(retries=1)
         ask(machine)
         events = machine.receive_response(status, headers)
@@ -1006,8 +954,9 @@ class TestForAnyAnswer:
     @settings(max_examples=200)
     @given(st.lists(st.tuples(cut_bodies(bodies(max_lines=3)), statuses, header_sets), max_size=12), st.integers(0, 3))
     @example([([live("a") + b"\n", b"data: " + b"[" * 100_000 + b"\n"], 200, {})] * 2, 0)
-    def test_totality(self, answers: list[tuple[list[bytes], int, dict[str, str]]], retries: int) -> None:
-        """P3: whatever a site answers, nothing raises, and a turn ends once, last, after so many requests."""
+    def test_any_answers_end_the_turn_once_without_an_exception(
+        self, answers: list[tuple[list[bytes], int, dict[str, str]]], retries: int
+    ) -> None:
         machine, events, number = turn(retries=retries), [], 0
         while (request := machine.next_request()) is not None:
             pieces, status, headers = answers[number % len(answers)] if answers else ([], 200, {})
@@ -1025,7 +974,7 @@ class TestForAnyAnswer:
 
 
 def state_of(machine: Any) -> Any:
-    """Return all that a machine knows, as values."""
+    """Return the whole state of a machine as plain values."""
     if isinstance(machine, StringIO):
         return machine.getvalue()
     if isinstance(machine, dict):
@@ -1046,7 +995,7 @@ machine_bodies = st.one_of(
 
 
 class TurnMachine(RuleBasedStateMachine):
-    """P6: whatever order the calls come in, the turn stays legal; a wrong call raises and changes nothing."""
+    """Methods in any order: a call out of order raises and changes nothing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -1059,7 +1008,7 @@ class TurnMachine(RuleBasedStateMachine):
         return any(isinstance(event, Done | Failed) for event in self.events)
 
     def expect(self, legal: bool, method: Any, *arguments: Any) -> bool:
-        """Call it, and return whether that was right."""
+        """Call a method, and return whether the call was legal."""
         before = state_of(self.machine)
         if not legal:
             with pytest.raises(InvalidState):

@@ -1,4 +1,7 @@
-"""The two clients are written by hand, and held equal: aio/ turned into sync by a table of names is sync/."""
+"""``aio/`` and ``sync/`` are written by hand, and these tests hold them equal.
+
+A table of names turns the tokens of ``aio/`` into those of ``sync/``.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ import chatgpt4online
 ROOT = Path(chatgpt4online.__file__).parent
 FILES = ("client", "conversation", "api")
 
-# Names of aio/, and what they are called in sync/.
+# Names in aio/, and their counterparts in sync/.
 NAMES = {
     "AsyncClient": "Client",
     "AsyncConversation": "Conversation",
@@ -76,15 +79,13 @@ def tokens(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_aio_and_sync_hold_the_same_functions(name: str) -> None:
-    """A method that is added to one client only, or in another order, is noticed."""
+def test_aio_and_sync_have_the_same_functions_in_the_same_order(name: str) -> None:
     ours, theirs = (list(functions(ROOT / side / f"{name}.py")) for side in ("sync", "aio"))
     assert theirs == ours
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_aio_and_sync_functions_are_equal(name: str) -> None:
-    """A function that is changed in one client only is noticed."""
     ours, theirs = (functions(ROOT / side / f"{name}.py") for side in ("sync", "aio"))
     for function, words in ours.items():
         if function in DIFFERENT:
@@ -114,10 +115,10 @@ def drivers(side: str) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
 class TestDrivers:
     """The functions that drive an exchange."""
 
-    def test_same_names_in_the_same_order(self, side: str) -> None:
+    def test_drivers_have_the_same_names_in_the_same_order(self, side: str) -> None:
         assert tuple(function.name for function in drivers(side)) == DRIVERS
 
-    def test_they_are_short(self, side: str) -> None:
+    def test_drivers_are_short(self, side: str) -> None:
         lines = 0
         for function in drivers(side):
             if ast.get_docstring(function) is not None:
@@ -125,8 +126,8 @@ class TestDrivers:
             lines += len(ast.unparse(function).splitlines())
         assert lines <= MOST_DRIVER_LINES
 
-    def test_they_decide_nothing_about_chats(self, side: str) -> None:
-        """No condition in them asks for a status, a nonce or a kind of event."""
+    def test_drivers_have_no_condition_about_chats(self, side: str) -> None:
+        """No condition tests a status, a nonce or a kind of event."""
         for function in drivers(side):
             for node in ast.walk(function):
                 if isinstance(node, ast.If | ast.While | ast.IfExp):

@@ -45,10 +45,10 @@ SITE = "https://example.org"
 
 
 class TestBody:
-    """The JSON of a question."""
+    """The JSON body of a question."""
 
-    def test_the_least(self) -> None:
-        """What a browser sends, in its order, with nothing set."""
+    def test_body_of_a_question_with_defaults(self) -> None:
+        """The keys are in the order in which a browser sends them."""
         assert body() == {
             "botId": "default",
             "customId": None,
@@ -62,8 +62,7 @@ class TestBody:
             "stream": True,
         }
 
-    def test_the_most(self) -> None:
-        """Everything set."""
+    def test_body_of_a_question_with_all_fields(self) -> None:
         assert body(
             "s1",
             messages=[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}],
@@ -99,10 +98,9 @@ class TestBody:
         st.one_of(st.none(), texts),
         st.booleans(),
     )
-    def test_whatever_is_asked(
+    def test_body_has_only_known_keys_and_keeps_every_character(
         self, message: str, history: list[dict[str, str]], files: list[str], previous: str | None, stream: bool
     ) -> None:
-        """P5 on the way out: only keys that the server knows, chatId and messages always, and every character whole."""
         sent = body(message=message, messages=history, file_ids=files, previous_response_id=previous, stream=stream)
         assert set(sent) <= ALLOWED
         assert {"chatId", "messages", "newMessage", "botId", "stream"} <= set(sent)
@@ -114,29 +112,28 @@ class TestBody:
 
     @pytest.mark.parametrize("field", ["previous_response_id", "shortcut_id", "shortcut_name"])
     @pytest.mark.parametrize("value", [None, ""])
-    def test_empty_options_are_not_sent(self, field: str, value: Any) -> None:
-        """An empty id would be looked up by the server."""
+    def test_empty_id_is_not_sent(self, field: str, value: Any) -> None:
+        """The server would look it up."""
         assert set(body(**{field: value})) == set(body())
 
-    def test_one_file(self) -> None:
-        """A single one travels under the older name, which every version takes."""
+    def test_single_file_is_sent_in_the_older_field(self) -> None:
+        """Every version reads it."""
         sent = body(message="", file_ids=("f1",))
         assert (sent["newFileId"], sent["newFileIds"], sent["newMessage"]) == ("f1", None, "")
 
-    def test_it_is_utf8(self) -> None:
-        """Letters are not escaped: the server's old limit counted bytes."""
+    def test_letters_are_not_escaped(self) -> None:
+        """The limit of old servers counted bytes."""
         assert '"newMessage":"Привет 😀"'.encode() in Submission("Привет 😀").body("")
 
-    def test_a_shortcut_needs_no_message(self) -> None:
-        """Its text is the site's secret."""
+    def test_shortcut_needs_no_message(self) -> None:
+        """The site keeps the text of a shortcut secret."""
         sent = body(message="", shortcut_id="secret")
         assert (sent["newMessage"], sent["shortcutId"]) == ("", "secret")
 
     @pytest.mark.parametrize(
         "ids", [{"bot_id": None, "custom_id": "c"}, {"bot_id": "", "custom_id": "c"}, {"bot_id": "b"}]
     )
-    def test_one_bot_is_enough(self, ids: dict[str, Any]) -> None:
-        """Either id names the bot."""
+    def test_either_id_names_the_bot(self, ids: dict[str, Any]) -> None:
         sent = body(**ids)
         assert sent["botId"] or sent["customId"]
 
@@ -145,7 +142,7 @@ HALF = "\ud83d"
 
 
 class TestInvalidInput:
-    """What no site would take is refused before anything is sent."""
+    """Values that no site accepts are refused before anything is sent."""
 
     @pytest.mark.parametrize(
         ("fields", "names"),
@@ -189,26 +186,24 @@ class TestInvalidInput:
             ({"message": "x", "shortcut_name": HALF}, "surrogate"),
         ],
     )
-    def test_a_submission(self, fields: dict[str, Any], names: str) -> None:
-        """The error names the value at fault, and is a ValueError too."""
+    def test_wrong_field_of_a_submission_is_named(self, fields: dict[str, Any], names: str) -> None:
+        """The error is a ValueError too."""
         with pytest.raises(InvalidInput, match=names) as caught:
             Submission(**fields)
         assert isinstance(caught.value, ValueError)
 
     @pytest.mark.parametrize("field", ["bot_id", "custom_id", "chat_id"])
-    def test_the_longest_ids(self, field: str) -> None:
-        """64 characters are right."""
+    def test_id_of_64_characters_is_accepted(self, field: str) -> None:
         Submission("x", **{field: "i" * 64})
 
-    def test_it_is_a_value(self) -> None:
-        """A submission can be compared, and not be changed."""
+    def test_submission_is_comparable_and_frozen(self) -> None:
         assert Submission("x", chat_id="c") == Submission("x", chat_id="c")
         with pytest.raises(AttributeError):
             Submission("x").message = "y"  # type: ignore[misc]
 
 
 class TestAddresses:
-    """Where the API of a site is."""
+    """The addresses of the API of a site."""
 
     @pytest.mark.parametrize(
         ("site", "root"),
@@ -233,8 +228,7 @@ class TestAddresses:
             ("HTTPS://Example.org", "https://Example.org/wp-json"),
         ],
     )
-    def test_rest_root(self, site: str, root: str) -> None:
-        """A site's address or its REST root, in either form, comes to its REST root."""
+    def test_site_or_root_in_either_form_gives_the_rest_root(self, site: str, root: str) -> None:
         assert rest_roots(site)[0] == root
         assert rest_roots(root) == (root,)
 
@@ -252,8 +246,7 @@ class TestAddresses:
             ("https://example.org/index.php?a=1&rest_route=/", ["/index.php?a=1&rest_route="]),
         ],
     )
-    def test_all_roots(self, site: str, roots: list[str]) -> None:
-        """Of a site three places come into question, the likeliest first; of a root one."""
+    def test_site_has_three_roots_and_a_root_has_one(self, site: str, roots: list[str]) -> None:
         assert rest_roots(site) == tuple(f"https://example.org{root}" for root in roots)
 
     @pytest.mark.parametrize(
@@ -269,8 +262,7 @@ class TestAddresses:
             ("https://example.org/?lang=fr&rest_route=/", "https://example.org/?lang=fr"),
         ],
     )
-    def test_page_url(self, site: str, page: str) -> None:
-        """A site's or a page's address is that of the page; a root's page is the site's first."""
+    def test_page_of_a_site_or_a_root(self, site: str, page: str) -> None:
         assert page_url(site) == page
 
     @pytest.mark.parametrize(
@@ -286,8 +278,7 @@ class TestAddresses:
             ("", ""),
         ],
     )
-    def test_parent_root(self, root: str, parent: str) -> None:
-        """One directory up, of pretty roots only."""
+    def test_parent_of_a_pretty_root_is_one_directory_up(self, root: str, parent: str) -> None:
         assert parent_root(root) == parent
 
     @pytest.mark.parametrize(
@@ -308,8 +299,7 @@ class TestAddresses:
             5,
         ],
     )
-    def test_no_web_address(self, site: Any) -> None:
-        """The error shows what was given, and what would do."""
+    def test_bad_site_address_raises_and_is_shown(self, site: Any) -> None:
         with pytest.raises(InvalidInput, match=r"https://example\.org") as caught:
             rest_roots(site)
         shown = repr(site.strip()) if isinstance(site, str) else type(site).__name__
@@ -332,8 +322,7 @@ class TestAddresses:
             ("", None),
         ],
     )
-    def test_moved_root(self, url: str, expected: str | None) -> None:
-        """The target of a redirect has a root only when it is the same route."""
+    def test_target_of_a_redirect_has_a_root_only_for_the_same_route(self, url: str, expected: str | None) -> None:
         assert moved_root(url, "/mwai/v1/start_session") == expected
 
     @pytest.mark.parametrize(
@@ -358,13 +347,13 @@ class TestAddresses:
             ("https://x.org/a", "https://:80/", None),
         ],
     )
-    def test_absolute(self, url: str, location: str, expected: str | None) -> None:
-        """A location is followed to web addresses only, and never from TLS to plain text."""
+    def test_location_is_resolved_to_web_addresses_without_losing_tls(
+        self, url: str, location: str, expected: str | None
+    ) -> None:
         assert absolute(url, location) == expected
 
     @given(st.text())
-    def test_absolute_never_raises(self, location: str) -> None:
-        """Location is the server's."""
+    def test_any_location_is_resolved_without_an_exception(self, location: str) -> None:
         target = absolute("https://x.org/a", location)
         assert target is None or target.startswith("https://")
 
@@ -379,8 +368,7 @@ class TestAddresses:
             ("https://x.org", "https://user:word@x.org", True),
         ],
     )
-    def test_origin(self, one: str, other: str, same: bool) -> None:
-        """Scheme, host and port make an origin."""
+    def test_origin_is_scheme_host_and_port(self, one: str, other: str, same: bool) -> None:
         assert (origin(one) == origin(other)) is same
 
 
@@ -396,32 +384,28 @@ class TestHeaders:
             (pair for pair in [("X-A", "0"), ("x-a", "1"), ("X-B", "2")]),
         ],
     )
-    def test_fold(self, headers: Any) -> None:
-        """Names are lower-case; of several with one name the last counts."""
+    def test_last_of_repeated_headers_is_kept_under_a_lower_case_name(self, headers: Any) -> None:
         assert fold_headers(headers) == {"x-a": "1", "x-b": "2"}
 
-    def test_links_are_joined(self) -> None:
-        """WordPress sends several ``Link`` headers, and each counts (RFC 9110, section 5.3)."""
+    def test_repeated_link_headers_are_joined(self) -> None:
+        """WordPress sends several (RFC 9110, section 5.3)."""
         headers = [("Link", "<a>; rel=x"), (b"link", b"<b>; rel=y"), ("X-A", "1"), ("LINK", "<c>")]
         assert fold_headers(headers) == {"link": "<a>; rel=x, <b>; rel=y, <c>", "x-a": "1"}
 
-    def test_bytes_that_are_no_ascii(self) -> None:
-        """HTTP's bytes are latin-1, so nothing is lost and nothing raises."""
+    def test_header_bytes_outside_of_ascii_are_kept(self) -> None:
         assert fold_headers([(b"X-\xff", b"\xe9\x00")]) == {"x-\xff": "\xe9\0"}
 
-    def test_the_client_says_who_it_is(self) -> None:
-        """Name and version, and no browser."""
+    def test_user_agent_names_the_package_and_no_browser(self) -> None:
         assert __version__ in USER_AGENT
         assert USER_AGENT.startswith("chatgpt4online/")
         assert "Mozilla" not in USER_AGENT
 
 
 class TestSession:
-    """What a visitor keeps."""
+    """The values that a visitor keeps."""
 
     @given(st.one_of(st.text(), st.binary(), st.integers(), st.none(), st.lists(st.text())))
-    def test_whatever_is_called_a_nonce(self, nonce: Any) -> None:
-        """What is adopted can stand in a header; anything else changes nothing."""
+    def test_only_a_nonce_that_can_be_sent_is_stored(self, nonce: Any) -> None:
         session = Session(nonce="old")
         session.adopt_nonce(nonce, SITE)
         assert session.nonce in ("old", nonce)
@@ -433,8 +417,7 @@ class TestSession:
     @given(
         st.dictionaries(st.sampled_from(["restNonce", "new_token", "sessionId"]), st.one_of(st.text(), st.integers()))
     )
-    def test_whatever_an_answer_says(self, answer: dict[str, Any]) -> None:
-        """The session stays one that can be sent."""
+    def test_session_can_be_sent_after_any_answer(self, answer: dict[str, Any]) -> None:
         session = Session("n", "s")
         session.adopt(answer, SITE)
         assert session.session_id not in ("", "N/A")
@@ -442,20 +425,19 @@ class TestSession:
         assert json.dumps(session.session_id).encode()
         assert session.nonce
 
-    def test_the_fresher_counts(self) -> None:
-        """new_token is newer than restNonce."""
+    def test_new_token_wins_over_rest_nonce(self) -> None:
         session = Session()
         session.adopt({"restNonce": "a", "new_token": "b", "sessionId": "s"}, SITE)
         assert session == Session("b", "s")
 
     @pytest.mark.parametrize("session_id", ["\ud800", "a\nb", "a\0", "x" * 1001, "", "N/A", None, 5, ["a"], True])
-    def test_a_session_id_that_cannot_be_sent_back_is_ignored(self, session_id: Any) -> None:
+    def test_session_id_that_cannot_be_sent_back_is_ignored(self, session_id: Any) -> None:
         session = Session("n", "known")
         session.adopt({"sessionId": session_id}, SITE)
         assert session.session_id == "known"
 
     @pytest.mark.parametrize("session_id", ["abc", "x" * 1000, "Ä-漢", "1"])
-    def test_a_session_id_that_can_be_sent_back_is_kept(self, session_id: str) -> None:
+    def test_session_id_that_can_be_sent_back_is_stored(self, session_id: str) -> None:
         session = Session("n", "known")
         session.adopt({"sessionId": session_id}, SITE)
         assert session.session_id == session_id
@@ -464,7 +446,7 @@ class TestSession:
         "same",
         [f"{SITE}/a", f"{SITE}:443/b", "https://EXAMPLE.org./c", " https://example.org", "https://x:y@example.org"],
     )
-    def test_a_nonce_is_sent_to_its_origin_however_spelled(self, same: str) -> None:
+    def test_nonce_is_sent_to_its_origin_in_any_spelling(self, same: str) -> None:
         session = Session()
         session.adopt_nonce("abc", f"{SITE}/wp-json")
         assert session.nonce_for(same) == "abc"
@@ -479,18 +461,18 @@ class TestSession:
             "https://[::1",
         ],
     )
-    def test_a_nonce_is_sent_to_no_other_origin(self, other: str) -> None:
+    def test_nonce_is_not_sent_to_another_origin(self, other: str) -> None:
         session = Session()
         session.adopt_nonce("abc", SITE)
         assert session.nonce_for(other) == ""
         assert session.nonce_for(SITE) == "abc"
 
-    def test_the_same_port_without_tls_is_another_origin(self) -> None:
+    def test_same_port_without_tls_is_another_origin(self) -> None:
         session = Session()
         session.adopt_nonce("abc", f"{SITE}:8443")
         assert session.nonce_for("http://example.org:8443") == ""
 
-    def test_a_nonce_that_the_caller_sets_belongs_to_the_first_origin_that_it_is_used_with(self) -> None:
+    def test_nonce_of_the_caller_belongs_to_the_first_origin_that_uses_it(self) -> None:
         session = Session("mine")
         assert session.nonce_for(SITE) == "mine"
         assert session.nonce_for("https://other.org") == ""
@@ -498,8 +480,7 @@ class TestSession:
         assert session.nonce_for("https://other.org") == "another"
         assert session.nonce_for(SITE) == ""
 
-    def test_forgetting(self) -> None:
-        """Only the nonce that was refused is dropped."""
+    def test_drop_nonce_deletes_only_the_refused_nonce(self) -> None:
         session = Session("new")
         session.drop_nonce("old")
         assert session.nonce == "new"
@@ -507,8 +488,7 @@ class TestSession:
         assert session.nonce == ""
 
 
-def test_a_request_is_a_value() -> None:
-    """Requests can be compared, and not be changed."""
+def test_request_is_comparable_and_frozen() -> None:
     assert Request("POST", "u", {}) == Request("POST", "u", {}, b"", 0.0, exclusive=False)
     with pytest.raises(AttributeError):
         Request("POST", "u", {}).url = "v"  # type: ignore[misc]

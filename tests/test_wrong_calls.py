@@ -1,4 +1,4 @@
-"""Calls that are wrong: both clients raise the same error, whose message says what was wrong and what to do."""
+"""Wrong calls: both clients raise the same error, whose message names the mistake and what to do."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def picture(url: Any) -> list[Any]:
 
 @dataclass
 class Wrong:
-    """What a wrong call gets: a site, a client of it, a way to make others, and a directory."""
+    """The things that a wrong call can use: a site, a client of it, other clients, and a directory."""
 
     face: Any
     site: Site
@@ -86,7 +86,7 @@ class Wrong:
         return AsyncClient(self.site.url) if self.is_sync else Client(self.site.url)
 
     def changed(self, **values: Any) -> Any:
-        """Return a client whose session gets these values one by one."""
+        """Return a client after the attributes of its session were set one by one."""
         client = self.client
         for name, value in values.items():
             setattr(client.session, name, value)
@@ -122,7 +122,7 @@ SESSIONS: dict[str, dict[str, Any]] = {
 
 @dataclass
 class Row:
-    """A wrong call, its error, the words that the message contains, and those that it does not contain."""
+    """A wrong call, its error, the words that the message contains, and words that it must not contain."""
 
     call: Call
     error: type[Exception]
@@ -131,7 +131,7 @@ class Row:
 
 
 def option(words: str | tuple[str, ...], error: type[Exception] = InvalidInput, **options: Any) -> Row:
-    """Return the row of a client that cannot be made with these options; the words begin with the option's name."""
+    """Return the row of a client that cannot be made with these options. The words begin with the option's name."""
     (name,) = options
     name = "header" if name == "headers" else name
     words = (words,) if isinstance(words, str) else words
@@ -139,7 +139,7 @@ def option(words: str | tuple[str, ...], error: type[Exception] = InvalidInput, 
 
 
 def asked(prompt: Any, *words: str, **options: Any) -> Row:
-    """Return the row of a prompt that cannot be asked."""
+    """Return the row of a prompt that cannot be sent."""
     return Row(lambda to: to.client.ask(prompt, **options), InvalidInput, words)
 
 
@@ -555,8 +555,8 @@ CORE: dict[str, tuple[str, Callable[[], Any]]] = {
 
 
 @pytest.mark.parametrize("name", CORE)
-def test_protocol_layer_refuses_what_cannot_be_sent(name: str) -> None:
-    """An InvalidInput names the value at fault, and does not show a secret."""
+def test_protocol_layer_refuses_a_value_that_cannot_be_sent(name: str) -> None:
+    """InvalidInput names the value, and does not show a secret."""
     words, call = CORE[name]
     with pytest.raises(InvalidInput) as caught:
         call()
@@ -565,7 +565,7 @@ def test_protocol_layer_refuses_what_cannot_be_sent(name: str) -> None:
 
 
 def test_session_that_is_changed_during_a_turn_is_checked_again() -> None:
-    """The caller may set a nonce at any time; the turn continues after it is mended."""
+    """The caller may set a nonce at any time. The turn continues once the nonce is valid."""
     session = Session("1111111111")
     turn = Turn(SITE, Submission("Hi"), session)
     session.nonce = f"{SECRET}\n"
@@ -577,8 +577,8 @@ def test_session_that_is_changed_during_a_turn_is_checked_again() -> None:
     assert request.headers["X-WP-Nonce"] == "2222222222"
 
 
-def test_wrong_option_of_a_number_that_python_does_not_show() -> None:
-    """Python shows no int of more than 4,300 digits."""
+def test_huge_number_as_an_option_raises_a_clear_error() -> None:
+    """Python does not convert an int of more than 4,300 digits to text."""
     with pytest.raises(InvalidInput, match="retries is a whole number from 0, not an int"):
         Client(SITE, retries=-(10**5000))
 
@@ -597,7 +597,7 @@ def site() -> Iterator[Site]:
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_message_of_a_wrong_call_helps(face: Face, site: Site, tmp_path: Path, row: Row) -> None:
+def test_wrong_call_raises_a_helpful_message(face: Face, site: Site, tmp_path: Path, row: Row) -> None:
     """Both clients raise this class with these words, and show neither a secret nor a private name."""
     to = Wrong(face, site, tmp_path)
     with pytest.raises(row.error) as caught:
@@ -620,7 +620,7 @@ def test_message_of_a_wrong_call_helps(face: Face, site: Site, tmp_path: Path, r
 
 @pytest.mark.parametrize("module", [chatgpt4online, protocol])
 def test_misspelt_name_is_suggested(module: Any) -> None:
-    """Python suggests the name that was meant, for which it needs the name and the module."""
+    """Python suggests the right name. It needs the name and the module for that."""
     with pytest.raises(AttributeError, match="Timeuot") as caught:
         module.Timeuot  # noqa: B018  # the look-up is the test
     assert (caught.value.name, caught.value.obj) == ("Timeuot", module)
@@ -630,20 +630,19 @@ def test_misspelt_name_is_suggested(module: Any) -> None:
 
 
 @pytest.mark.parametrize("answer", [[], ()])
-def test_serve_site_refuses_an_answer_of_nothing(answer: Any) -> None:
+def test_serve_site_refuses_an_empty_answer(answer: Any) -> None:
     with pytest.raises(InvalidInput, match="answer must have at least one piece"):
         serve_site(answer)
 
 
 class _NoWordPress(BaseHTTPRequestHandler):
-    """A server that knows no POST, such as Python's own."""
+    """A server that has no POST, such as Python's own."""
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Write nothing."""
 
 
-def test_server_that_is_no_wordpress_is_named(face: Face) -> None:
-    """The address that was asked is in the error of a status."""
+def test_error_of_a_server_without_wordpress_names_the_address(face: Face) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _NoWordPress)
     Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
@@ -658,8 +657,8 @@ def test_server_that_is_no_wordpress_is_named(face: Face) -> None:
 
 @pytest.mark.parametrize("role", ["assistant", "system", "tool"])
 @pytest.mark.parametrize("flatten", [False, True])
-def test_flatten_and_provider_take_any_last_message(site: Site, role: str, flatten: bool) -> None:
-    """A flattened prompt keeps the roles in its text; g4f's providers ask the last message, whatever its role is."""
+def test_flatten_and_provider_accept_any_last_message(site: Site, role: str, flatten: bool) -> None:
+    """A flattened prompt keeps the roles in its text. The providers of g4f ask the last message, whatever its role."""
     messages = [says("user", "a"), says(role, "b")]
     provider: Any = type("OtherSite", (chatgpt4online.Chatgpt4Online,), {"url": site.url})
     (said,) = provider.create_completion("gpt-4", messages, stream=False, flatten=flatten)

@@ -58,7 +58,7 @@ sending = _Sending()
 
 
 class ConnectTimedOut(Exception):
-    """The limit for making a connection expired. It is no class of urllib3 or requests, so they do not convert it."""
+    """The ``connect`` limit expired. urllib3 and requests do not know this class, so they do not convert it."""
 
 
 class Adapter(HTTPAdapter):

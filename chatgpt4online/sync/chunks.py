@@ -50,7 +50,7 @@ class ChunkReader:
         """Return the payload of the whole chunks in the buffer, which is filled once if it is empty."""
         start = self._file.peek(1)
         if self._is_first and start and not CHUNK_START.match(start[:21]):
-            raise BadHead(NOT_CHUNKED)  # without waiting for the end of the line, which may never come
+            raise BadHead(NOT_CHUNKED)  # without waiting for the end of the line, which may never arrive
         payloads, end = whole_chunks(start[:size])
         if payloads:
             self._is_first = False

@@ -1,7 +1,7 @@
 """A flag and a delay for actions that a signal handler can use without a deadlock.
 
 Python runs a signal handler in the main thread, between any two steps of the code there. A lock that the handler needs
-may be held by the code that it interrupts. Then the handler would wait for ever.
+may be held by the code that it interrupts. Then the handler would never end.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ class Stream(Generator[T, None, None]):
         self._view = view
         self._ready: Iterator[T] = iter(())  # items that were read but not yet returned
         self._failure: ChatError | None = None  # the error to raise after these items
-        self._forks = transport.forks  # tells which process reads the answer
+        self._forks = transport.forks  # identifies the process that reads the answer
         self._deadline: Deadline | None = None
         self._response: Response | None = None
         self._socket: socket | None = None

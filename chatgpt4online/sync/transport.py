@@ -81,7 +81,7 @@ class Transport:
                 if isinstance(adapter, Adapter):
                     adapter.disown()
             known, self._http = self._http.cookies, new_session(self._verify)
-            for cookie in iter(known):  # iteration needs no lock, which may be held for ever after a fork
+            for cookie in iter(known):  # iteration needs no lock, which may never be released after a fork
                 self._http.cookies.set_cookie(cookie)
             self._cookies = Cookies(self._http.cookies)
             self._process = os.getpid()
@@ -337,7 +337,7 @@ def _failed(url: str | None, reason: str) -> str:
 def _failure(error: Exception, deadline: Deadline, clock: str, url: str | None, *, has_begun: bool) -> ChatError:
     """Return the error of this package for an error of requests or urllib3.
 
-    ``clock`` is the limit under which the request waited. ``has_begun`` tells whether a part of the response had
+    ``clock`` is the limit under which the request waited. ``has_begun`` is true if a part of the response had
     arrived; such a request is not sent again.
     """
     cause = _innermost(error)

@@ -1,7 +1,8 @@
 """The options of the live suite: ``python -m pytest tests/live --site URL [--bot ID] [--page PATH]``.
 
-It asks a real site a few short questions, to see whether this package and the site's version of the plugin understand
-each other. Use it with sites that are yours, or whose owner allows it. Without ``--site``, nothing here is collected.
+The suite asks a real site a few short questions, to check whether this package and the site's version of the plugin
+work together. Use it only with your own sites, or if the owner allows it. Without ``--site``, no test of it is
+collected.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import pytest
 
 from chatgpt4online import Client, Session
 
-QUESTIONS = 6  # that a model has to answer; tests/test_live_suite.py counts them
+QUESTIONS = 6  # questions that a model answers; tests/test_live_suite.py counts them
 OTHERS = 15  # other requests, at most: to find the API, for nonces, for pages, and two that the site has to refuse
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be tested."""
+    """The site and the bot to test."""
 
     site: str
     bot: str
@@ -54,7 +55,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_network() -> None:
-    """Let these tests leave the machine, which all others must not."""
+    """Allow these tests to leave the machine, which all other tests must not do."""
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +65,7 @@ def target(pytestconfig: pytest.Config) -> Target:
 
 @pytest.fixture(scope="session")
 def session() -> Session:
-    """The nonce that the tests share, so that the site is not asked for one each time."""
+    """The session that all tests share, so that the site is asked for one nonce only."""
     return Session()
 
 

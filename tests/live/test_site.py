@@ -1,4 +1,4 @@
-"""What every site must do, whatever its version, its models and its owner's settings."""
+"""What every site must do, whatever its version, its models and the settings of its owner."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ VISIBILITIES = ("visible", "collapsed", "hidden", "")
 
 
 def drive(turn: Turn) -> tuple[list[Event], list[int]]:
-    """Return the events of a turn, and the statuses of the answers that it took."""
+    """Return the events of a turn, and the statuses of its answers."""
     events: list[Event] = []
     statuses = []
     with requests.Session() as http:
@@ -55,12 +55,12 @@ def drive(turn: Turn) -> tuple[list[Event], list[int]]:
 
 
 def check(events: list[Event]) -> Done:
-    """Check that these events are a whole answer; return its end."""
+    """Check that these events are a whole answer, and return its end."""
     done = events[-1]
     assert isinstance(done, Done), done
     assert not any(isinstance(event, Done | Failed) for event in events[:-1])
     text = "".join(event.text for event in events if isinstance(event, Text))
-    assert text.strip(), "the bot said nothing"
+    assert text.strip(), "the bot sent no text"
     assert done.reply.text.strip() or done.reply.actions
     for notice in events:
         if isinstance(notice, Notice):
@@ -71,15 +71,12 @@ def check(events: list[Event]) -> Done:
 
 
 class TestNonce:
-    """Nobody has to log in."""
+    """The search for a nonce, which needs no login."""
 
-    def test_sync(self, client: Client) -> None:
-        """The client gets a nonce."""
+    def test_client_gets_a_nonce(self, client: Client) -> None:
         assert re.fullmatch(r"[0-9a-f]{10}", client.start_session().nonce)
 
-    def test_async(self, target: Target) -> None:
-        """The asynchronous client gets one too."""
-
+    def test_async_client_gets_a_nonce(self, target: Target) -> None:
         async def nonce() -> str:
             async with AsyncClient(target.site, bot_id=target.bot, retries=0) as client:
                 return (await client.start_session()).nonce
@@ -88,16 +85,14 @@ class TestNonce:
 
 
 class TestAnswers:
-    """Questions, in each way that there is to ask."""
+    """Questions, with each method that asks."""
 
-    def test_events(self, client: Client) -> None:
-        """Streamed: text, well-formed notices if there are any, and one end."""
+    def test_streamed_answer_has_text_and_one_end(self, client: Client) -> None:
+        """If there are notices, they are well-formed."""
         done = check(list(client.events(HELLO)))
         assert done.reply.chat_id
 
-    def test_async_events(self, target: Target, session: Session) -> None:
-        """The same, by the asynchronous client."""
-
+    def test_async_streamed_answer_has_text_and_one_end(self, target: Target, session: Session) -> None:
         async def events() -> list[Event]:
             async with AsyncClient(target.site, bot_id=target.bot, retries=0) as client:
                 client.session = session
@@ -105,19 +100,17 @@ class TestAnswers:
 
         check(asyncio.run(events()))
 
-    def test_whole(self, target: Target, session: Session) -> None:
-        """Not streamed: the site answers with one JSON object."""
+    def test_answer_without_streaming_is_one_json_object(self, target: Target, session: Session) -> None:
         question = Submission(HELLO, bot_id=target.bot, chat_id=secrets.token_hex(6), stream=False)
         events, _ = drive(Turn(target.site, question, session))
         check(events)
 
-    def test_history(self, client: Client, record_property: Any) -> None:
-        """The messages before the question are taken; whether the bot has read them depends on its owner."""
+    def test_question_with_history_is_answered(self, client: Client, record_property: Any) -> None:
+        """The bot's owner decides whether the bot reads the history."""
         done = check(list(client.events(HISTORY)))
         record_property("remembers", "bello" in done.reply.text.lower())
 
-    def test_conversation(self, client: Client) -> None:
-        """A conversation has kept both sides."""
+    def test_conversation_keeps_both_sides(self, client: Client) -> None:
         conversation = client.conversation(messages=HISTORY[:2])
         answer = conversation.ask(HISTORY[2]["content"])
         assert answer.text.strip()
@@ -125,10 +118,9 @@ class TestAnswers:
 
 
 class TestRefusals:
-    """What the site does not take."""
+    """Requests that the site refuses."""
 
-    def test_an_unknown_nonce(self, target: Target) -> None:
-        """It is refused, renewed, and the question answered."""
+    def test_unknown_nonce_is_refused_and_renewed(self, target: Target) -> None:
         session = Session(nonce="0123456789")
         question = Submission(HELLO, bot_id=target.bot, chat_id=secrets.token_hex(6))
         events, statuses = drive(Turn(target.site, question, session))
@@ -136,8 +128,10 @@ class TestRefusals:
         assert statuses[0] == 403
         assert session.nonce != "0123456789"
 
-    def test_an_empty_message(self, client: Client, target: Target, session: Session) -> None:
-        """It is refused in the site's own words. The clients would not send it."""
+    def test_empty_message_is_refused_with_the_sites_text(
+        self, client: Client, target: Target, session: Session
+    ) -> None:
+        """The clients do not send one, so the test drives the protocol layer."""
         if not session.nonce:
             client.start_session()
         turn = Turn(target.site, Submission("not sent", bot_id=target.bot, chat_id=secrets.token_hex(6)), session)
@@ -154,10 +148,9 @@ class TestRefusals:
 
 
 class TestDiscovery:
-    """What a page says of the site's bots."""
+    """The bots of a page."""
 
-    def test_bots(self, client: Client, target: Target) -> None:
-        """Each widget of the page names its bot and the REST API."""
+    def test_each_widget_names_its_bot_and_the_rest_root(self, client: Client, target: Target) -> None:
         try:
             bots = client.bots(target.page)
         except NotAiEngine as error:

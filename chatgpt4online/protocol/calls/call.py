@@ -45,7 +45,7 @@ class Limits:
 class Answered:
     """The last event of a good answer that is not a chat.
 
-    ``content`` is the JSON object of the answer, a :class:`~.page.Page`, or a nonce that came as plain text.
+    ``content`` is the JSON object of the answer, a :class:`~.page.Page`, or a nonce from plain text.
     """
 
     content: Any

@@ -37,7 +37,7 @@ PUBLIC_API = "/mwai/v1/"
 class File:
     """A file that was uploaded. Pass it in ``files=[...]`` of a question. Most sites keep it for an hour.
 
-    ``id`` is the name that the site gave to the file. ``url`` is the file's web address, or ``""``; anybody who knows
+    ``id`` is the site's name for the file. ``url`` is the file's web address, or ``""``; everyone with
     the address can read the file. Source: protocol section 1.5.
     """
 
@@ -110,13 +110,15 @@ def visit(site: str, page: str) -> Call[list[Bot]]:
         what = repr(redacted(page))[:100] if isinstance(page, str) else repr(page)[:100]
         raise InvalidInput(f"a page is a path such as '/chat/', or a web address, not {what}")
     if holds_credentials(address):
-        raise InvalidInput("a page's address holds no name and password; give them as auth=(name, password)")
+        raise InvalidInput(
+            "the address of a page must not hold a name and password; pass them as auth=(name, password)"
+        )
 
     def bots(page: Page) -> list[Bot]:
         if page.bots:
             return list(page.bots)
         error = NotAiEngine(200, message=f"there is no chat widget on {address}")
-        error.advice = "give the page that shows the chat; widgets that a script adds later cannot be seen"
+        error.advice = "pass the page that shows the chat; widgets that a script adds later cannot be found"
         raise error
 
     return page_call(address, Step.VISIT, bots)
@@ -146,7 +148,7 @@ def discussions(bot: Mapping[str, str | None], offset: int, limit: int) -> Call[
 
 
 def rename_discussion(chat_id: str, title: str) -> Call[None]:
-    """Return the call that gives a discussion another title. Source: protocol section 1.6."""
+    """Return the call that changes the title of a discussion. Source: protocol section 1.6."""
     return _call(DISCUSSIONS + "edit", {"chatId": chat_id, "title": title}, lambda answer: None)
 
 

@@ -160,7 +160,9 @@ class Exchange(Generic[T]):
             raise self._failure
         if self.over:
             return cast(T, self._value)
-        error = InvalidState("there is no reply before the answer's end: read the stream to its end first (or use ask)")
+        error = InvalidState(
+            "there is no reply before the end of the answer: read the stream to its end first, or use ask()"
+        )
         error.partial_text = self.text
         raise error
 
@@ -347,10 +349,10 @@ class Exchange(Generic[T]):
         return []
 
     def _ask_next_place(self, answer: Answer) -> list[Event]:
-        """Continue the search at the next place that may have the nonce. Fail if there is none."""
+        """Continue the search at the next place that may have the nonce. Fail if no place is left."""
         handshake = self._handshake.after_page()
         if handshake is None:
-            missing = ProtocolError("there is no chat on the page, or no nonce for this login")
+            missing = ProtocolError("the page has no chat, and WordPress sent no nonce for this login")
             return self._fail(_START_SESSION.explain(self._handshake.most_helpful(missing)), answer.call)
         self._handshake = handshake
         return []
@@ -379,7 +381,7 @@ class Exchange(Generic[T]):
     def _named_root(self, answer: Answer, root: str) -> str:
         """Return the absolute address of a REST root that an answer names.
 
-        Returns ``""`` if it names none, and for an http root in an answer that came over https.
+        Returns ``""`` if it names none, and for an http root in an answer over https.
         """
         return (absolute(answer.request.url, root) or "").rstrip("/") if 0 < len(root) <= _LONGEST_ROOT else ""
 

@@ -43,7 +43,7 @@ class Multipart:
         try:
             self._head = ("".join(parts) + f"Content-Type: {content_type}\r\n\r\n").encode()
         except UnicodeEncodeError as error:
-            raise InvalidInput(f"the file's name cannot be sent, give another one as name=: {error}") from None
+            raise InvalidInput(f"the name of the file cannot be sent; pass another one as name=...: {error}") from None
         self._tail = f"\r\n--{boundary}--\r\n".encode()
         self._size = len(self._head) + size + len(self._tail)
 

@@ -37,13 +37,13 @@ _ATTRIBUTES = {"class", "rel", "href", "data-system", "data-params"}  # the ones
 
 _LONGEST_ID = 200  # characters; the plugin's own ids have at most 64, and ids chosen by a page's author may be longer
 _LONGEST_ADDRESS = 2_000  # characters; many browsers and servers accept no longer addresses
-_NONCE_PAGE = 65_536  # bytes; a nonce has 10 characters, but a login page that comes in its place is larger
+_NONCE_PAGE = 65_536  # bytes; a nonce has 10 characters, but a login page in its place is larger
 _LARGEST = 2**63  # the site's database holds signed 64-bit numbers
 
 
 @dataclass(frozen=True, slots=True)
 class Bot:
-    """A chat widget of a page, and what the page says about its bot.
+    """A chat widget of a page, and the settings of its bot that the page holds.
 
     ``bot_id`` or ``custom_id`` names the bot. ``context_id`` is the id of the post that holds the widget, or None.
     ``rest_root`` is the address of the site's REST API. ``nonce`` and ``session_id`` are ``""`` where the page has
@@ -140,7 +140,7 @@ def page_call(address: str, step: Step, read: Callable[[Page], T]) -> Call[T]:
 
 
 def login_call(address: str) -> Call[str]:
-    """Return the call that asks WordPress for the nonce of a login. The nonce comes as plain text.
+    """Return the call that asks WordPress for the nonce of a login. The answer is plain text.
 
     ``address`` is the one of :func:`~.roots.login_page`. Source: protocol section 1.3.
     """
@@ -152,7 +152,7 @@ def login_call(address: str) -> Call[str]:
         reader=lambda status, headers, limits: TextReader(status, headers, min(limits.max_body_size, _NONCE_PAGE)),
         read=lambda text: text,
         address=address,
-        advice="WordPress gives this login no nonce: log in again, and copy all of its cookies",
+        advice="WordPress sends no nonce for this login: log in again, and copy all of its cookies",
     )
 
 

@@ -1,9 +1,9 @@
 """The reaction to each refusal, as one table, and the small frozen values that limit the reactions.
 
 Each row of :data:`TABLE` can be checked against protocol sections 1.1, 1.3 and 5. A refusal without a row ends the
-call. One rule comes before the table: a request is never sent again once an event of its answer was returned. The site
-would answer, store and charge the question twice. Nothing here reads a clock; a delay is a number of seconds that the
-adapter waits.
+call. One rule applies before the table: a request is never sent again once an event of its answer was returned, since
+the site would answer, store and charge the question twice. Nothing here reads a clock; a delay is a number of seconds
+that the adapter waits.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .request import Request
 from .roots import moved_root
 
 LONGEST_WAIT = 30.0
-"""The longest ``Retry-After`` in seconds that a retry waits for. People give up on longer waits, so the call ends."""
+"""The longest ``Retry-After`` that a retry waits for, in seconds. Few users would wait longer, so the call ends."""
 
 _FIRST_DELAY = 0.5  # seconds before the first retry; each further one waits twice as long
 _MOST_REDIRECTS = 5  # a site needs two: one to https and one to www; the others are reserve, and more are a loop
@@ -157,7 +157,7 @@ class Retries:
         return Retries(self.left - 1, self.done + 1, delay)
 
     def answered(self) -> Retries:
-        """Return the value after an answer has come: the next request is sent without a delay."""
+        """Return the value after an answer: the next request is sent without a delay."""
         return replace(self, delay=0.0) if self.delay else self
 
 
@@ -227,7 +227,7 @@ class Redirects:
         return self.address if step is self.step else ""
 
     def answered(self) -> Redirects:
-        """Return the value after an answer has come: the next request goes to its usual address."""
+        """Return the value after an answer: the next request goes to its usual address."""
         return replace(self, address="") if self.address else self
 
 
@@ -254,7 +254,7 @@ class Handshake:
 
     @classmethod
     def of(cls, by_cookie: bool) -> Handshake:
-        """Return the search of a new call. ``by_cookie`` tells whether a cookie logs the visitor in."""
+        """Return the search of a new call. ``by_cookie`` is true if a cookie logs the visitor in."""
         return cls(by_cookie, Step.PAGE if by_cookie else Step.START_SESSION)
 
     def renewed(self, refused_nonce: str) -> Handshake | None:
@@ -304,7 +304,7 @@ class Handshake:
 def _rank(error: ChatError) -> int:
     """Return a rank for an error of a search; the error with the highest rank is raised.
 
-    A firewall or a failed connection hides everything behind it, so it ranks highest. A refusal by the site ranks above
+    A firewall or a failed connection stops every request, so it ranks highest. A refusal by the site ranks above
     "not found", which many addresses of a search return.
     """
     if isinstance(error, ConnectionFailed | Blocked):

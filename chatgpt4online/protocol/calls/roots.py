@@ -34,7 +34,9 @@ def rest_roots(site: str) -> tuple[str, ...]:
         raise InvalidInput(f"a site is a web address such as 'https://example.org': {error}") from None
     parts = urlsplit(site)
     if holds_credentials(site):
-        raise InvalidInput("a site's address holds no name and password; give them as auth=(name, password)")
+        raise InvalidInput(
+            "the address of a site must not hold a name and password; pass them as auth=(name, password)"
+        )
     if plain := re.match(r"[^#]*[?&]rest_route=", site):
         return (plain[0],)
     address = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
@@ -74,7 +76,7 @@ def moved_root(url: str, route: str) -> str | None:
 
 
 def login_page(root: str) -> str:
-    """Return the address at which WordPress gives a logged-in visitor a nonce as plain text (protocol section 1.3)."""
+    """Return the address at which WordPress sends the nonce of a login as plain text (protocol section 1.3)."""
     base = re.sub(r"(?:/wp-json(?:/.*)?|/(?:index\.php)?\?rest_route=.*)$", "", root)
     return f"{base}/wp-admin/admin-ajax.php?action=rest-nonce"
 
