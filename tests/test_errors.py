@@ -193,3 +193,37 @@ def test_timeout_names_its_limit(clock: str, words: str, retryable: bool) -> Non
 
 def test_connection_failures_are_retryable_by_default() -> None:
     assert ConnectionFailed("x").retryable is True
+
+
+# The status that a back end answers with, for an error of the site with each of these statuses.
+SITE_STATUSES = [200, 400, 401, 403, 404, 413, 418, 429, 500, 502, 503, 504, 599]
+HTTP_STATUSES = {
+    ChatError: 500,
+    LocalError: 500,
+    InvalidInput: 422,
+    InvalidState: 500,
+    ConnectionFailed: 502,
+    TimedOut: 504,
+    ProtocolError: 502,
+    Truncated: 502,
+    TooLarge: 502,
+    NonceRefused: 502,
+    RateLimited: 429,
+    NotAiEngine: 502,
+    Blocked: 502,
+    ServerError: 502,
+    LimitReached: 429,
+}
+
+
+@pytest.mark.parametrize("error", SAMPLES, ids=lambda error: type(error).__name__)
+def test_http_status_of_each_class_is_the_documented_one(error: ChatError) -> None:
+    if type(error) is not StatusError:
+        assert error.http_status == HTTP_STATUSES[type(error)]
+
+
+@pytest.mark.parametrize("status", SITE_STATUSES)
+@pytest.mark.parametrize("kind", [kind for kind in TREE if issubclass(kind, StatusError)])
+def test_only_a_plain_status_error_passes_its_status_on(kind: type[StatusError], status: int) -> None:
+    passed_on = kind is StatusError and status in (413, 429, 503, 504)
+    assert kind(status).http_status == (status if passed_on else HTTP_STATUSES.get(kind, 502))

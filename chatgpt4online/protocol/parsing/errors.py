@@ -22,6 +22,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 _SECRET_HEADERS = {"authorization", "cookie", "proxy-authorization", "set-cookie", "set-cookie2", "x-wp-nonce"}
 
 
@@ -32,6 +34,15 @@ class ChatError(Exception):
     """
 
     partial_text: str = ""
+    _http_status: ClassVar[int] = 500
+
+    @property
+    def http_status(self) -> int:
+        """The HTTP status that a back end between a browser and the site should answer with.
+
+        422: the user's input is wrong. 429: wait. 500: the back end is wrong. 502: the site is wrong. 504: it is slow.
+        """
+        return self._http_status
 
 
 class LocalError(ChatError):
@@ -40,6 +51,8 @@ class LocalError(ChatError):
 
 class InvalidInput(LocalError, ValueError):
     """A value is wrong. The message names the value and says what is allowed."""
+
+    _http_status = 422
 
 
 class InvalidState(LocalError, RuntimeError):
@@ -55,6 +68,7 @@ class ConnectionFailed(ChatError):
 
     retryable: bool = True
     tries: int = 1
+    _http_status = 502
 
     def __str__(self) -> str:
         return self._after_tries(super().__str__())
@@ -69,6 +83,8 @@ class TimedOut(ConnectionFailed):
     ``clock`` is the name of the limit: ``"connect"``, ``"first_byte"``, ``"idle"`` or ``"total"``. ``seconds`` is its
     length.
     """
+
+    _http_status = 504
 
     def __init__(self, clock: str, seconds: float) -> None:
         super().__init__(clock, seconds)
@@ -90,6 +106,8 @@ class TimedOut(ConnectionFailed):
 
 class ProtocolError(ChatError):
     """The answer is not one that an AI Engine site sends."""
+
+    _http_status = 502
 
 
 class Truncated(ProtocolError):
@@ -113,6 +131,8 @@ class StatusError(ChatError):
 
     advice: str = ""
     url: str = ""
+    _http_status = 502
+    _passed_on: ClassVar[tuple[int, ...]] = (413, 429, 503, 504)  # they are true of the back end's answer as well
 
     def __init__(
         self,
@@ -130,6 +150,14 @@ class StatusError(ChatError):
         self.message = message
         self.headers = public
         self.retry_after = retry_after
+
+    @property
+    def http_status(self) -> int:
+        """The HTTP status that a back end should answer with: 413, 429, 503 and 504 as they are, 502 for all others.
+
+        401 and 403 become 502, since the site refuses the login of the back end, and not that of its user.
+        """
+        return self.status if self.status in self._passed_on else self._http_status
 
     def __str__(self) -> str:
         url = f" from {self.url}" if self.url else ""
@@ -149,24 +177,29 @@ class NonceRefused(StatusError):
     """
 
     advice = "the site does not let this visitor in; cookies of a login need the nonce of that login"
+    _passed_on = ()
 
 
 class RateLimited(StatusError):
     """The server received too many requests. ``retry_after`` is the number of seconds to wait, or None."""
 
     advice = "too many requests: wait before the next question"
+    _http_status = 429
+    _passed_on = ()
 
 
 class NotAiEngine(StatusError):
     """The address is not the API of AI Engine."""
 
     advice = "check the address, and check that the site runs AI Engine and that its chatbots are on"
+    _passed_on = ()
 
 
 class Blocked(StatusError):
     """A firewall or a bot check answered in place of the site. ``advice`` names the product if it is known."""
 
     advice = "a firewall or bot check answered in place of the site; ask the site's owner to let this client in"
+    _passed_on = ()
 
 
 class ServerError(ChatError):
@@ -175,6 +208,8 @@ class ServerError(ChatError):
     ``message`` is the site's text, without HTML and with API keys masked. ``raw`` is the same text exactly as the site
     sent it. ``hint`` is an explanation by this package, or ``""``.
     """
+
+    _http_status = 502
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
@@ -193,3 +228,5 @@ class LimitReached(ServerError):
     Only the plugin's own texts are recognised. A text that the site's owner wrote gives :class:`ServerError`. Source:
     protocol section 2.5.
     """
+
+    _http_status = 429
