@@ -286,5 +286,5 @@ def astream(prompt: Prompt, *, site: str = DEFAULT_SITE, bot_id: str = "default"
     ``options`` are those of :class:`AsyncClient`. The errors are those of :meth:`AsyncClient.events`.
     """
     pieces = AsyncClient(site, bot_id=bot_id, **options).stream(prompt)
-    pieces._owned = True
+    pieces._owns_transport = True
     return pieces

@@ -82,7 +82,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         self._response: AsyncResponse | None = None
         self._opening: asyncio.Task[list[Event]] | None = None  # the task that sends requests until a head arrives
         self._flight: Flight | None = None  # the search that this stream leads
-        self._owned = False  # whether the transport belongs to this stream and is closed with it
+        self._owns_transport = False  # if True, the transport is closed with this stream
         self._busy = False
         self._closed = False
         self._ended = False
@@ -147,7 +147,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         self._ready = iter(())
         self._failure = None
         self._call_in_loop(self._stop)
-        if self._owned:
+        if self._owns_transport:
             await self._transport.close()
         if self._loop is not None and self._loop is _running_loop():
             await asyncio.sleep(0)  # the loop closes the socket in its next iteration
@@ -195,7 +195,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         request = self._exchange.next_request()
         if request is None:
             self._ended = True
-            if self._owned:
+            if self._owns_transport:
                 await self._transport.close()
             return []
         return await self._interruptible(
@@ -291,6 +291,7 @@ class AsyncStream(AsyncGenerator[T, None]):
             self._opening.cancel()
 
     def _hang_up(self) -> None:
+        """Close the response, if there is one."""
         if self._response is not None:
             self._response.close()
             self._response = None
@@ -318,6 +319,7 @@ class AsyncStream(AsyncGenerator[T, None]):
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs in this thread, or None."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

@@ -146,6 +146,7 @@ class Stream(Generator[T, None, None]):
         self.close()
 
     def _free(self) -> None:
+        """End the search that this stream leads, and close its response, unless another thread is reading it."""
         if (flight := self._flight) is not None:  # the other streams need not wait for a connection that is being made
             self._transport.flights.land(flight, None)
         if self._busy.acquire(blocking=False):  # otherwise the reading thread frees the connection itself
@@ -262,6 +263,7 @@ class Stream(Generator[T, None, None]):
             raise error
 
     def _hang_up(self) -> None:
+        """Close the response, if there is one."""
         self._socket = None
         if self._response is not None:
             self._response.close()

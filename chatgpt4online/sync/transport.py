@@ -55,7 +55,7 @@ class Transport:
     def __init__(self, http: requests.Session | None, proxy: str | None, verify: Verify, site_origin: Origin) -> None:
         self._site_origin = site_origin
         self.flights, self.sections, self.forks = Flights(), Sections(), 0
-        self._owned = http is None
+        self._owned = http is None  # whether the session belongs to this transport
         try:
             self._verify = check_verify(verify)
             self._proxy = None if proxy is None else parse_proxy(proxy)
@@ -68,7 +68,8 @@ class Transport:
         self._http = new_session(self._verify) if http is None else http
         self._cookies = Cookies(self._http.cookies)
         self._process = os.getpid()
-        self._proxies: dict[Origin, URL | None] = {}
+        self._proxies: dict[Origin, URL | None] = {}  # the proxy for each origin, or None
+        # For each origin, the settings of a caller's session, and the options of a request that follow from them.
         self._settings: dict[Origin, tuple[object, dict[str, Any]]] = {}
         renew_in_child(self)
 
@@ -105,9 +106,9 @@ class Transport:
         now = time.monotonic()
         sockets: list[socket | None] = []
 
-        def store_socket(at: socket | None) -> None:
-            sockets.append(at)
-            watch(at)
+        def store_socket(sock: socket | None) -> None:
+            sockets.append(sock)
+            watch(sock)
 
         timeout: Any = deadline.allow("connect", now), deadline.allow("first_byte", now)
         url = self._url(request)
@@ -117,8 +118,8 @@ class Transport:
             watch(None)  # a session of the caller does not report its sockets before the head has arrived
         try:
             prepared = self._prepare(request, url)
-            route = self._route(url)
-            response = _sender(self._http, url)(prepared, stream=True, timeout=timeout, **route)
+            options = self._send_options(url)
+            response = _sender(self._http, url)(prepared, stream=True, timeout=timeout, **options)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, BadHead) as error:
             has_begun = _has_begun(error) if sending.reader is None else sending.reader.has_begun
             raise _failure(error, deadline, "first_byte", request.url, has_begun=has_begun) from error
@@ -135,15 +136,16 @@ class Transport:
         return Response(response, headers, sockets[-1], clock)
 
     def _url(self, request: Request) -> URL:
+        """Return the parsed address of a request. Raises InvalidInput for an address that cannot be used."""
         try:
             return parse_url(request.url)
         except ValueError as error:
             raise InvalidInput(str(error)) from error
 
-    def _route(self, url: URL) -> dict[str, Any]:
+    def _send_options(self, url: URL) -> dict[str, Any]:
         """Return the arguments of ``Session.send`` or ``HTTPAdapter.send`` that are about proxies and TLS."""
         if not self._owned:
-            return self._route_of_session(url)
+            return self._session_options(url)
         origin = url.origin
         if origin not in self._proxies:
             try:
@@ -153,22 +155,23 @@ class Transport:
         sending.proxy = self._proxies[origin]
         return {"verify": self._verify if isinstance(self._verify, bool | str) else True}
 
-    def _route_of_session(self, url: URL) -> dict[str, Any]:
+    def _session_options(self, url: URL) -> dict[str, Any]:
         """Return the same arguments for a session of the caller.
 
         requests needs about 0.4 milliseconds to work them out, so they are kept until the session's settings change.
         """
         session = self._http
         settings = session.trust_env, session.verify, session.cert, dict(session.proxies)
-        known, route = self._settings.get(url.origin, (None, {}))
+        known, options = self._settings.get(url.origin, (None, {}))
         if known != settings:
             # Passed as None, the session's verify would lose against REQUESTS_CA_BUNDLE of the environment.
-            route = dict(session.merge_environment_settings(url.address, {}, None, session.verify, None))
-            del route["stream"]
-            self._settings[url.origin] = settings, route
-        return dict(route)
+            options = dict(session.merge_environment_settings(url.address, {}, None, session.verify, None))
+            del options["stream"]
+            self._settings[url.origin] = settings, options
+        return dict(options)
 
     def _prepare(self, request: Request, url: URL) -> requests.PreparedRequest:
+        """Return the request in the form that requests sends. Raises InvalidInput for a bad header."""
         is_site = url.origin == self._site_origin
         # With auth=None, requests would read .netrc and replace the caller's Authorization header.
         auth = self._http.auth if is_site and self._http.auth else _unchanged
@@ -193,7 +196,7 @@ class Transport:
 class Response:
     """A response of requests, in the form that streams read.
 
-    ``at`` is the socket on which the body arrives, or None. ``clock`` limits the waits of a connection of
+    ``sock`` is the socket on which the body arrives, or None. ``clock`` limits the waits of a connection of
     ``adapter.py``; it is None for a connection of a caller's session.
     """
 
@@ -201,14 +204,14 @@ class Response:
         self,
         response: requests.Response,
         headers: Iterable[tuple[str, str]],
-        at: socket | None,
+        sock: socket | None,
         clock: Clock | None,
     ) -> None:
         self.status = response.status_code
         self.headers = headers
         self._response = response
         self._read1 = _reader(response.raw)
-        self.socket = at
+        self.socket = sock
         self._clock = clock
         self._is_limited = False
         self._decoder: Decoder | None = None

@@ -259,7 +259,7 @@ EXCHANGE = [
     Mutant(
         "the root that was found is forgotten",
         _EXCHANGE + "_root",
-        lambda root: lambda self: self._search.root,
+        lambda root: lambda self: self._root_search.root,
         DISCOVERY,
     ),
     Mutant("the body of a redirect has no limit", _EXCHANGE + "_skip_body", returns([]), TURN),

@@ -125,9 +125,9 @@ class Exchange(Generic[T]):
     ) -> None:
         self._call = call
         self._session = _checked(session)
-        self._search = RootSearch.of(site)
+        self._root_search = RootSearch.of(site)
         self._page = page_call(page_url(site), Step.PAGE, lambda page: page)
-        self._caller_headers = CallerHeaders(dict(headers or {}), origin(self._search.usual))
+        self._caller_headers = CallerHeaders(dict(headers or {}), origin(self._root_search.usual))
         self._handshake = Handshake.of(by_cookie=self._caller_headers.has_login_cookie)
         self._retries = Retries(retries)
         self._redirects = Redirects()
@@ -276,9 +276,11 @@ class Exchange(Generic[T]):
 
     @property
     def _root(self) -> str:
-        return self._session.root or self._search.root
+        """The REST root that requests are sent to now."""
+        return self._session.root or self._root_search.root
 
     def _open_answer(self) -> Answer:
+        """Return the answer whose body is being read. Raises InvalidState if there is none."""
         if self._answer is None or not self._answer.is_open:
             raise InvalidState("no answer is being read: call receive_response() first")
         return self._answer
@@ -305,6 +307,7 @@ class Exchange(Generic[T]):
             return events
         is_own, last = answer.call is self._call, events[-1]
         if isinstance(last, Failed):
+            # The caller has received no event of this answer, and gets none together with the failure.
             is_first = not answer.has_returned and (len(events) == 1 or not is_own)
             if is_first and self._react(last.error, answer.call, answer.request):
                 return []
@@ -371,9 +374,9 @@ class Exchange(Generic[T]):
             return
         # Before 3.0.3, start_session exists only at the root without the language (protocol section 1.1).
         for root in (named, parent_root(self._root)):
-            search = self._search.moved(self._root, root)
-            if search is not None:
-                self._search = search
+            root_search = self._root_search.moved(self._root, root)
+            if root_search is not None:
+                self._root_search = root_search
                 self._handshake = self._handshake.restarted()
                 self._store_root(root)
                 return
@@ -389,7 +392,7 @@ class Exchange(Generic[T]):
         """Store the REST root in the session; the usual root is stored as ``""``."""
         if root != self._root:
             self._decisions.append(f"the REST API is at {root}")
-        self._session.move_to("" if root == self._search.usual else root)
+        self._session.move_to("" if root == self._root_search.usual else root)
 
     def _react(self, error: ChatError, call: Call[Any], request: Request) -> bool:
         """Carry out the first possible reaction of the table. Return whether there was one."""
@@ -401,6 +404,7 @@ class Exchange(Generic[T]):
         return False
 
     def _carry_out(self, reaction: Reaction, error: ChatError, request: Request) -> bool:
+        """Carry out a reaction, and return True. Return False if it is not possible."""
         if reaction is Reaction.RETRY:
             return self._retry(error)
         if reaction is Reaction.RENEW:
@@ -414,11 +418,13 @@ class Exchange(Generic[T]):
         return True
 
     def _retry(self, error: ChatError) -> bool:
+        """Count a retry and set its delay. Return whether it is possible."""
         retries = self._retries.after(error.retry_after if isinstance(error, StatusError) else None)
         self._retries = retries or self._retries
         return retries is not None
 
     def _renew(self, request: Request) -> bool:
+        """Delete the nonce of a refused request, and start a new search. Return whether it is possible."""
         refused = request.headers.get("X-WP-Nonce", "")
         handshake = self._handshake.renewed(refused)
         if handshake is None:
@@ -431,9 +437,9 @@ class Exchange(Generic[T]):
         """Continue the search at the next REST root. Return whether there is one."""
         answer = cast(Answer, self._answer)  # the table leads to another root only after an answer
         named = self._named_root(answer, find_root("", answer.headers.get("link", "")))
-        self._search = self._search.next(self._root, named)
+        self._root_search = self._root_search.next(self._root, named)
         self._session.move_to("")
-        return bool(self._search.candidates)
+        return bool(self._root_search.candidates)
 
     def _follow(self, answer: Answer) -> list[Event]:
         """Follow the redirect of an answer. Fail if it is not followed."""
@@ -473,6 +479,7 @@ class Exchange(Generic[T]):
         return self._end(error, [*events, Failed(error)])
 
     def _end(self, error: ChatError, events: list[Event]) -> list[Event]:
+        """End the exchange with an error. Return ``events``, of which the last is Failed."""
         self._failure = error
         self.over = True
         return events
