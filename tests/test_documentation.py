@@ -29,7 +29,9 @@ import pytest
 
 import chatgpt4online
 from chatgpt4online import ConnectionFailed, TimedOut, Truncated, protocol, testing
-from chatgpt4online.testing import Answer, Chat, Site, Widget, serve_site
+from chatgpt4online.testing import Answer, Chat, Site, Widget
+
+from .site import serve_site
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

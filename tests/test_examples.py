@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from chatgpt4online.testing import Answer, serve_site
+from chatgpt4online.testing import Answer
+
+from .site import serve_site
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SCRIPTS = sorted(EXAMPLES.glob("*.py"))

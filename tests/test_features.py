@@ -32,7 +32,9 @@ from chatgpt4online import (
     Truncated,
     Usage,
 )
-from chatgpt4online.testing import Answer, Chat, Site, Widget, serve_site
+from chatgpt4online.testing import Answer, Chat, Site, Widget
+
+from .site import serve_site
 
 VERSIONS = ["2.4.3", "2.8.9", "3.6.2"]
 PASSWORD = "abcd efgh ijkl mnop qrst uvwx"
@@ -416,8 +418,9 @@ class TestBots:
             with pytest.raises(NotAiEngine):
                 face.call(face(site).bots("/no.such/page.html"))
             assert len(site.requests) == 1
+            page = face.call(face(site).upload(b"A page without a widget", "page.txt")).url
             with pytest.raises(NotAiEngine, match="no chat widget"):
-                face.call(face(site).bots("/wp-json/"))
+                face.call(face(site).bots(page))
 
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 1000

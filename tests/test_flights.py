@@ -21,7 +21,6 @@ from chatgpt4online.protocol import (
     Session,
     StatusError,
 )
-from chatgpt4online.testing import serve_site
 
 from .server import (
     LAST_CHUNK,
@@ -34,6 +33,7 @@ from .server import (
     session_response,
     stream_head,
 )
+from .site import serve_site
 
 CLIENTS = ["Client", "AsyncClient"]
 MANY = 10

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from chatgpt4online.protocol.parsing.events import Notice
-from chatgpt4online.testing import Answer, Chat, serve_site
+from chatgpt4online.testing import Answer, Chat
+
+from .site import serve_site
 
 ROOT = Path(__file__).parent.parent
 

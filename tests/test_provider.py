@@ -18,10 +18,11 @@ import pytest
 from chatgpt4online import provider as module
 from chatgpt4online.protocol.parsing import errors
 from chatgpt4online.provider import Chatgpt4Online
-from chatgpt4online.testing import Answer, Chat, serve_site
+from chatgpt4online.testing import Answer, Chat
 
 from .server import NONCE, Server, chunk, end, json_response, live, response, says, stream_head
 from .server import site as scripted
+from .site import serve_site
 
 QUESTION = [{"role": "user", "content": "Hi"}]
 HISTORY = [

@@ -9,6 +9,7 @@ import socket
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import h11
@@ -19,6 +20,7 @@ from chatgpt4online.protocol.parsing.events import Action, Block, Json, Notice, 
 from chatgpt4online.testing import Answer, Chat, Site, serve_site
 
 from . import recordings
+from .site import serve_site as serve_version
 
 WORDS = (
     "The quick brown fox jumps over the lazy dog. This is a deterministic reply from the stub model; it's plain "
@@ -165,7 +167,6 @@ SCRIPTS: dict[str, Any] = {
     "3.6.2/session_good_nonce": None,
     "3.6.2/session_stale_nonce": None,
     "3.6.2/session_json": None,
-    "3.6.2/session_badjson": None,
     "3.6.2/session_rest_route": None,
     "3.6.2/session_get": None,
     "3.6.2/stream_english": english(),
@@ -175,7 +176,6 @@ SCRIPTS: dict[str, Any] = {
     "3.6.2/missing_nonce": None,
     "3.6.2/bad_nonce": None,
     "3.6.2/nonce_expired": None,
-    "3.6.2/bad_json": None,
     "3.6.2/missing_botid": None,
     "3.6.2/empty_message": None,
     "3.6.2/wrong_route": None,
@@ -234,7 +234,9 @@ def test_recorded_request_gets_the_recorded_response(name: str) -> None:
     """Status line, headers in their order, and body are compared."""
     recorded = recordings.load(name)
     limit = 0 if "/limit_" in name else None
-    with serve_site(SCRIPTS[name], version=name.partition("/")[0], limit_after=limit) as site:
+    version = name.partition("/")[0]
+    serve = serve_site if version == "3.6.2" else partial(serve_version, version=version)
+    with serve(SCRIPTS[name], limit_after=limit) as site:
         head, body = replay(name, site)
         site.errors.clear()  # fatal_midstream stores one
     recorded_head = recorded.raw.partition(b"\r\n\r\n")[0].decode("latin-1")
@@ -245,7 +247,7 @@ def test_recorded_request_gets_the_recorded_response(name: str) -> None:
 def test_page_equals_the_recorded_page(version: str) -> None:
     """Headers and widget are compared."""
     recorded = recordings.load(f"{version}/page")
-    with serve_site(version=version) as site:
+    with serve_version(version=version) as site:
         head, body = replay(f"{version}/page", site)
     widget = re.compile(rb"<div class='mwai-chatbot-container'.*?></div>")
     mine, theirs = widget.findall(body), widget.findall(recorded.body)
@@ -329,7 +331,7 @@ def test_notices_get_visibility_and_timestamp() -> None:
         assert [event["visibility"] for event in events] == ["hidden", "collapsed", "visible"]
         assert all(event["timestamp"] > 1e9 and "metadata" not in event for event in events)
         assert json.loads(ask(site, question(stream=False))[1])["reply"] == "a"
-    with serve_site(script, version="2.4.3") as site:
+    with serve_version(script, version="2.4.3") as site:
         assert [event["type"] for event in payloads(ask(site)[1])] == ["live", "end"]
 
 
@@ -429,18 +431,16 @@ def test_other_status_has_the_given_body_and_headers() -> None:
 # --- routes, nonces, limits ---
 
 
-@pytest.mark.parametrize("target", [SUBMIT, SUBMIT + "/", "/wp-json/MWAI-UI/v1/Chats/submit"])
 @pytest.mark.parametrize("form", ["%s", "/?rest_route=%s", "/index.php?a=b&rest_route=%s"])
-def test_route_ignores_case_and_a_final_slash(target: str, form: str) -> None:
-    """The plain form works too."""
-    route = target if form == "%s" else target.removeprefix("/wp-json")
+def test_chat_is_answered_in_each_form_of_its_address(form: str) -> None:
+    route = SUBMIT if form == "%s" else SUBMIT.removeprefix("/wp-json")
     with serve_site() as site:
         assert ask(site, target=form % route)[0].startswith("HTTP/1.1 200")
 
 
 @pytest.mark.parametrize(("version", "status"), [("3.6.2", 200), ("2.8.9", 404), ("2.4.3", 404)])
 def test_start_session_by_query_fails_on_2_x_with_pretty_permalinks(version: str, status: int) -> None:
-    with serve_site(version=version) as site:
+    with serve_version(version=version) as site:
         assert ask(site, b"", target="/?rest_route=/mwai/v1/start_session")[0].startswith(f"HTTP/1.1 {status}")
 
 
@@ -477,18 +477,16 @@ def test_stale_nonces_are_refused_on_every_route() -> None:
         (b"", {}, 403, b"rejected"),
         (question(), {"Content_Type": "text/plain"}, 403, b"rejected"),
         (question(), {"Content_Type": None}, 403, b"rejected"),
-        (question(["x"]), {}, 500, b"internal_server_error"),  # type: ignore[arg-type]
         (question("", newFileIds=["f"]), {}, 200, b"end"),
         (question("", shortcutId="s"), {}, 400, b"Invalid or expired shortcut."),
         (question(7), {}, 200, b"end"),  # type: ignore[arg-type]
-        (b'{"a":NaN}', {}, 400, b"Syntax error"),
-        (b'{"a":"\xff"}', {}, 400, b"Malformed UTF-8"),
-        (b"[" * 100_000, {}, 400, b"json_error"),
-        (b"{", {"Content_Type": "application/ld+json; charset=x"}, 400, b"Syntax error"),
+        (b'{"a":NaN}', {}, 403, b"rejected"),
+        (b'{"a":"\xff"}', {}, 403, b"rejected"),
+        (b"[" * 100_000, {}, 403, b"rejected"),
     ],
 )
-def test_malformed_questions_get_the_answers_of_wordpress(body: Any, options: Json, status: int, said: bytes) -> None:
-    """The site still works afterwards."""
+def test_unusual_question_stops_the_site(body: Any, options: Json, status: int, said: bytes) -> None:
+    """Each has an answer, and the site still works afterwards."""
     with serve_site() as site:
         head, answer = ask(site, body, **options)
         assert head.startswith(f"HTTP/1.1 {status}")
@@ -497,19 +495,10 @@ def test_malformed_questions_get_the_answers_of_wordpress(body: Any, options: Js
         assert site.requests[0].json is None or site.requests[0].json == json.loads(site.requests[0].body)
 
 
-@pytest.mark.parametrize(
-    ("value", "streamed"), [("false", True), (1, True), ("0", False), (0, False), (None, False), ([], False)]
-)
-def test_stream_is_true_for_the_string_false(value: object, streamed: bool) -> None:
-    """PHP reads the string as true."""
-    with serve_site() as site:
-        assert (b"data: " in ask(site, question(stream=value))[1]) is streamed
-
-
 @pytest.mark.parametrize(("version", "fits"), [("3.6.2", True), ("2.8.9", True), ("2.4.3", False)])
 def test_max_length_counts_bytes_before_2_4_9(version: str, fits: bool) -> None:
     """Later releases count characters."""
-    with serve_site(version=version, max_length=4) as site:
+    with serve_version(version=version, max_length=4) as site:
         assert (b"rejected" not in ask(site, question("ыыы"))[1]) is fits
         assert b"rejected" in ask(site, question("12345"))[1]
 
@@ -523,7 +512,7 @@ def test_chats_after_the_limit_are_refused() -> None:
 def test_visitor_with_cookies_gets_no_new_ones() -> None:
     """The visitor keeps the session."""
     cookie = "PHPSESSID=x; mwai_session_id=65f0c0ffee123"
-    with serve_site(version="2.8.9") as site:
+    with serve_version(version="2.8.9") as site:
         head, body = ask(site, b"", target=START, Cookie=cookie)
         assert json.loads(body)["sessionId"] == "65f0c0ffee123"
         assert "Set-Cookie" not in head + ask(site, Cookie=cookie)[0]
@@ -533,7 +522,7 @@ def test_visitor_with_cookies_gets_no_new_ones() -> None:
 def test_page_has_a_widget_for_each_bot(version: str) -> None:
     """Any name of a bot gives valid HTML, and the widget has the limit."""
     bots = ["default", "it's <b>&amp;</b>"]
-    with serve_site(version=version, bots=bots, max_length=7) as site:
+    with serve_version(version=version, bots=bots, max_length=7) as site:
         body = ask(site, b"", target="/", method="GET", nonce=False)[1].decode()
         nonce = site.nonce if version == "2.4.3" else None
     systems = [json.loads(html.unescape(text)) for text in re.findall(r"data-system='([^']*)'", body)]
@@ -690,7 +679,6 @@ def test_twenty_clients_are_answered_at_once() -> None:
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: serve_site(version="3.0.0"), "version"),
         (lambda: serve_site(bots=()), "bots"),
         (lambda: serve_site(bots="default"), "bots"),
         (lambda: serve_site(bots=[""]), "bots"),
@@ -715,6 +703,13 @@ def test_error_for_a_bad_argument_names_it(call: Callable[[], object], says: str
         warnings.simplefilter("error")
         call()
     assert site_threads() == []
+
+
+@pytest.mark.parametrize("option", ["version", "discussions", "token"])
+def test_option_of_the_tests_is_accepted_by_the_package(option: str) -> None:
+    """It has no effect there, and a test that relies on it would pass for a wrong reason."""
+    with pytest.raises(TypeError, match=f"unexpected keyword argument '{option}'"):
+        serve_site(**{option: None})
 
 
 def test_port_in_use_raises_oserror() -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from chatgpt4online.protocol.parsing.errors import ServerError
 from chatgpt4online.protocol.parsing.events import Json
-from chatgpt4online.testing import Answer, Chat, Widget, serve_site
+from chatgpt4online.testing import Answer, Chat, Widget
 
+from .site import serve_site
 from .test_testing import question
 from .test_testing_places import ANN, START, UI, VERSIONS, Visitor, guest, logged_in, widgets
 

@@ -13,9 +13,10 @@ import requests
 
 from chatgpt4online.protocol.parsing.errors import InvalidInput
 from chatgpt4online.protocol.parsing.events import Json, Shortcut
-from chatgpt4online.testing import Site, Widget, serve_site
+from chatgpt4online.testing import Site, Widget
 
 from . import recordings
+from .site import serve_site
 from .test_testing import english, normal, question, replay
 
 VERSIONS = ["3.6.2", "2.8.9", "2.4.3"]
@@ -84,7 +85,6 @@ def widgets(page: str) -> list[tuple[Json, Json]]:
         ("permalinks_session", {"permalinks": "plain"}),
         ("permalinks_index", {"permalinks": "plain"}),
         ("permalinks_stream", {"permalinks": "plain"}),
-        ("rest_index", {}),
         ("disc_list", {"discussions": True}),
     ],
 )
@@ -162,21 +162,6 @@ def test_site_is_also_below_its_language(version: str, status: int) -> None:
         assert visitor.post(START).status_code == 200
         assert visitor.post(f"/fr{UI}/chats/submit", json=question(stream=False)).json()["reply"] == "ok"
         assert visitor.get("/french").status_code == 200
-
-
-@pytest.mark.parametrize("permalinks", ["pretty", "plain"])
-def test_index_lists_the_routes_that_are_on(permalinks: Any) -> None:
-    """The index names the plugin's namespaces and the routes that are on."""
-    with serve_site(permalinks=permalinks, token="t") as site, guest(site) as visitor:
-        page = visitor.get("/")
-        index = visitor.get(page.links["https://api.w.org/"]["url"].removeprefix(site.url)).json()
-        assert {"mwai/v1", "mwai-ui/v1"} <= set(index["namespaces"])
-        assert {"/mwai/v1/simpleTextQuery", "/mwai-ui/v1/chats/submit", "/mwai/v1"} <= set(index["routes"])
-        assert "/mwai-ui/v1/discussions/list" not in index["routes"]
-        links = index["routes"]["/mwai/v1/start_session"]["_links"]
-        root = page.links["https://api.w.org/"]["url"].rstrip("/")
-        assert links == {"self": [{"href": f"{root}/mwai/v1/start_session"}]}
-        assert visitor.post(root.removeprefix(site.url) + "/").status_code == 404
 
 
 # --- pages ---
@@ -259,6 +244,7 @@ def test_bot_has_its_own_limit_or_that_of_the_site() -> None:
         (lambda: serve_site(users={"ann": ""}), "users"),
         (lambda: serve_site(users={"a:b": "x"}), "users"),
         (lambda: serve_site(token=""), "token"),
+        (lambda: serve_site(version="3.0.0"), "version"),
         (lambda: serve_site(bots=[Widget(None)]), "bot_id"),
         (lambda: Widget(""), "bot_id"),
         (lambda: Widget(max_length=0), "max_length"),

@@ -39,8 +39,9 @@ from chatgpt4online import (
     protocol,
     stream,
 )
-from chatgpt4online.testing import Site, serve_site
+from chatgpt4online.testing import Site
 
+from .site import serve_site
 from .test_features import PASSWORD, Face, face
 
 __all__ = ["face"]  # the fixture

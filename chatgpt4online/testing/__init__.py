@@ -6,8 +6,8 @@
         assert str(client.ask("Hi")) == "Hello there!"
 
 Status, headers, framing and JSON equal those of the recorded sites, byte for byte. Answers that were not recorded
-follow protocol sections 1 to 4. The site has pages with widgets, chats, uploads, logins, discussions, the REST index
-and the public API. It has no models, search, realtime, forms, and none of WordPress's own routes.
+follow protocol sections 1 to 4. The site has pages with widgets, chats, uploads and logins. It has no discussions, no
+public API, no models, and none of WordPress's own routes.
 """
 
 from __future__ import annotations

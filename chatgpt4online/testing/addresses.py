@@ -16,13 +16,12 @@ class Place:
 
     ``kind`` is ``"rest"``, ``"page"``, ``"file"`` (an upload), ``"nonce"`` (of admin-ajax), ``"nothing"`` (not found by
     WordPress) or ``"outside"`` (not found by the web server). ``path`` is the route for ``"rest"``, else the path
-    within the site. ``is_plain_rest`` is true if releases before 3.0.3 recognise the address as one of the REST API.
+    within the site.
     """
 
     kind: Literal["rest", "page", "file", "nonce", "nothing", "outside"]
     path: str = ""
     language: str = ""
-    is_plain_rest: bool = True
 
 
 def locate(state: State, method: str, target: str) -> Place:
@@ -39,13 +38,13 @@ def locate(state: State, method: str, target: str) -> Place:
         path = path[len(language) + 1 :] or "/"
     route = query.get("rest_route", [""])[-1]
     if route and path in ("/", "/index.php"):
-        return Place("rest", route, language, not options.pretty and path == "/index.php")
+        return Place("rest", route, language)
     if not options.pretty:
         is_other = path.startswith(("/wp-content/", "/wp-admin/"))
         return _locate_other(path, method, query) if is_other else Place("page", path)
-    pretty = re.match(r"(/index\.php)?/wp-json(?=/|$)", path)
+    pretty = re.match(r"(?:/index\.php)?/wp-json(?=/|$)", path)
     if pretty:
-        return Place("rest", path[pretty.end() :] or "/", language, not (language or pretty[1]))
+        return Place("rest", path[pretty.end() :] or "/", language)
     if path in ("/", "/index.php") or (method in ("GET", "HEAD") and re.fullmatch(r"(/[^/.]+)+/?", path)):
         return Place("page", path, language)
     return _locate_other(path, method, query)

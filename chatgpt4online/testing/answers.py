@@ -93,12 +93,9 @@ class Chat:
     """A question that the site has accepted.
 
     ``message`` is the question, or the hidden text of a shortcut. ``messages`` is the history before it. ``bot_id`` is
-    the id of the bot that answers, in the form that the client used (``default`` for an unknown bot on 3.x).
-    ``file_ids`` are the ids in the fields of this release. ``json`` is the decoded request. ``user`` is ``""`` for a
-    guest.
-
-    ``route`` is ``"chats/submit"``, or the name of a route of the public API, such as ``"simpleTextQuery"``. In that
-    case, ``bot_id`` is ``""`` unless the client named a bot.
+    the id of the bot that answers, in the form that the client used; the bot ``default`` answers for an unknown one.
+    ``file_ids`` are the ids of the files that came with the question. ``json`` is the decoded request. ``user`` is
+    ``""`` for a guest. ``route`` is the route of the request.
     """
 
     message: str

@@ -9,9 +9,8 @@ from typing import Any, TypeAlias
 from ..protocol.parsing.errors import ServerError
 from ..protocol.parsing.events import Json, Notice, Text
 from .answers import Answer, Chat, Piece
-from .discussions import store
 from .exchange import Exchange
-from .php import BLANK, encode_json, event, notice_event, truth
+from .php import BLANK, encode_json, event, notice_event
 from .scripts import Stop, ask_script, final_object, pieces_of, whole_text
 
 REJECTED = "Sorry, your query has been rejected."
@@ -22,14 +21,11 @@ Sender: TypeAlias = Callable[[Exchange, Answer, Chat, Iterable[Piece]], None]
 def submit(exchange: Exchange) -> None:
     """Send the script's answer, or refuse the question if the plugin would refuse it."""
     fields, version = exchange.fields, exchange.version
-    message = fields.get("newMessage")
-    if isinstance(message, list | dict):  # PHP's trim() raises a TypeError
-        return exchange.say_fatal()
-    text = "" if message is None else str(message).strip(BLANK)
+    text = str(fields.get("newMessage") or "").strip(BLANK)
     ids = [fields.get("customId"), fields.get("botId")]
     if not any(ids) or not (text or any(fields.get(key) for key in version.instead)):
         return exchange.refuse(REJECTED, status=403)
-    stream = truth(fields.get("stream"))
+    stream = bool(fields.get("stream"))
     bot = find_bot(exchange, ids)
     if bot is None or is_too_long(exchange, bot, text):
         if not stream:
@@ -56,7 +52,7 @@ def submit(exchange: Exchange) -> None:
 
 
 def find_bot(exchange: Exchange, ids: list[Any]) -> str | None:
-    """Return the first of these bots that exists, else the default bot if the release falls back to it, else None."""
+    """Return the first of these bots that exists, else the default bot if it answers for others, else None."""
     known = {"default"}
     for bot in exchange.state.options.bots:
         known |= {name for name in (bot.bot_id, bot.custom_id) if name}
@@ -103,11 +99,12 @@ def answer_with(exchange: Exchange, chat: Chat, send: Sender) -> None:
 
 
 def finish(exchange: Exchange, answer: Answer, chat: Chat, text: str) -> Json:
-    """Return the final object, and store its shortcuts and the turn."""
+    """Return the final object, and store its shortcuts and the chat."""
     final = final_object(answer, chat, text, exchange.version) | exchange.token()
     for shortcut in answer.shortcuts:
         exchange.state.offer(shortcut, chat.bot_id)
-    store(exchange, chat, final)
+    if exchange.state.store:
+        exchange.state.store(exchange.state, chat, final)
     return final
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from ..protocol.parsing.events import Json
 from .answers import ReceivedRequest
-from .forms import is_json, read_json
+from .forms import read_json
 from .logins import read_cookies
-from .php import encode_json, json_problem
+from .php import encode_json
 from .state import State
 from .transport import Response
 
@@ -31,7 +31,7 @@ class Exchange:
     """A request, and methods that answer it.
 
     ``headers`` are those of the answer, in the order of sending. ``allow`` is the value of the ``Allow`` header, or
-    ``""``. ``route`` is the plugin's name of the route. ``user`` is ``""`` for a guest.
+    ``""``. ``user`` is ``""`` for a guest.
     """
 
     def __init__(self, state: State, request: ReceivedRequest, response: Response) -> None:
@@ -40,7 +40,6 @@ class Exchange:
         self.request = request
         self.response = response
         self.language = ""
-        self.route = ""
         self.headers: list[tuple[str, str]] = []
         self.allow = ""
         self.nonces = state.logins.nonces
@@ -143,18 +142,14 @@ class Exchange:
                 self.headers.append(("Set-Cookie", f"mwai_session_id={session}; path=/; HttpOnly"))
         return session
 
-    def json_problem(self) -> Json | None:
-        """Return PHP's error for a malformed JSON body, or None."""
-        return json_problem(self.request.body) if is_json(self.request) and self.request.body else None
-
     def token(self) -> Json:
         """Return ``new_token`` if the request has a nonce of the previous tick, else an empty dict."""
         renew = self.verified == 2 and "new_token" in self.version.reply
         return {"new_token": self.nonces.make(self.identity)} if renew else {}
 
-    def deny(self, status: int, code: str, message: str, details: Json | None = None) -> None:
+    def deny(self, status: int, code: str, message: str) -> None:
         """Send WordPress's own refusal (protocol section 4.2)."""
-        self.say_json(status, {"code": code, "message": message, "data": {"status": status} | (details or {})})
+        self.say_json(status, {"code": code, "message": message, "data": {"status": status}})
 
     def forbid(self) -> None:
         """Send WordPress's refusal of a visitor without permission."""

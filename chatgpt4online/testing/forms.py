@@ -1,11 +1,9 @@
-"""The parameters of a request, as PHP reads them: JSON, forms, uploads and the query."""
+"""The body of a request, as PHP reads it: JSON, or a form with files."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qsl
 
 from ..protocol.parsing.events import Json
 from .answers import ReceivedRequest
@@ -22,23 +20,15 @@ class Upload:
     content: bytes
 
 
-def is_json(request: ReceivedRequest) -> bool:
-    """Return whether the Content-Type of a request is JSON."""
-    return re.fullmatch(r"application/(.+\+)?json", _content_type(request)) is not None
-
-
 def read_json(request: ReceivedRequest) -> Json:
     """Return the object of a JSON request, or an empty one for any other request."""
-    sent = request.json if is_json(request) else None
+    sent = request.json if _content_type(request) == "application/json" else None
     return sent if isinstance(sent, dict) else {}
 
 
 def read_form(request: ReceivedRequest) -> tuple[dict[str, str], dict[str, Upload]]:
     """Return the fields and the files of a form."""
-    kind = _content_type(request)
-    if kind == "application/x-www-form-urlencoded":
-        return dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True)), {}
-    if kind != "multipart/form-data":
+    if _content_type(request) != "multipart/form-data":
         return {}, {}
     fields: dict[str, str] = {}
     files: dict[str, Upload] = {}
@@ -56,12 +46,6 @@ def read_form(request: ReceivedRequest) -> tuple[dict[str, str], dict[str, Uploa
         elif name and filename is not None:
             files[name] = Upload(re.split(r"[/\\]", filename)[-1], headers.get("content-type", ""), content)
     return fields, files
-
-
-def read_params(request: ReceivedRequest) -> dict[str, Any]:
-    """Return the parameters of a request. As in WordPress, JSON replaces the form, and the form the query."""
-    query = dict(parse_qsl(request.path.partition("?")[2], keep_blank_values=True))
-    return query | read_form(request)[0] | read_json(request)
 
 
 def _content_type(request: ReceivedRequest) -> str:

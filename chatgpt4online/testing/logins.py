@@ -18,7 +18,7 @@ GUEST = "|"
 """The identity of all visitors without a login: no user and no session."""
 
 ADMIN = "admin"
-"""The first administrator, as whom the bearer token acts."""
+"""The first administrator, who has the number 1."""
 
 
 class Nonces:

@@ -35,8 +35,8 @@ def _params(exchange: Exchange, bot: Widget) -> Json:
     params: Json = json.loads(exchange.version.params)
     params["aiName"], params["startSentence"] = bot.name, bot.start_sentence
     params["textInputMaxLength"] = bot.max_length or exchange.state.options.max_length
-    inputs, usual = _inputs(bot), {} if exchange.version.upload_params else _inputs(Widget())
-    return params | {name: value for name, value in inputs.items() if name not in usual or value != usual[name]}
+    inputs, usual = _inputs(bot), _inputs(Widget())
+    return params | {name: value for name, value in inputs.items() if name in params or value != usual[name]}
 
 
 def _inputs(bot: Widget) -> Json:
@@ -52,7 +52,7 @@ def _system(exchange: Exchange, bot: Widget, plugin: str, session: str) -> Json:
         "botId": _as_embedded(bot.bot_id),
         "customId": _as_embedded(bot.custom_id),
         "userData": state.logins.user_data(exchange.user) if exchange.user else None,
-        "sessionId": session or (None if version.number >= (3, 5, 2) else "N/A"),
+        "sessionId": session or version.guest_session,
         "restNonce": exchange.nonces.make(exchange.identity) if shows_nonce else None,
         "contextId": 4,
         "pluginUrl": plugin,

@@ -28,32 +28,6 @@ def encode_json(value: Any) -> str:
     return re.sub(r"[^\x00-\x7f]", lambda character: json.dumps(character[0])[1:-1], text)
 
 
-def json_problem(body: bytes) -> Json | None:
-    """Return PHP's error for a body that is not JSON, or None."""
-    try:
-        decode_json(body)
-    except UnicodeDecodeError:
-        number, message = 5, "Malformed UTF-8 characters, possibly incorrectly encoded"
-    except RecursionError:
-        number, message = 1, "Maximum stack depth exceeded"
-    except ValueError:
-        number, message = 4, "Syntax error"
-    else:
-        return None
-    return {"json_error_code": number, "json_error_message": message}
-
-
-def truth(value: object) -> bool:
-    """Return whether a JSON value is true in PHP."""
-    return value not in (None, False, 0, "", "0", [], {})
-
-
-def count(value: object, otherwise: int) -> int:
-    """Return a number that may be a string, or ``otherwise`` for 0 and for other values."""
-    text = str(value)
-    return (int(text[:9]) if text.isascii() and text.isdigit() else 0) or otherwise
-
-
 def event(value: Json) -> str:
     """Return the line of an event, without its end."""
     return f"data: {encode_json(value)}"

@@ -10,7 +10,7 @@ from ..protocol.parsing.events import Json, Notice, Text
 from .answers import Answer, Chat, Piece
 from .php import BLANK, tagged
 from .state import State
-from .versions import Version
+from .version import Version
 
 
 class Stop(Exception):
@@ -73,7 +73,7 @@ def whole_text(pieces: Iterable[Piece]) -> tuple[str, bytes]:
 
 
 def final_object(answer: Answer, chat: Chat, text: str, version: Version) -> Json:
-    """Return the final object with the fields of this release (protocol section 2.4)."""
+    """Return the final object with the fields of this version (protocol section 2.4)."""
     if answer.images is not None:
         text = "\n".join([text, *(f"![Image]({url})" for url in answer.images)])
     asked, said = (max(1, len(words) // 4) for words in (chat.message, text or " "))

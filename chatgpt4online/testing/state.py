@@ -1,73 +1,38 @@
-"""The options of a site, and the data that it stores."""
+"""The data that a site stores."""
 
 from __future__ import annotations
 
-import secrets
 import threading
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from ..protocol.parsing.events import Json, Shortcut
-from .answers import ReceivedRequest, Script
+from .answers import Chat, ReceivedRequest
 from .logins import Logins
-from .versions import Version
-from .widgets import ReceivedFile, Widget
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The arguments of ``serve_site``."""
-
-    script: Script
-    version: Version
-    bots: tuple[Widget, ...]
-    max_length: int
-    limit_after: int | None
-    pause: float
-    pretty: bool
-    path: str
-    language: str
-    session_closed: bool
-    users: Mapping[str, str]
-    discussions: bool
-    token: str | None
+from .options import Options
+from .version import Version
+from .widgets import ReceivedFile
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """An uploaded file in the site's table. ``owner`` is the number of a user or the session of a guest."""
+    """An uploaded file. ``owner`` is the number of a user or the session of a guest."""
 
     file: ReceivedFile
-    number: int
     owner: int | str
-    env_id: str | None
-    metadata: Mapping[str, str]
-    created: str
-    expires: str
-
-
-@dataclass(slots=True)
-class Discussion:
-    """A conversation in the site's table. ``user_id`` is 0 for a guest."""
-
-    number: int
-    user_id: int
-    bot_id: str
-    chat_id: str
-    extra: Json
-    created: str
-    updated: str
-    title: str | None = None
-    messages: list[Json] = field(default_factory=list)
 
 
 class State:
-    """The data of a site at ``origin``, shared by the threads of all connections. ``lock`` guards changes."""
+    """The data of a site at ``origin``, shared by the threads of all connections. ``lock`` guards changes.
 
-    def __init__(self, options: Options, origin: str) -> None:
+    ``store``, if there is one, is called with each successful chat and its final object, before that is sent.
+    """
+
+    def __init__(self, options: Options, origin: str, version: Version, store: Store | None) -> None:
         self.options = options
-        self.version = options.version
+        self.version = version
+        self.store = store
         self.url = origin + options.path
         self.logins = Logins(options.users, self.url)
         self.errors: list[BaseException] = []
@@ -75,10 +40,8 @@ class State:
         self.lock = threading.Lock()
         self.requests: list[ReceivedRequest] = []
         self.files: list[StoredFile] = []
-        self.discussions: list[Discussion] = []
         self._shortcuts: dict[tuple[str, str], str] = {}
         self._chats = 0
-        self._numbers = 0
         for bot in options.bots:
             for shortcut in bot.shortcuts:
                 self.offer(shortcut, bot.custom_id or bot.bot_id or "")
@@ -98,11 +61,6 @@ class State:
             self._chats += 1
             return limit is None or self._chats <= limit
 
-    def next_number(self) -> int:
-        """Return a new number for a row of a table. The caller must hold the lock."""
-        self._numbers += 1
-        return self._numbers
-
     def offer(self, shortcut: Shortcut, bot_id: str) -> None:
         """Store the text of a shortcut under its id. Only this bot accepts the id."""
         if shortcut.shortcut_id:
@@ -115,11 +73,4 @@ class State:
             return self._shortcuts.get((bot_id, str(shortcut_id)))
 
 
-def now(later: float = 0.0) -> str:
-    """Return the time in ``later`` seconds from now, in the form of MySQL."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(time.time() + later))
-
-
-def random_id() -> str:
-    """Return 32 hex digits."""
-    return secrets.token_hex(16)
+Store: TypeAlias = Callable[[State, Chat, Json], None]

@@ -15,7 +15,7 @@ class Widget:
 
     The bot needs a ``bot_id``, a ``custom_id`` or both. If ``max_length`` is None, the limit of the site is used.
     Questions to a ``custom_id`` have no limit. ``uploads`` and ``multi_upload`` only change the page: the site accepts
-    files for any bot. ``shortcuts`` are shown in the page (not on 2.4.3).
+    files for any bot. ``shortcuts`` are shown in the page.
 
     Raises InvalidInput without an id, and for a ``max_length`` that is not positive.
     """
