@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
+from inspect import signature
 
 import pytest
 
 from chatgpt4online import Submission, Turn
 from chatgpt4online.protocol.calls.exchange import Exchange
 from chatgpt4online.protocol.calls.policies import REACTIONS, TABLE, Reaction, Refusal, Step
+from chatgpt4online.testing import serve_site
 
 from .architecture import DOCUMENT, drawn
 from .test_imports import MODULES, ROOT
@@ -18,6 +21,7 @@ from .test_imports import MODULES, ROOT
 MOST_FILE_LINES = 350  # of code: without docstrings, comments and blank lines
 MOST_FUNCTION_LINES = 40
 MOST_EXCHANGE_LINES = 20
+MOST_TESTING_LINES = 1220  # the whole site for users; with all that our tests need it had 1655
 MOST_EXCHANGE_ATTRIBUTES = 15
 
 
@@ -67,6 +71,29 @@ def test_files_and_functions_are_short(module: str) -> None:
             size = (node.end_lineno or start.lineno) - start.lineno + 1
             most = MOST_EXCHANGE_LINES if module == "protocol/calls/exchange" else MOST_FUNCTION_LINES
             assert size <= most, f"{node.name} has {size} lines"
+
+
+_ONLY_IN_TESTS = re.compile(
+    r"(?<![\d.])[1-9]\.\d+\.\d+(?![\d.])"  # the number of a release, but not the address 127.0.0.1
+    r"|\b([Oo]lder|[Oo]ld|[Ee]arlier|[Ff]ormer) (release|version)"
+    r"|\bdiscussions/|\bsimple[A-Z]\w+|\blistChatbots\b|\bmoderationCheck\b",
+)
+TESTING = [module for module in MODULES if module.startswith("testing/")]
+
+
+def test_site_for_users_holds_what_only_our_tests_need() -> None:
+    """The emulation of older releases, stored conversations and the public API is in ``tests/site/``."""
+    assert sum(code_lines((ROOT / f"{module}.py").read_text("utf-8")) for module in TESTING) <= MOST_TESTING_LINES
+    for module in TESTING:
+        source = (ROOT / f"{module}.py").read_text("utf-8")
+        found = _ONLY_IN_TESTS.search(source)
+        assert found is None, f"{module}: {found[0]}"
+
+
+def test_option_of_serve_site_is_missing_in_the_guide() -> None:
+    guide = (DOCUMENT.parent / "guides" / "testing.rst").read_text("utf-8")
+    options = [name for name, option in signature(serve_site).parameters.items() if option.kind is option.KEYWORD_ONLY]
+    assert [name for name in options if f"{name}=" not in guide] == []
 
 
 def test_exchange_has_few_attributes() -> None:
