@@ -7,7 +7,6 @@ import mimetypes
 import os
 import secrets
 import stat
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -15,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
+from .atomic import replace_file
 from .options import kind_of, shown
 from .protocol.calls.endpoints import File
 from .protocol.calls.history import History
@@ -22,8 +22,18 @@ from .protocol.calls.multipart import Multipart
 from .protocol.calls.request import is_id
 from .protocol.parsing.bodies import shown_url
 from .protocol.parsing.errors import InvalidInput
+from .protocol.parsing.events import Json
 
-_NO_CONVERSATION = "it is no conversation of this package"
+# A history is sent as a whole with each question, and hosts take bodies of at most some 100 MiB.
+_LARGEST = 128 * 1024 * 1024  # bytes of a conversation's file
+
+_OTHER_KINDS = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 
 Source: TypeAlias = "str | os.PathLike[str] | BinaryIO | bytes"
 Progress: TypeAlias = Callable[[int, int], object]
@@ -87,21 +97,36 @@ def _path(value: object, what: str) -> Path:
         raise InvalidInput(f"the path of {what} is empty")
     if "\0" in text:
         raise InvalidInput(f"the path of {what} cannot be opened: it holds a null byte")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise InvalidInput(f"the path of {what} cannot be opened: it holds a character that no path has") from None
     return Path(text)
+
+
+def _status(path: Path, problem: str) -> os.stat_result | None:
+    """Return the status of the file that a path leads to, or None where there is none.
+
+    Raises InvalidInput, whose text begins with ``problem``, for anything but a regular file, and OSError.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    if stat.S_ISREG(status.st_mode):
+        return status
+    what = next((name for is_one, name in _OTHER_KINDS if is_one(status.st_mode)), "another kind of file")
+    raise InvalidInput(f"{problem}: {str(path)!r} is {what}, not a regular file")
 
 
 def _readable_size(path: Path) -> int:
     """Return the size of a file in bytes. Raises InvalidInput for one that cannot be read, and for a directory."""
     try:
-        status = path.stat()
-        if stat.S_ISREG(status.st_mode):
-            _opened(path).close()  # a file that cannot be read raises before anything is sent
-    except (OSError, ValueError) as error:
+        _status(path, "the file cannot be read")
+        with _opened(path) as file:  # a file that cannot be read raises before anything is sent
+            return os.fstat(file.fileno()).st_size
+    except OSError as error:
         raise InvalidInput(f"the file cannot be read: {error}") from error
-    if not stat.S_ISREG(status.st_mode):
-        what = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-        raise InvalidInput(f"the file cannot be read: {str(path)!r} is {what}")
-    return status.st_size
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -131,47 +156,60 @@ def _rewound(file: BinaryIO) -> AbstractContextManager[BinaryIO]:
 def save_history(path: str | os.PathLike[str], history: History, owner: Mapping[str, Any]) -> None:
     """Write a history to a file, together with the site and the bot (``owner``) that it belongs to.
 
-    Raises InvalidInput for something that is not a path, and OSError, which names ``path``.
+    Raises InvalidInput for a path that is not that of a file, and for a history that :func:`load_history` would refuse.
+    Raises OSError, which names ``path``.
     """
-    state = {**owner, **history.to_json()}
     target = _path(path, "the conversation")
-    try:
-        _replace(target, json.dumps(state, ensure_ascii=False, indent=2))
-    except OSError as error:
-        if error.filename is None:
-            raise
-        raise OSError(error.errno, error.strerror, os.fspath(path)) from error  # it named a temporary file
-
-
-def _replace(target: Path, text: str) -> None:
-    """Write a file at once, or not at all. Raises OSError."""
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, delete=False) as file:
+    old = _status(target, "the conversation cannot be written")
+    place = os.path.realpath(target) if target.is_symlink() else os.fspath(target)
+    saved: Json = {}
+    # Another thread may save an older state at the same time, so the last state is written last.
+    while (state := history.to_json()) != saved:
+        content = json.dumps({**owner, **state}, ensure_ascii=False, indent=2).encode()
+        if len(content) > _LARGEST:
+            raise InvalidInput(f"the conversation has {len(content):,} bytes, and a file takes {_LARGEST:,}")
         try:
-            file.write(text)
-            file.close()
-            os.replace(file.name, target)
-        except BaseException:
-            os.unlink(file.name)
-            raise
+            replace_file(place, content, old)
+        except OSError as error:  # it may name a temporary file
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+        saved = state
 
 
 def load_history(path: str | os.PathLike[str], own_site: str) -> History:
     """Return the history in a file. Raises OSError, and InvalidInput for another file or another site's history."""
     source = _path(path, "the conversation")
+    _status(source, "the conversation cannot be read")
+    with source.open("rb") as file:
+        content = file.read(_LARGEST + 1)
     try:
-        state = json.loads(source.read_text(encoding="utf-8"))
-        site = state["site"]
-        if not isinstance(site, str):
-            raise InvalidInput("its site is not a string")
-        history = History.from_json(state)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{str(source)!r} cannot be read: {_NO_CONVERSATION}, since it is not JSON") from error
+        state = _parse(content)
+        site, history = state["site"], History.from_json(state)
     except InvalidInput as error:  # its text says what is wrong
-        raise InvalidInput(f"{str(source)!r} cannot be read: {_NO_CONVERSATION}, since {error}") from error
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise InvalidInput(f"{str(source)!r} cannot be read: {_NO_CONVERSATION}") from error
+        why = f"it is no conversation of this package, since {error}"
+        raise InvalidInput(f"{str(source)!r} cannot be read: {why}") from error
     if site.rstrip("/") != own_site.rstrip("/"):
         raise InvalidInput(
             f"the conversation is with {shown_url(site)!r}, and the client's site is {shown_url(own_site)!r}"
         )
     return history
+
+
+def _parse(content: bytes) -> Json:
+    """Return the JSON object of a conversation's file. Raises InvalidInput, which says what is wrong."""
+    if len(content) > _LARGEST:
+        raise InvalidInput(f"it has more than {_LARGEST:,} bytes")
+    try:
+        state = json.loads(content.decode("utf-8-sig"))  # some editors write a byte order mark
+    except UnicodeDecodeError as error:
+        raise InvalidInput("it is not UTF-8") from error
+    except json.JSONDecodeError as error:
+        raise InvalidInput(f"it is not JSON (line {error.lineno}, column {error.colno})") from error
+    except RecursionError as error:
+        raise InvalidInput("it is nested too deeply") from error
+    except ValueError as error:  # Python refuses integers of more than 4,300 digits
+        raise InvalidInput("a number in it is too long") from error
+    if not isinstance(state, dict):
+        raise InvalidInput(f"it holds {kind_of(state)} and not an object")
+    if not isinstance(state.get("site"), str):
+        raise InvalidInput("its site is not a string" if "site" in state else "it has no 'site'")
+    return state

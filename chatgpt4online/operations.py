@@ -9,10 +9,10 @@ from __future__ import annotations
 import mimetypes
 import secrets
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from .files import Progress, Source, file_ids, multipart, read_file_id
 from .net.cookies import cookie_header
@@ -36,17 +36,20 @@ from .protocol.calls.call import Call, Limits
 from .protocol.calls.deadline import Timeout
 from .protocol.calls.endpoints import Discussion, File
 from .protocol.calls.exchange import Exchange
-from .protocol.calls.history import History
+from .protocol.calls.history import History, LastQuestion, TurnRecord, one_message, shortcut_question
 from .protocol.calls.page import Bot
 from .protocol.calls.prompt import Image, Message, Prompt, Question, image, image_parts, submission
 from .protocol.calls.request import Session
 from .protocol.calls.roots import rest_roots
 from .protocol.calls.turn import Turn
 from .protocol.parsing.errors import InvalidInput
-from .protocol.parsing.events import Done, Failed, Json, Shortcut
+from .protocol.parsing.events import Json, Shortcut
 from .protocol.parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT
 
 T = TypeVar("T")
+
+ConversationTurn: TypeAlias = tuple[Turn, TurnRecord]
+"""A turn of a conversation, and what records it in the history."""
 
 DEFAULT_SITE = "https://chatgpt4online.org"
 
@@ -119,7 +122,6 @@ class Operations:
         chat_id: str | None = None,
         flatten: bool = False,
         files: Sequence[str | File] = (),
-        previous_response_id: str | None = None,
     ) -> Question:
         """Return the question for a prompt.
 
@@ -134,16 +136,15 @@ class Operations:
             chat_id=chat_id or new_chat_id(),
             file_ids=ids,
             awaits_files=bool(pictures),
-            previous_response_id=previous_response_id,
             **self.bot_fields(),
         )
         return Question(asked, tuple(pictures))
 
-    def turn(self, question: Question, on_end: Callable[[Done | Failed], object] | None = None) -> Turn:
+    def turn(self, question: Question, record: TurnRecord | None = None) -> Turn:
         """Return the turn that uploads the pictures of a question and then sends it.
 
-        ``on_end`` is called with the last event. Raises InvalidInput for a question that is longer than the bot
-        accepts, and for a picture that it refuses.
+        ``record`` adds the turn to the history of its conversation. Raises InvalidInput for a question that is longer
+        than the bot accepts, and for a picture that it refuses.
         """
         limit = self.bot.max_length if self.bot is not None and not self.bot.custom_id else None
         size = len(question.submission.message)
@@ -152,7 +153,15 @@ class Operations:
                 f"the message has {size} characters, and the bot accepts {limit}; send history as messages"
             )
         uploads = [self.upload_picture(image(part)) for part in question.pictures]
-        return Turn(self.site, question.submission, self.session, uploads=uploads, on_end=on_end, **self.options())
+        return Turn(
+            self.site,
+            question.submission,
+            self.session,
+            uploads=uploads,
+            on_start=None if record is None else record.start,
+            on_end=None if record is None else record.end,
+            **self.options(),
+        )
 
     def handshake(self) -> Exchange[Any]:
         """Return the exchange that only searches for a new nonce."""
@@ -228,42 +237,49 @@ class Operations:
         """
         if discussion is not None and not isinstance(discussion, Discussion):
             raise InvalidInput(f"discussion is one of client.discussions(), not {kind_of(discussion)}")
-        if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Iterable):
-            raise InvalidInput(f"messages is a list of {{'role', 'content'}} messages, not {kind_of(messages)}")
+        stored: Sequence[Message] = discussion.messages if discussion else ()
+        for name, value in (("messages", messages), ("discussion.messages", stored)):
+            if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+                raise InvalidInput(f"{name} is a list of {{'role', 'content'}} messages, not {kind_of(value)}")
         if start_sentence is not None:
             check_text("start_sentence", start_sentence)
-        stored: Sequence[Message] = discussion.messages if discussion else ()
-        previous = discussion.previous_response_id if discussion else ""
+        previous, stored_id = (discussion.previous_response_id, discussion.chat_id) if discussion else ("", "")
         earlier = [*messages, *stored]
         start = start_sentence if start_sentence is not None else self.bot.start_sentence if self.bot else ""
         if start and not earlier:
             earlier = [{"role": "assistant", "content": start}]
-        return History(chat_id or (discussion.chat_id if discussion else new_chat_id()), earlier, previous)
+        return History(chat_id or stored_id or new_chat_id(), earlier, previous)
 
     def next_turn(
-        self, history: History, prompt: str | Message, files: Sequence[str | File], keep: int | None = None
-    ) -> Turn:
-        """Return the turn that asks ``prompt`` after the first ``keep`` messages of the history, or after all."""
-        messages, previous = history.prompt(prompt, keep), history.response_to_resume(keep)
-        question = self.question(messages, history.chat_id, files=files, previous_response_id=previous)
-        return self.turn(question, history.recorder(question.submission.message, keep))
+        self,
+        history: History,
+        prompt: str | Message,
+        files: Sequence[str | File],
+        replaced: LastQuestion | None = None,
+    ) -> ConversationTurn:
+        """Return the turn that asks ``prompt`` after all messages, or in place of the question ``replaced``."""
+        question = self.question([one_message(prompt)], history.chat_id, files=files)
+        record = TurnRecord(history, question.submission, replaced)
+        return self.turn(question, record), record
 
-    def edited_turn(self, history: History, prompt: str | Message, files: Sequence[str | File]) -> Turn:
+    def edited_turn(self, history: History, prompt: str | Message, files: Sequence[str | File]) -> ConversationTurn:
         """Return the turn that asks ``prompt`` in place of the last question."""
-        return self.next_turn(history, prompt, files, history.last_question()[0])
+        return self.next_turn(history, prompt, files, history.last_question())
 
-    def repeated_turn(self, history: History, files: Sequence[str | File]) -> Turn:
+    def repeated_turn(self, history: History, files: Sequence[str | File]) -> ConversationTurn:
         """Return the turn that asks the last question again."""
-        keep, question = history.last_question()
-        if history.last_shortcut is not None:
-            return self.shortcut_turn(history, history.last_shortcut, keep)
-        return self.next_turn(history, question, files, keep)
+        last = history.last_question()
+        if last.shortcut is not None:
+            return self.shortcut_turn(history, last.shortcut, last)
+        return self.next_turn(history, last.text, files, last)
 
-    def shortcut_turn(self, history: History, shortcut: Shortcut, keep: int | None = None) -> Turn:
-        """Return the turn that sends a shortcut, after the first ``keep`` messages of the history, or after all."""
-        question = history.shortcut_question(shortcut, keep, self.bot_fields())
-        record = history.recorder(shortcut.message or shortcut.label, keep, shortcut)
-        return self.turn(Question(question), record)
+    def shortcut_turn(
+        self, history: History, shortcut: Shortcut, replaced: LastQuestion | None = None
+    ) -> ConversationTurn:
+        """Return the turn that sends a shortcut, after all messages, or in place of the question ``replaced``."""
+        question = shortcut_question(shortcut, self.bot_fields())
+        record = TurnRecord(history, question, replaced)
+        return self.turn(Question(question), record), record
 
     def api_check(self) -> Exchange[Json]:
         """Return the exchange that asks who the caller is on the site."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import stat
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,13 @@ from chatgpt4online import (
     InvalidState,
     Shortcut,
 )
+from chatgpt4online.protocol.calls.history import State
 from chatgpt4online.protocol.calls.turn import Turn
 
 from .strategies import STALE, end, error, live, php, texts
 
 SITE = "https://example.org"
+HALF = "\ud83d"  # half of a surrogate pair, which no encoding can write
 KINDS = pytest.mark.parametrize("kind", [Conversation, AsyncConversation], ids=["Client", "AsyncClient"])
 
 
@@ -44,19 +46,19 @@ def start(**options: Any) -> Conversation:
 
 def next_turn(talk: Conversation, prompt: Any, files: Any) -> Turn:
     """Return the turn that asks ``prompt`` next."""
-    return talk._operations.next_turn(talk._history, prompt, files)
+    return talk._operations.next_turn(talk._history, prompt, files)[0]
 
 
 def repeated(talk: Conversation, prompt: Any, files: Any) -> Turn:
     """Return the turn that asks the last question again, or ``prompt`` in its place."""
     if prompt is None:
-        return talk._operations.repeated_turn(talk._history, files)
-    return talk._operations.edited_turn(talk._history, prompt, files)
+        return talk._operations.repeated_turn(talk._history, files)[0]
+    return talk._operations.edited_turn(talk._history, prompt, files)[0]
 
 
 def chosen(talk: Conversation, shortcut: Shortcut) -> Turn:
     """Return the turn that a shortcut offers."""
-    return talk._operations.shortcut_turn(talk._history, shortcut)
+    return talk._operations.shortcut_turn(talk._history, shortcut)[0]
 
 
 def sent(turn: Turn) -> dict[str, Any]:
@@ -186,11 +188,56 @@ class TestHistory:
         assert asked["chatId"] == talk.chat_id != before
         assert (asked["messages"], "previousResponseId" in asked) == ([], False)
 
+    def test_answer_of_many_megabytes_is_sent_again(self) -> None:
+        talk, text = start(), "word " * 1_000_000
+        finish(next_turn(talk, "Hi", ()), text)
+        assert sent(next_turn(talk, "Hi", ()))["messages"] == [says("user", "Hi"), says("assistant", text)]
+
+    def test_answer_over_the_limit_is_not_kept(self) -> None:
+        talk = client(max_text_size=100).conversation()
+        turn = next_turn(talk, "Hi", ())
+        sent(turn)
+        turn.receive_response(200, {})
+        turn.receive_data(live("word " * 21) + b"\n\n")
+        assert turn.over
+        assert talk.messages == []
+
     @pytest.mark.parametrize("messages", [[{"role": "user"}], [{"content": "a"}], ["Hi"], [None]])
     def test_messages_of_another_shape(self, messages: Any) -> None:
-        """InvalidInput, when they are given or when they are sent, and no other error."""
+        """InvalidInput when they are given, and no other error."""
         with pytest.raises(InvalidInput):
-            next_turn(start(messages=messages), "Hi", ())
+            start(messages=messages)
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"messages": [says("user", HALF)]},
+            {"messages": [says(HALF, "a")]},
+            {"start_sentence": HALF},
+            {"chat_id": HALF},
+            {"chat_id": "c" * 65},
+            {"chat_id": 5},
+            {"discussion": Discussion("c9", messages=(says("user", HALF),))},
+            {"discussion": Discussion("c9", messages=("Hi",))},  # type: ignore[arg-type]
+            {"discussion": Discussion("c9", messages=None)},  # type: ignore[arg-type]
+            {"discussion": Discussion("c9", messages=5)},  # type: ignore[arg-type]
+            {"discussion": Discussion(HALF)},
+            {"discussion": Discussion(5)},  # type: ignore[arg-type]
+        ],
+        ids=repr,
+    )
+    def test_history_that_cannot_be_sent_is_refused(self, options: Any) -> None:
+        with pytest.raises(InvalidInput):
+            start(**options)
+
+    @pytest.mark.parametrize("response_id", [HALF, "r" * 1001, "a\nb", 5, None])
+    def test_response_id_that_cannot_be_sent_is_left_out(self, response_id: Any) -> None:
+        talk = start(discussion=Discussion("c9", previous_response_id=response_id))
+        assert "previousResponseId" not in sent(next_turn(talk, "Hi", ()))
+
+    def test_discussion_without_an_id_gets_one(self) -> None:
+        talk = start(discussion=Discussion("", messages=(says("user", "a"),)))
+        assert finish(next_turn(talk, "a", ()))["chatId"] == finish(next_turn(talk, "b", ()))["chatId"] != ""
 
     def test_its_repr(self) -> None:
         """How much there is, and none of it."""
@@ -240,6 +287,87 @@ class TestAgain:
         """There is nothing to ask again."""
         with pytest.raises(InvalidState, match="nothing was asked"):
             repeated(start(start_sentence="Hey"), None, ())
+
+
+class TestOneAtATime:
+    """The steps that other threads can come between; over sockets, see test_conversation_turns."""
+
+    def test_another_thread_begins_while_the_last_turn_is_looked_at(self) -> None:
+        """Both find that the last turn is not read any more, and only one of them begins."""
+        talk = start()
+        (first, first_record), (second, second_record) = (
+            talk._operations.next_turn(talk._history, question, ()) for question in ("first", "second")
+        )
+        second_record.is_read = lambda: True
+
+        def begin_the_second() -> bool:
+            first_record.is_read = lambda: False
+            sent(second)
+            return False
+
+        sent(first)
+        first_record.is_read = begin_the_second
+        with pytest.raises(InvalidState, match="being answered"):
+            sent(next_turn(talk, "third", ()))
+        finish(second)
+        assert talk.messages == [says("user", "second"), says("assistant", "Hello!")]
+
+    @pytest.mark.parametrize("number", range(5))
+    def test_of_many_threads_one_begins(self, number: int) -> None:
+        talk, barrier, begun = start(), threading.Barrier(8), []
+
+        def begin() -> None:
+            turn, record = talk._operations.next_turn(talk._history, "Hi", ())
+            record.is_read = lambda: True
+            barrier.wait(20)
+            with suppress(InvalidState):
+                begun.append(sent(turn))
+
+        threads = [threading.Thread(target=begin) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert len(begun) == 1
+
+    def test_answer_of_a_closed_stream_does_not_join_the_history_late(self) -> None:
+        """Its last bytes were read already when another thread closed it and asked the next question."""
+        talk = start(messages=[says("user", "a"), says("assistant", "b")])
+        first, second = next_turn(talk, "first", ()), next_turn(talk, "second", ())
+        sent(first)
+        sent(second)
+        finish(first)
+        assert talk.messages == [says("user", "a"), says("assistant", "b")]
+        finish(second, "2")
+        assert talk.messages[2:] == [says("user", "second"), says("assistant", "2")]
+
+    def test_clear_forgets_a_turn_that_ends_at_the_same_moment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        talk = start()
+        turn = next_turn(talk, "Hi", ())
+        sent(turn)
+        follow = State.follow
+
+        def later(self: State, state: State) -> bool:
+            monkeypatch.setattr(State, "follow", follow)
+            finish(turn)
+            return follow(self, state)
+
+        monkeypatch.setattr(State, "follow", later)
+        talk.clear()
+        assert talk.messages == []
+
+    def test_stream_that_is_refused_can_be_made_again(self) -> None:
+        talk = start()
+        first, record = talk._operations.next_turn(talk._history, "first", ())
+        record.is_read = lambda: True
+        sent(first)
+        second = next_turn(talk, "second", ())
+        for _ in range(2):
+            with pytest.raises(InvalidState, match="being answered"):
+                second.next_request()
+        finish(first)
+        assert finish(second)["messages"] == [says("user", "first"), says("assistant", "Hello!")]
+        assert len(talk.messages) == 4
 
 
 class TestResponseIds:
@@ -327,12 +455,20 @@ class TestShortcuts:
             (Shortcut("action", "New", action="clear"), r"clear\(\)"),
             (Shortcut("callback", "Call"), "browsers only"),
             (Shortcut("message", "Empty"), "nothing to send"),
+            (Shortcut("message", 5, "", "x1"), "shortcut_name is a string"),  # type: ignore[arg-type]
+            (Shortcut("message", "a", 5), "message is a string"),  # type: ignore[arg-type]
+            (Shortcut("message", "a", "", 5), "shortcut_id is a string"),  # type: ignore[arg-type]
+            (Shortcut("message", HALF, "b"), "half a character"),
+            (Shortcut("message", "a", HALF), "half a character"),
+            (Shortcut("message", "a", "", HALF), "half a character"),
         ],
     )
     def test_what_cannot_be_sent(self, shortcut: Shortcut, words: str) -> None:
         """The error says what to do instead."""
+        talk = start()
         with pytest.raises(InvalidInput, match=words):
-            chosen(start(), shortcut)
+            chosen(talk, shortcut)
+        assert talk.messages == []
 
 
 class TestDiscussions:
@@ -360,6 +496,19 @@ class TestFiles:
         assert type(again) is kind
         assert (again.chat_id, again.messages) == ("c1", talk.messages)
         assert sent(next_turn(again, "x", ())) == sent(next_turn(talk, "x", ()))
+
+    @pytest.mark.parametrize("half", ["label", "message", "shortcut_id", "icon"])
+    def test_shortcut_with_half_a_character_never_keeps_a_save_from_working(
+        self, kind: Any, tmp_path: Path, half: str
+    ) -> None:
+        """Fields that are not sent may hold anything."""
+        values = {"label": "Prices", "message": "What does it cost?", "shortcut_id": "x1"}
+        talk = client(kind).conversation()
+        with suppress(InvalidInput):
+            finish(chosen(talk, Shortcut("message", **values | {half: HALF})))
+        talk.save(tmp_path / "talk.json")
+        assert kind.load(tmp_path / "talk.json", client(kind)).messages == talk.messages
+        assert len(talk.messages) == (2 if half in ("shortcut_id", "icon") else 0)
 
     def test_an_empty_one(self, kind: Any, tmp_path: Path) -> None:
         """A history that was cleared stays so, whatever the bot says first."""
@@ -389,33 +538,15 @@ class TestFiles:
         made.conversation().save(tmp_path / "talk.json")
         assert "secret" not in (tmp_path / "talk.json").read_text("utf-8")
 
-    def test_at_once_or_not_at_all(self, kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A write that fails leaves the old file, and nothing beside it."""
-        path = tmp_path / "talk.json"
-        path.write_text("old")
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-            with pytest.raises(OSError, match="disk full"):
-                client(kind).conversation().save(path)
-        with pytest.raises(ValueError, match="surrogate"):
-            client(kind).conversation(messages=[says("user", "\ud83d")]).save(path)
-        assert path.read_text() == "old"
-        assert list(tmp_path.iterdir()) == [path]
-        client(kind).conversation().save(path)
-        assert list(tmp_path.iterdir()) == [path]
-        assert json.loads(path.read_text())["messages"] == []
-
-    def test_it_is_for_its_owner(self, kind: Any, tmp_path: Path) -> None:
-        """What was said is read by nobody else."""
-        client(kind).conversation().save(tmp_path / "talk.json")
-        assert stat.S_IMODE((tmp_path / "talk.json").stat().st_mode) & 0o077 == 0
-
-    def test_nowhere(self, kind: Any, tmp_path: Path) -> None:
-        """OSError, as for any file."""
-        with pytest.raises(OSError):
-            client(kind).conversation().save(tmp_path / "missing" / "talk.json")
-        with pytest.raises(OSError):
-            kind.load(tmp_path / "missing.json", client(kind))
+    def test_shortcut_is_asked_again_after_a_save(self, kind: Any, tmp_path: Path) -> None:
+        """The label in the history is not the question, which only the site knows."""
+        talk = client(kind).conversation()
+        finish(chosen(talk, Shortcut("action", "Prices", shortcut_id="x1", action="message")))
+        talk.save(tmp_path / "talk.json")
+        again = kind.load(tmp_path / "talk.json", client(kind))
+        asked = sent(repeated(again, None, ()))
+        assert asked == sent(repeated(talk, None, ()))
+        assert (asked["newMessage"], asked["shortcutId"], asked["messages"]) == ("", "x1", [])
 
     def test_another_site(self, kind: Any, tmp_path: Path) -> None:
         """A conversation belongs to its site."""
@@ -441,6 +572,19 @@ class TestFiles:
             {"chat_id": ["a"]},
             {"previous_response_id": None},
             {"previous_response_id": 5},
+            {"chat_id": ""},
+            {"chat_id": None},
+            {"chat_id": "\ud83d"},
+            {"chat_id": "c" * 65},
+            {"previous_response_id": "resp_\ud83d"},
+            {"previous_response_id": "r" * 1001},
+            {"messages": [{"role": "user", "content": "\ud83d"}]},
+            {"messages": [{"role": "\udc00", "content": "a"}]},
+            {"last_shortcut": 5},
+            {"last_shortcut": {}},
+            {"last_shortcut": {"label": "a", "message": "", "shortcut_id": ""}},
+            {"last_shortcut": {"label": "a", "message": None, "shortcut_id": "x1"}},
+            {"last_shortcut": {"label": "\ud83d", "message": "", "shortcut_id": "x1"}},
             {"site": None},
         ],
         ids=repr,
@@ -461,15 +605,6 @@ class TestFiles:
         path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != name}))
         with pytest.raises(InvalidInput, match=str(path)):
             kind.load(path, client(kind))
-
-    @pytest.mark.parametrize(
-        "content", [b"", b"[]", b"null", b"5", b"{", b"Hello", b"\xff\xfe", b"[" * 100_000, b'{"format":1}'], ids=len
-    )
-    def test_what_is_no_conversation(self, kind: Any, tmp_path: Path, content: bytes) -> None:
-        """Any other file is refused, and nothing else is raised."""
-        (tmp_path / "talk.json").write_bytes(content)
-        with pytest.raises(InvalidInput, match="no conversation of this package"):
-            kind.load(tmp_path / "talk.json", client(kind))
 
 
 @given(st.lists(st.tuples(st.sampled_from(["user", "assistant", "system"]), texts)), texts.filter(str.strip))

@@ -26,7 +26,7 @@ LAYERS = (
     ("protocol/parsing",),
     ("net",),
     ("protocol/calls",),
-    ("options",),
+    ("options", "atomic"),
     ("files",),
     ("operations", "http1"),
     ("sync", "aio"),

@@ -191,3 +191,23 @@ def test_child_keeps_no_copy_of_a_connection(kind: str) -> None:
         loop.close()
         os.close(hold)
         os.close(let_go)
+
+
+def test_question_that_another_thread_of_the_parent_asks_does_not_block_the_child() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def answer(chat: Chat) -> str:
+        if chat.message == "parent":
+            begun.set()
+            go_on.wait(20)
+        return chat.message
+
+    with serve_site(answer) as site, Client(site.url, retries=0) as client:
+        talk = client.conversation()
+        thread = threading.Thread(target=talk.ask, args=("parent",))
+        thread.start()
+        assert begun.wait(20)
+        assert in_child(lambda: str(talk.ask("child")))() == "child"
+        go_on.set()
+        thread.join(20)
+        assert [message["content"] for message in talk.messages] == ["parent", "parent"]

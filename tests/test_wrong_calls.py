@@ -411,7 +411,9 @@ FILES = {
     "save without a directory": Row(
         lambda to: to.client.conversation().save(to.directory / "no" / "x.json"), FileNotFoundError, ("no/x.json",)
     ),
-    "save over a directory": Row(lambda to: to.client.conversation().save(to.directory), OSError, ("test_",), ("->",)),
+    "save over a directory": Row(
+        lambda to: to.client.conversation().save(to.directory), InvalidInput, ("test_", "is a directory"), ("->",)
+    ),
     "save None": Row(lambda to: to.client.conversation().save(None), InvalidInput, ("path", "None")),
     "save nowhere": Row(lambda to: to.client.conversation().save(""), InvalidInput, ("path", "empty")),
 }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, Self, TypeVar, Unpack
 
 from ..files import load_history, save_history
-from ..operations import Operations, new_chat_id, operations_of
+from ..operations import ConversationTurn, Operations, new_chat_id, operations_of
 from ..options import NoOptions, refuse_question_options
 from ..protocol.calls.deadline import Timeout
 from ..protocol.calls.endpoints import Discussion, File
@@ -33,9 +34,18 @@ class _Client(Protocol):
 class Conversation:
     """A conversation: each question is sent with all that was said before.
 
-    :meth:`Client.conversation` and :meth:`load` make it. A prompt is a string, or a ``{"role", "content"}`` message. A
-    question that fails, or whose answer is not read to its end, leaves the history as it was. The errors are those of
-    :meth:`Client.events`. Many conversations may share a client; ask one question at a time in each.
+    :meth:`Client.conversation` and :meth:`load` make it. A prompt is a string, or a ``{"role", "content"}`` message.
+    The errors are those of :meth:`Client.events`. Many conversations may share a client.
+
+    A question is sent when its stream is read first, with the history as it is then. It joins the history together with
+    its answer. A question that fails, or whose answer is not read to its end, leaves the history as it was.
+
+    One question is answered at a time. Another one raises InvalidState when it would be sent, also in another thread or
+    task, until the first stream has ended, was closed, or has no reference any more. A stream that was not read yet
+    does not count. While a question is being answered, :attr:`messages` and :meth:`save` give the history before it.
+
+    Only messages that can be sent are in the history. Other messages raise InvalidInput, and half characters (lone
+    surrogates) in an answer become U+FFFD.
     """
 
     def __init__(
@@ -66,13 +76,24 @@ class Conversation:
         return self._history.messages
 
     def clear(self) -> None:
-        """Forget all messages and start again under a new chat id."""
+        """Forget all messages and start again under a new chat id.
+
+        It may be called while a question is being answered. That answer can be read to its end and is not recorded, and
+        the next question does not wait for it.
+        """
         self._history.clear(new_chat_id())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the conversation to a file as readable JSON, with no nonce, cookie or password in it.
 
-        The file is replaced at once or not at all. Raises OSError.
+        The file is replaced at once or not at all, also where the process is killed or the power fails. It keeps its
+        owner and its permissions; a new file is readable by its owner only. A symbolic link stays, and the file that it
+        leads to is replaced. A temporary file beside it, which a killed process leaves behind, is removed by the next
+        save. Several threads and processes may save to one file. A file system without locks (as on Windows) keeps what
+        a killed process leaves.
+
+        Raises InvalidInput for a directory, a device, a pipe or a socket, and for a conversation of more than 128 MiB.
+        Raises OSError.
         """
         save_history(path, self._history, {"site": self._operations.site, **self._operations.bot_fields()})
 
@@ -80,7 +101,9 @@ class Conversation:
     def load(cls, path: str | os.PathLike[str], client: _Client) -> Self:
         """Return the conversation in a file, to continue it with ``client``.
 
-        Raises OSError, and InvalidInput for a file without a conversation, or with one of another site.
+        Raises FileNotFoundError and the other OSErrors of a file that cannot be opened. Raises InvalidInput, which says
+        what is wrong, for a file without a conversation, for one of another site, for more than 128 MiB, for a
+        directory, a device, a pipe or a socket, and for a client that belongs to the other kind of conversation.
         """
         conversation = cls(client)
         conversation._history = load_history(path, conversation._operations.site)
@@ -109,7 +132,7 @@ class Conversation:
     ) -> Stream[str]:
         """Return the pieces of the answer to a question as they come."""
         refuse_question_options(unknown, ("files", "timeout"))
-        return self._client._stream(texts, self._operations.next_turn(self._history, prompt, files), timeout)
+        return self._read(texts, self._operations.next_turn(self._history, prompt, files), timeout)
 
     def events(
         self,
@@ -121,21 +144,49 @@ class Conversation:
     ) -> Stream[Event]:
         """Return the events of the answer to a question as they come."""
         refuse_question_options(unknown, ("files", "timeout"))
-        return self._client._stream(without_failure, self._operations.next_turn(self._history, prompt, files), timeout)
+        return self._read(without_failure, self._operations.next_turn(self._history, prompt, files), timeout)
 
     def choose(self, shortcut: Shortcut, *, timeout: Timeout | float | None = None) -> Stream[str]:
         """Return the pieces of the answer to a shortcut that the site offers.
 
         Raises InvalidInput for a shortcut that clears the conversation, and for one that only a browser can use.
         """
-        return self._client._stream(texts, self._operations.shortcut_turn(self._history, shortcut), timeout)
+        return self._read(texts, self._operations.shortcut_turn(self._history, shortcut), timeout)
 
     def regenerate(self, *, files: Sequence[str | File] = (), timeout: Timeout | float | None = None) -> Stream[str]:
-        """Return the pieces of another answer to the last question; it replaces the last answer."""
-        return self._client._stream(texts, self._operations.repeated_turn(self._history, files), timeout)
+        """Return the pieces of another answer to the last question; it replaces the last answer.
+
+        Raises InvalidState where nothing was asked, and, when it would be sent, where another question is the last one.
+        """
+        return self._read(texts, self._operations.repeated_turn(self._history, files), timeout)
 
     def edit(
         self, prompt: str | Message, *, files: Sequence[str | File] = (), timeout: Timeout | float | None = None
     ) -> Stream[str]:
-        """Return the pieces of the answer to ``prompt``, which replaces the last question."""
-        return self._client._stream(texts, self._operations.edited_turn(self._history, prompt, files), timeout)
+        """Return the pieces of the answer to ``prompt``, which replaces the last question.
+
+        Raises InvalidState where nothing was asked, and, when it would be sent, where another question is the last one.
+        """
+        return self._read(texts, self._operations.edited_turn(self._history, prompt, files), timeout)
+
+    def _read(self, view: View[T], turn: ConversationTurn, timeout: Timeout | float | None) -> Stream[T]:
+        exchange, record = turn
+        stream = self._client._stream(view, exchange, timeout)
+        record.is_read = _watch(stream)
+        return stream
+
+
+def _watch(stream: Stream[Any]) -> Callable[[], bool]:
+    """Return a function that returns whether a stream is open; it does not keep the stream alive.
+
+    In a forked process it returns False: the thread that reads the stream is not there.
+    """
+    reference, process = weakref.ref(stream), os.getpid()
+
+    def is_open() -> bool:
+        found = reference()
+        if found is None or os.getpid() != process:
+            return False
+        return not (found._ended or found._closed.is_set)
+
+    return is_open

@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 
 from chatgpt4online.net.url import origin
 from chatgpt4online.protocol.calls.call import Answered
+from chatgpt4online.protocol.calls.history import State
 from chatgpt4online.protocol.calls.policies import Refusal, Step
 from chatgpt4online.protocol.parsing.errors import ConnectionFailed, InvalidInput, StatusError
 from chatgpt4online.protocol.parsing.events import Failed
@@ -37,7 +38,7 @@ WIRE = ("test_wire", "test_turn")
 MESSAGES = ("test_messages",)
 SHARED = ("test_shared_failure",)
 TIMEOUT = ("test_timeout",)
-CONVERSATION = ("test_conversation",)
+CONVERSATION = ("test_conversation", "test_conversation_turns", "test_conversation_properties")
 
 _EXCHANGE = "protocol.calls.exchange:Exchange."
 _POLICIES = "protocol.calls.policies:"
@@ -49,6 +50,8 @@ _MULTIPART = "protocol.calls.multipart:"
 _PROMPT = "protocol.calls.prompt:"
 _TURN = "protocol.calls.turn:Turn."
 _HISTORY = "protocol.calls.history:History."
+_STATE = "protocol.calls.history:State."
+_RECORD = "protocol.calls.history:TurnRecord."
 _URL = "net.url:"
 
 Wrapped = Callable[..., Any]
@@ -234,15 +237,39 @@ def _drops_pictures_of_history(image_parts: Wrapped) -> Any:
 
 
 def _resumes_after_change(response_to_resume: Wrapped) -> Any:
-    return lambda self, keep: response_to_resume(self, None)
+    return lambda self, replaced: response_to_resume(self, None)
 
 
 def _resumes_any_response(response_to_resume: Wrapped) -> Any:
-    return lambda self, keep: self.previous_response_id or None
+    return lambda self, replaced: self.previous_response_id or None
 
 
-def _records_at_the_end(recorder: Wrapped) -> Any:
-    return lambda self, question, keep, shortcut=None: recorder(self, question, None, shortcut)
+def _keeps_the_old_answer(start: Wrapped) -> Any:
+    def replacement(self: Any, submission: Any) -> Any:
+        submission = start(self, submission)
+        self._before = self._history.state.messages
+        return submission
+
+    return replacement
+
+
+def _clears_only_messages(clear: Wrapped) -> Any:
+    def replacement(self: Any, chat_id: str) -> None:
+        self.state.follow(replace(self.state, chat_id=chat_id, messages=(), running=None))
+
+    return replacement
+
+
+def _clears_at_the_first_try(clear: Wrapped) -> Any:
+    def replacement(self: Any, chat_id: str) -> None:
+        self.state.follow(State(chat_id))
+
+    return replacement
+
+
+def _comparison(kind: type[ast.cmpop], value: bool) -> Any:
+    """Return the rule that replaces each comparison of this kind by a constant."""
+    return lambda node: ast.Constant(value) if isinstance(node, ast.Compare) and isinstance(node.ops[0], kind) else None
 
 
 def _gives_up_tls(absolute: Wrapped) -> Any:
@@ -444,18 +471,32 @@ OTHERS = [
         CALLS,
     ),
     Mutant("a file is read at once", _MULTIPART + "_CHUNK_SIZE", constant(1 << 40), CALLS),
+    Mutant("a response is resumed after a change", _STATE + "response_to_resume", _resumes_after_change, CONVERSATION),
+    Mutant("any response is resumed", _STATE + "response_to_resume", _resumes_any_response, CONVERSATION),
     Mutant(
-        "a response is resumed after a change", _HISTORY + "response_to_resume", _resumes_after_change, CONVERSATION
-    ),
-    Mutant("any response is resumed", _HISTORY + "response_to_resume", _resumes_any_response, CONVERSATION),
-    Mutant("a new answer does not replace the old one", _HISTORY + "recorder", _records_at_the_end, CONVERSATION),
-    Mutant("messages are not copied", _HISTORY + "messages", lambda old: lambda self: self._messages, CONVERSATION),
-    Mutant(
-        "a cleared history keeps the id of its response",
-        _HISTORY + "clear",
-        edited(without_statement("previous_response_id")),
+        "of two changes at once both win",
+        _STATE + "follow",
+        lambda old: lambda self, state: old(self, state) or True,
         CONVERSATION,
     ),
+    Mutant(
+        "messages are not copied", _HISTORY + "messages", lambda old: lambda self: [*self.state.messages], CONVERSATION
+    ),
+    Mutant("a cleared history knows its response", _HISTORY + "clear", _clears_only_messages, CONVERSATION),
+    Mutant("a turn keeps a history from its clearing", _HISTORY + "clear", _clears_at_the_first_try, CONVERSATION),
+    Mutant(
+        "two questions are answered at once", _HISTORY + "begin", edited(call_gives("is_read", False)), CONVERSATION
+    ),
+    Mutant("a new answer does not replace the old one", _RECORD + "start", _keeps_the_old_answer, CONVERSATION),
+    Mutant("any question is replaced", _RECORD + "start", edited(_comparison(ast.NotEq, False)), CONVERSATION),
+    Mutant(
+        "the answer of a closed stream joins the history",
+        _RECORD + "end",
+        edited(_comparison(ast.IsNot, False)),
+        CONVERSATION,
+    ),
+    Mutant("half a character is kept", _RECORD + "end", edited(without_function("printable")), CONVERSATION),
+    Mutant("on_start is not called", _TURN + "next_request", edited(without_statement("_on_start")), CONVERSATION),
     Mutant(
         "the total time does not shorten a wait",
         "protocol.calls.deadline:Deadline.within",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from ..parsing.bodies import printable
 from ..parsing.errors import InvalidInput, InvalidState, ServerError
@@ -13,126 +14,257 @@ from .request import is_id
 
 _FORMAT = 1  # the version of the saved form
 _RESUMABLE = ("resp_", "v1_")  # a site keeps the history itself behind these response ids (protocol section 1.4)
+_BUSY = (
+    "another question of this conversation is being answered: read its stream to the end or close it, or ask in "
+    "another conversation"
+)
+_SHORTCUT_FIELDS = ("label", "message", "shortcut_id")  # what is needed to choose a shortcut again
 
-Recorder = Callable[[Done | Failed], object]
+
+class LastQuestion(NamedTuple):
+    """The last question of a history: its position, its text, and the shortcut that stands for it, or None."""
+
+    position: int
+    text: str
+    shortcut: Shortcut | None
 
 
-class History:
-    """The messages of a conversation under one chat id.
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """A history at one moment. It never changes; another state follows it.
 
-    A question that got its answer is recorded with :meth:`recorder`. A question that failed leaves the history as it
-    was. ``chat_id`` names the conversation to the site. Raises InvalidInput for messages that could not be sent.
+    A thread that reads it never sees half of a change. ``running`` is the turn that is being answered, or None.
     """
 
-    def __init__(self, chat_id: str, messages: Iterable[Message] = (), previous_response_id: str = "") -> None:
-        messages = list(messages)
-        Submission("Hi", messages, chat_id=chat_id)  # raises for what could not be sent
-        self.chat_id = chat_id
-        self.previous_response_id = previous_response_id
-        self.last_shortcut: Shortcut | None = None  # the last question, if only the site knows its text
-        self._messages = [{"role": message["role"], "content": message["content"]} for message in messages]
+    chat_id: str
+    messages: tuple[dict[str, str], ...] = ()
+    previous_response_id: str = ""
+    last_shortcut: Shortcut | None = None
+    running: TurnRecord | None = None
+    _next: dict[str, State] = field(default_factory=dict, init=False, repr=False)
 
-    def __len__(self) -> int:
-        return len(self._messages)
+    def follow(self, state: State) -> bool:
+        """Put ``state`` into the place of this one; return False where another state is there already.
 
-    @property
-    def messages(self) -> list[dict[str, str]]:
-        """A copy of the messages, as dicts with ``role`` and ``content``."""
-        return [dict(message) for message in self._messages]
-
-    def clear(self, chat_id: str) -> None:
-        """Forget all messages and start again under a new chat id."""
-        self._messages.clear()
-        self.previous_response_id = ""
-        self.last_shortcut = None
-        self.chat_id = chat_id
-
-    def prompt(self, question: str | Message, keep: int | None = None) -> list[Message]:
-        """Return the first ``keep`` messages (all without it) followed by a question.
-
-        Raises InvalidInput for a question that is neither a string nor a message.
+        ``dict.setdefault`` is atomic, so that one of two threads wins. A lock could stay locked: in a forked process,
+        and while a signal handler interrupts the thread that holds it.
         """
-        if not isinstance(question, str | Mapping):
-            raise InvalidInput(
-                f"a question is a string, or one {{'role', 'content'}} message, {not_(question)}; "
-                "the conversation itself adds what was said before"
-            )
-        asked = {"role": "user", "content": question} if isinstance(question, str) else question
-        return [*self._messages[:keep], asked]
+        return self._next.setdefault("state", state) is state
 
-    def last_question(self) -> tuple[int, str]:
-        """Return the position and the text of the last question. Raises InvalidState before the first one."""
-        for position in reversed(range(len(self._messages))):
-            if self._messages[position]["role"] == "user":
-                return position, self._messages[position]["content"]
-        raise InvalidState("nothing was asked in this conversation yet")
+    def newest(self) -> State:
+        """Return the last of the states that follow this one."""
+        state = self
+        while state._next:
+            state = state._next["state"]
+        return state
 
-    def shortcut_question(self, shortcut: Shortcut, keep: int | None, bot: Mapping[str, Any]) -> Submission:
-        """Return the question that a shortcut stands for; ``bot`` has the fields that name the bot.
+    def last_question(self) -> LastQuestion:
+        """Return the last question. Raises InvalidState before the first one was answered."""
+        for position in reversed(range(len(self.messages))):
+            if self.messages[position]["role"] == "user":
+                return LastQuestion(position, self.messages[position]["content"], self.last_shortcut)
+        raise InvalidState("nothing was asked and answered in this conversation yet")
 
-        Raises InvalidInput for a shortcut that clears the conversation, and for one that has nothing to send.
-        """
-        if not isinstance(shortcut, Shortcut):
-            raise InvalidInput(f"a shortcut is one of reply.shortcuts or bot.shortcuts, {not_(shortcut)}")
-        if shortcut.action == "clear":
-            raise InvalidInput("this shortcut clears the conversation: call clear()")
-        if not (shortcut.message or shortcut.shortcut_id):
-            raise InvalidInput(f"the shortcut {shortcut.label!r} has nothing to send; it is for browsers only")
-        return Submission(
-            shortcut.message,
-            self.messages[:keep],
-            chat_id=self.chat_id,
-            shortcut_id=None if shortcut.message else shortcut.shortcut_id,
-            shortcut_name=shortcut.label,
-            previous_response_id=self.response_to_resume(keep),
-            **bot,
-        )
-
-    def response_to_resume(self, keep: int | None) -> str | None:
+    def response_to_resume(self, replaced: LastQuestion | None) -> str | None:
         """Return the response id to send with the next question, or None.
 
         A site's own copy of the history is wrong once messages were replaced (protocol section 5, 20).
         """
-        known = self.previous_response_id if keep is None else ""
+        known = self.previous_response_id if replaced is None else ""
         return known if known.startswith(_RESUMABLE) else None
 
-    def recorder(self, question: str, keep: int | None, shortcut: Shortcut | None = None) -> Recorder:
-        """Return the function to call with the last event of the answer to ``question``.
 
-        On success, it replaces the messages after the first ``keep`` by the question and its answer.
+class History:
+    """The messages of a conversation under one chat id, which names the conversation to the site.
+
+    :class:`TurnRecord` adds each question together with its answer. Raises InvalidInput for messages and for a chat id
+    that could not be sent.
+    """
+
+    def __init__(
+        self,
+        chat_id: str,
+        messages: Iterable[Message] = (),
+        previous_response_id: str = "",
+        last_shortcut: Shortcut | None = None,
+    ) -> None:
+        if not chat_id:
+            raise InvalidInput(f"chat_id is a string that is not empty, {not_(chat_id)}")
+        Submission("Hi", chat_id=chat_id)  # raises for a chat id that cannot be sent
+        response_id = previous_response_id if is_id(previous_response_id) else ""
+        self._state = State(chat_id, _sendable(messages), response_id, last_shortcut)
+
+    def __len__(self) -> int:
+        return len(self.state.messages)
+
+    @property
+    def state(self) -> State:
+        """The history as it is now."""
+        self._state = self._state.newest()
+        return self._state
+
+    @property
+    def chat_id(self) -> str:
+        """The name of the conversation."""
+        return self.state.chat_id
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        """A copy of the messages, as dicts with ``role`` and ``content``."""
+        return [dict(message) for message in self.state.messages]
+
+    def clear(self, chat_id: str) -> None:
+        """Forget all messages and start again under a new chat id.
+
+        A turn that is being answered belongs to the old conversation: it is not recorded, and the next question does
+        not wait for it.
         """
-        start = len(self._messages) if keep is None else keep
+        while not self.state.follow(State(chat_id)):
+            pass  # another thread recorded a turn at this moment; it is forgotten too
 
-        def record(outcome: Done | Failed) -> None:
-            if isinstance(outcome, Done):
-                reply = outcome.reply
-                answer = {"role": "assistant", "content": printable(reply.text)}  # it has to be sent again
-                self._messages[start:] = [{"role": "user", "content": question}, answer]
-                self.previous_response_id = reply.response_id if is_id(reply.response_id) else ""
-                self.last_shortcut = shortcut
-            elif isinstance(outcome.error, ServerError):
-                self.previous_response_id = ""  # the provider may not have found this response
+    def begin(self, turn: TurnRecord) -> State:
+        """Return the history as it is, after noting that ``turn`` is being answered.
 
-        return record
+        Raises InvalidState while another turn is being answered. A turn whose stream was closed, failed or was dropped
+        is not.
+        """
+        while True:
+            state = self.state
+            if state.running is not None and state.running.is_read():
+                raise InvalidState(_BUSY)
+            if state.follow(begun := replace(state, running=turn)):
+                return begun
+
+    def last_question(self) -> LastQuestion:
+        """Return the last question. Raises InvalidState before the first one was answered."""
+        return self.state.last_question()
 
     def to_json(self) -> Json:
-        """Return the history as a JSON object: ``format``, ``chat_id``, ``previous_response_id`` and ``messages``."""
-        return {
+        """Return the history as a JSON object, for :meth:`from_json`."""
+        state = self.state
+        shortcut = state.last_shortcut
+        found: Json = {
             "format": _FORMAT,
-            "chat_id": self.chat_id,
-            "previous_response_id": self.previous_response_id,
-            "messages": self._messages,
+            "chat_id": state.chat_id,
+            "previous_response_id": state.previous_response_id,
+            "messages": list(state.messages),
         }
+        if shortcut is not None:
+            found["last_shortcut"] = {name: getattr(shortcut, name) for name in _SHORTCUT_FIELDS}
+        return found
 
     @classmethod
-    def from_json(cls, state: Json) -> History:
-        """Return the history that :meth:`to_json` gave.
+    def from_json(cls, saved: Json) -> History:
+        """Return the history that :meth:`to_json` gave. Raises InvalidInput, which says what is wrong."""
+        for name in ("format", "chat_id", "previous_response_id", "messages"):
+            if name not in saved:
+                raise InvalidInput(f"it has no {name!r}")
+        if saved["format"] != _FORMAT:
+            raise InvalidInput(f"it has format {repr(saved['format'])[:40]}, and this version reads {_FORMAT}")
+        response_id, messages = saved["previous_response_id"], saved["messages"]
+        if response_id != "" and not is_id(response_id):
+            raise InvalidInput("its previous_response_id is neither empty nor an id")
+        if not isinstance(messages, list):
+            raise InvalidInput("its messages are not a list")
+        return cls(saved["chat_id"], messages, response_id, _read_shortcut(saved.get("last_shortcut")))
 
-        Raises InvalidInput, KeyError or TypeError for another shape.
+
+class TurnRecord:
+    """One turn of a conversation: its question joins the history together with the answer, or not at all.
+
+    ``question`` is checked already. ``replaced`` is the last question where this one takes its place. ``is_read``
+    returns whether a stream is open that reads the answer; who makes the stream sets it.
+    """
+
+    def __init__(self, history: History, question: Submission, replaced: LastQuestion | None = None) -> None:
+        self._history = history
+        self._replaced = replaced
+        # Only the site knows the text of some shortcuts; their label stands for it.
+        self._question = {"role": "user", "content": question.message or question.shortcut_name or ""}
+        self._shortcut = _sent_shortcut(question)
+        self._before: tuple[dict[str, str], ...] = ()  # the messages that were sent with the question
+        self.is_read: Callable[[], bool] = lambda: False
+
+    def start(self, submission: Submission) -> Submission:
+        """Return the question with the history before it, as it is now that the question begins to be sent.
+
+        Raises InvalidState while another question is being answered, and where the question to replace is not the last
+        one any more.
         """
-        if state["format"] != _FORMAT:
-            raise InvalidInput(f"it has format {repr(state['format'])[:40]}, and this version reads {_FORMAT}")
-        response_id, messages = state["previous_response_id"], state["messages"]
-        if not isinstance(response_id, str) or not isinstance(messages, Sequence):
-            raise InvalidInput("its response id is not a string, or its messages are not a list")
-        return cls(state["chat_id"], messages, response_id)
+        state = self._history.begin(self)
+        if self._replaced is not None and state.last_question() != self._replaced:
+            raise InvalidState("another question is the last one by now: call edit() or regenerate() again")
+        self._before = state.messages if self._replaced is None else state.messages[: self._replaced.position]
+        return replace(
+            submission,
+            messages=self._before,
+            chat_id=state.chat_id,
+            previous_response_id=state.response_to_resume(self._replaced),
+        )
+
+    def end(self, outcome: Done | Failed) -> None:
+        """Add the question and its answer to the history, if the answer is a good one."""
+        state = self._history.state
+        if state.running is not self:
+            return  # the conversation was cleared, or the stream was closed and another question was asked
+        after = replace(state, running=None)
+        if isinstance(outcome, Done):
+            reply = outcome.reply
+            answer = {"role": "assistant", "content": printable(reply.text)}  # it has to be sent again
+            response_id = reply.response_id if is_id(reply.response_id) else ""
+            after = State(state.chat_id, (*self._before, self._question, answer), response_id, self._shortcut)
+        elif isinstance(outcome.error, ServerError):
+            after = replace(after, previous_response_id="")  # the provider may not have found this response
+        state.follow(after)
+
+
+def one_message(question: str | Message) -> Message:
+    """Return a question as a message. Raises InvalidInput for a question that is neither a string nor a message."""
+    if not isinstance(question, str | Mapping):
+        raise InvalidInput(
+            f"a question is a string, or one {{'role', 'content'}} message, {not_(question)}; "
+            "the conversation itself adds what was said before"
+        )
+    return {"role": "user", "content": question} if isinstance(question, str) else question
+
+
+def shortcut_question(shortcut: Shortcut, bot: Mapping[str, Any]) -> Submission:
+    """Return the question that a shortcut stands for; ``bot`` has the fields that name the bot.
+
+    Raises InvalidInput for a shortcut that clears the conversation, and for one that has nothing to send.
+    """
+    if not isinstance(shortcut, Shortcut):
+        raise InvalidInput(f"a shortcut is one of reply.shortcuts or bot.shortcuts, {not_(shortcut)}")
+    if shortcut.action == "clear":
+        raise InvalidInput("this shortcut clears the conversation: call clear()")
+    if not (shortcut.message or shortcut.shortcut_id):
+        raise InvalidInput(f"the shortcut {shortcut.label!r} has nothing to send; it is for browsers only")
+    return Submission(
+        shortcut.message,
+        shortcut_id=None if shortcut.message else shortcut.shortcut_id,
+        shortcut_name=shortcut.label,
+        **bot,
+    )
+
+
+def _sendable(messages: Iterable[Message]) -> tuple[dict[str, str], ...]:
+    """Return messages as a history keeps them. Raises InvalidInput for messages that could not be sent."""
+    found = list(messages)
+    Submission("Hi", found)
+    return tuple({"role": message["role"], "content": message["content"]} for message in found)
+
+
+def _read_shortcut(saved: Any) -> Shortcut | None:
+    """Return the shortcut in a saved history. Raises InvalidInput for another value."""
+    if saved is None:
+        return None
+    if not isinstance(saved, dict) or not all(isinstance(saved.get(name), str) for name in _SHORTCUT_FIELDS):
+        raise InvalidInput(f"its last_shortcut is not an object with the strings {', '.join(_SHORTCUT_FIELDS)}")
+    shortcut = Shortcut("message", **{name: saved[name] for name in _SHORTCUT_FIELDS})
+    return _sent_shortcut(shortcut_question(shortcut, {}))
+
+
+def _sent_shortcut(question: Submission) -> Shortcut | None:
+    """Return the shortcut that a question stands for, with only what was sent of it, or None."""
+    label, shortcut_id = question.shortcut_name or "", question.shortcut_id or ""
+    return Shortcut("message", label, question.message, shortcut_id) if label or shortcut_id else None

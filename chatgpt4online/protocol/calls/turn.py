@@ -30,11 +30,12 @@ class Turn:
 
     ``site`` is the address of the site, of a page or of a REST root. ``submission`` is the question. ``session`` holds
     the nonce and may be shared by many turns; without one, the turn makes its own. ``uploads`` are sent before the
-    question, and the question names their files. ``on_end`` is called with the last event. ``headers`` are sent with
-    every request, but credentials among them only to the site's own origin. ``retries`` is how often a request may be
-    sent again after a failed connection, 429 or 503. A nonce that the site refuses as stale is also renewed once. The
-    three limits are in bytes: of one event, of a body that is not a stream, and of the text of the answer. Redirects
-    are followed as POST, and a nonce is only sent to the origin that issued it.
+    question, and the question names their files. ``on_start`` is called with the submission before the first request,
+    and returns the submission to send. ``on_end`` is called with the last event. ``headers`` are sent with every
+    request, but credentials among them only to the site's own origin. ``retries`` is how often a request may be sent
+    again after a failed connection, 429 or 503. A nonce that the site refuses as stale is also renewed once. The three
+    limits are in bytes: of one event, of a body that is not a stream, and of the text of the answer. Redirects are
+    followed as POST, and a nonce is only sent to the origin that issued it.
 
     Raises InvalidInput for an address or a limit that cannot be used. Source: protocol sections 1, 2 and 5.
     """
@@ -46,6 +47,7 @@ class Turn:
         session: Session | None = None,
         *,
         uploads: Sequence[Exchange[File]] = (),
+        on_start: Callable[[Submission], Submission] | None = None,
         on_end: Callable[[Done | Failed], object] | None = None,
         headers: Mapping[str, str] | None = None,
         retries: int = 0,
@@ -58,6 +60,7 @@ class Turn:
         self._submission = submission
         self._uploads = list(uploads)
         self._uploaded: list[str] = []
+        self._on_start = on_start
         self._on_end = on_end
         self._failure: ChatError | None = None  # of an upload
         self._question: Exchange[Reply] = Exchange(
@@ -104,9 +107,11 @@ class Turn:
     def next_request(self) -> Request | None:
         """Return the request to send now, or None if the turn is over. A second call in a row changes nothing.
 
-        Raises InvalidState while an answer is being read, and InvalidInput if the session holds a value that cannot be
-        sent.
+        Raises InvalidState while an answer is being read, InvalidInput if the session holds a value that cannot be
+        sent, and the errors of ``on_start``.
         """
+        if self._on_start is not None:
+            self._submission, self._on_start = self._on_start(self._submission), None
         return None if self.over else self._current.next_request()
 
     def receive_response(self, status: int, headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> list[Event]:
