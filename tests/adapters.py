@@ -10,7 +10,7 @@ from chatgpt4online import AsyncClient, ChatError, Client, Event, Failed
 
 @dataclass
 class Seen:
-    """What a caller received of one answer: the items, the error that ended it, and the session after it."""
+    """The outcome of one answer for a caller: the items, the error that ended it, and the session after it."""
 
     items: list[Any] = field(default_factory=list)
     error: ChatError | None = None

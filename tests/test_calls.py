@@ -394,9 +394,9 @@ class TestUploadsOfATurn:
         session = Session()
         turn = Turn(SITE, Submission("Hi"), session, uploads=[upload(SITE, session, multipart())])
         urls = []
-        for said in (SESSION, STORED, GOOD):
+        for body in (SESSION, STORED, GOOD):
             urls.append(sent(turn).url)
-            answered(turn, said)
+            answered(turn, body)
         assert urls == [f"{API}/start_session", f"{UI}/files/upload", f"{UI}/chats/submit"]
 
     @pytest.mark.parametrize("call", ["response", "data", "eof", "error"])

@@ -47,7 +47,7 @@ AJAX = f"{SITE}/wp-admin/admin-ajax.php?action=rest-nonce"
 
 
 @dataclass(frozen=True)
-class Say:
+class Response:
     """An answer. A dict is sent as JSON, and a str as HTML. ``link`` is the REST root in the ``Link`` header."""
 
     body: Any = "<title>Page not found</title>"
@@ -66,30 +66,30 @@ class Say:
         return events + exchange.receive_eof()
 
 
-GONE = Say(status=404)
-HOME = Say("<title>Home</title>")  # the answer of a site with plain permalinks to any path
-ROUTELESS = Say(NO_ROUTE, 404)
-CLOSED = Say(FORBIDDEN, 401)
-REFUSED = Say(STALE, 403)
-STARTED = Say(SESSION)
-GOOD = Say(live("Hi") + b"\n\n" + end(reply="Hi") + b"\n\n")
+GONE = Response(status=404)
+HOME = Response("<title>Home</title>")  # the answer of a site with plain permalinks to any path
+ROUTELESS = Response(NO_ROUTE, 404)
+CLOSED = Response(FORBIDDEN, 401)
+REFUSED = Response(STALE, 403)
+STARTED = Response(SESSION)
+GOOD = Response(live("Hi") + b"\n\n" + end(reply="Hi") + b"\n\n")
 
 
-def page(link: str = "", status: int = 200, **system: Any) -> Say:
+def page(link: str = "", status: int = 200, **system: Any) -> Response:
     """Return a page with a chat widget."""
     data = html.escape(json.dumps({"botId": "default"} | system))
-    return Say(f"<title>Chat</title><div class='mwai-chatbot-container' data-system='{data}'></div>", status, link)
+    return Response(f"<title>Chat</title><div class='mwai-chatbot-container' data-system='{data}'></div>", status, link)
 
 
-def bare(root: str = "", link: str = "") -> Say:
+def bare(root: str = "", link: str = "") -> Response:
     """Return a page without a widget. With ``root`` its head names the REST root."""
-    return Say(f"<link rel='{API_REL}' href='{root}/'>" if root else "<p>Welcome</p>", link=link)
+    return Response(f"<link rel='{API_REL}' href='{root}/'>" if root else "<p>Welcome</p>", link=link)
 
 
 class Web:
     """The answers at each address. Several answers are sent one after the other, and the last is repeated."""
 
-    def __init__(self, places: dict[str, Say | list[Say]], otherwise: Say = GONE) -> None:
+    def __init__(self, places: dict[str, Response | list[Response]], otherwise: Response = GONE) -> None:
         self.places = {url: list(says) if isinstance(says, list) else [says] for url, says in places.items()}
         self.otherwise = otherwise
         self.asked: list[Request] = []
@@ -115,7 +115,7 @@ class Web:
         return [f"{request.method} {request.url}" for request in self.asked]
 
 
-def rest(root: str, start: Say = STARTED, submit: Say = GOOD) -> dict[str, Say | list[Say]]:
+def rest(root: str, start: Response = STARTED, submit: Response = GOOD) -> dict[str, Response | list[Response]]:
     """Return the answers of a REST API at ``root``."""
     return {root + START: start, root + SUBMIT: submit}
 
@@ -137,7 +137,7 @@ class Case:
     error: type[ChatError] | None = None
     says: str = ""
     nonce: str = NONCE
-    otherwise: Say = GONE
+    otherwise: Response = GONE
 
 
 def handshake(root: str) -> tuple[str, str]:
@@ -150,21 +150,21 @@ CASES = [
     Case(
         "plain permalinks, 200, Link",
         SITE,
-        rest(INDEX) | {PRETTY + START: Say("<title>Home</title>", link=INDEX)},
+        rest(INDEX) | {PRETTY + START: Response("<title>Home</title>", link=INDEX)},
         (f"POST {PRETTY}{START}", *handshake(INDEX)),
         INDEX,
     ),
     Case(
         "plain permalinks, 404, Link",
         SITE,
-        rest(INDEX) | {PRETTY + START: Say(status=404, link=INDEX)},
+        rest(INDEX) | {PRETTY + START: Response(status=404, link=INDEX)},
         (f"POST {PRETTY}{START}", *handshake(INDEX)),
         INDEX,
     ),
     Case("plain, 200", SITE, rest(INDEX), (f"POST {PRETTY}{START}", *handshake(INDEX)), INDEX, otherwise=HOME),
     Case("plain, 404", SITE, rest(INDEX), (f"POST {PRETTY}{START}", *handshake(INDEX)), INDEX),
     Case("plain, 405", SITE, rest(INDEX), (f"POST {PRETTY}{START}", *handshake(INDEX)), INDEX,
-         otherwise=Say(status=405)),
+         otherwise=Response(status=405)),
     Case(
         "the query of the home page only",
         SITE,
@@ -183,7 +183,7 @@ CASES = [
     Case(
         "a page whose 404 names the root",
         f"{SITE}/chat/",
-        rest(PRETTY) | {f"{SITE}/chat/wp-json{START}": Say(status=404, link=PRETTY)},
+        rest(PRETTY) | {f"{SITE}/chat/wp-json{START}": Response(status=404, link=PRETTY)},
         (f"POST {SITE}/chat/wp-json{START}", *handshake(PRETTY)),
         PRETTY,
     ),
@@ -238,7 +238,7 @@ CASES = [
     Case(
         "an API on another host",
         SITE,
-        rest(OTHER) | {PRETTY + START: Say(status=404, link=OTHER)},
+        rest(OTHER) | {PRETTY + START: Response(status=404, link=OTHER)},
         (f"POST {PRETTY}{START}", *handshake(OTHER)),
         OTHER,
     ),
@@ -270,7 +270,7 @@ CASES = [
         SITE,
         {
             PRETTY + START: ROUTELESS,
-            SITE: Say(page(restNonce="one").body + page(restNonce="two").body),
+            SITE: Response(page(restNonce="one").body + page(restNonce="two").body),
             PRETTY + SUBMIT: GOOD,
         },
         (f"POST {PRETTY}{START}", f"GET {SITE}", f"POST {PRETTY}{SUBMIT}"),
@@ -288,8 +288,8 @@ CASES = [
         SITE,
         {
             PRETTY + START: ROUTELESS,
-            SITE: Say("", 301, headers={"Location": "/en/"}),
-            f"{SITE}/en/": Say("", 302, headers={"Location": "https://www.example.org/en/"}),
+            SITE: Response("", 301, headers={"Location": "/en/"}),
+            f"{SITE}/en/": Response("", 302, headers={"Location": "https://www.example.org/en/"}),
             "https://www.example.org/en/": page(restUrl=PRETTY, restNonce="paged"),
             PRETTY + SUBMIT: GOOD,
         },
@@ -323,7 +323,7 @@ CASES = [
     Case(
         "no page",
         SITE,
-        {PRETTY + START: ROUTELESS, SITE: Say("<h1>Error</h1>", 500)},
+        {PRETTY + START: ROUTELESS, SITE: Response("<h1>Error</h1>", 500)},
         (f"POST {PRETTY}{START}", f"GET {SITE}"),
         error=StatusError,
         says=f"HTTP 500 from {SITE}: Error",
@@ -332,7 +332,7 @@ CASES = [
     Case(
         "a page that leads in a circle",
         SITE,
-        {PRETTY + START: ROUTELESS, SITE: Say("", 302, headers={"Location": SITE})},
+        {PRETTY + START: ROUTELESS, SITE: Response("", 302, headers={"Location": SITE})},
         (f"POST {PRETTY}{START}", *[f"GET {SITE}"] * 6),
         error=StatusError,
         nonce="",
@@ -365,7 +365,7 @@ CASES = [
     Case(
         "a challenge is the end",
         SITE,
-        {PRETTY + START: Say("<title>Just a moment...</title>", 403)},
+        {PRETTY + START: Response("<title>Just a moment...</title>", 403)},
         (f"POST {PRETTY}{START}",),
         error=Blocked,
         nonce="",
@@ -381,7 +381,7 @@ CASES = [
     Case(
         "a REST API that is closed is the end",
         SITE,
-        {PRETTY + START: Say({"code": "rest_not_logged_in", "message": "No."}, 401)},
+        {PRETTY + START: Response({"code": "rest_not_logged_in", "message": "No."}, 401)},
         (f"POST {PRETTY}{START}",),
         error=StatusError,
         says="rest_not_logged_in",
@@ -439,8 +439,10 @@ class TestSites:
 class TestNonces:
     """Nonces that only a page has."""
 
-    @pytest.mark.parametrize("broken", [Say("<h1>Error</h1>", 500), Say(""), Say("hello"), Say('{"restNonce":')])
-    def test_page_is_asked_after_any_answer_that_is_not_the_apis(self, broken: Say) -> None:
+    @pytest.mark.parametrize(
+        "broken", [Response("<h1>Error</h1>", 500), Response(""), Response("hello"), Response('{"restNonce":')]
+    )
+    def test_page_is_asked_after_any_answer_that_is_not_the_apis(self, broken: Response) -> None:
         web = Web({SITE: page(restNonce="paged"), PRETTY + SUBMIT: GOOD}, broken)
         assert isinstance(web.run(turn()), Done)
         assert [url for url in web.urls if url.startswith("GET")] == [f"GET {SITE}"]
@@ -483,16 +485,16 @@ class TestNonces:
 
     def test_page_larger_than_max_body_size_is_refused(self) -> None:
         """The error is the earlier one of the site."""
-        web = Web({PRETTY + START: ROUTELESS, SITE: Say("x" * 1001)})
+        web = Web({PRETTY + START: ROUTELESS, SITE: Response("x" * 1001)})
         assert isinstance(web.run(turn(max_body_size=1000)), NotAiEngine)
         machine = visit(SITE, Session(), "/", max_body_size=1000)
-        assert isinstance(Web({f"{SITE}/": Say("x" * 1001)}).run(machine), TooLarge)
+        assert isinstance(Web({f"{SITE}/": Response("x" * 1001)}).run(machine), TooLarge)
 
     def test_busy_page_is_retried(self) -> None:
         web = Web(
             {
                 PRETTY + START: ROUTELESS,
-                SITE: [Say("", 503, headers={"Retry-After": "3"}), page(restNonce="n")],
+                SITE: [Response("", 503, headers={"Retry-After": "3"}), page(restNonce="n")],
                 PRETTY + SUBMIT: GOOD,
             }
         )
@@ -524,7 +526,7 @@ class TestNonces:
         assert (request.url, request.headers["X-WP-Nonce"]) == (PRETTY + SUBMIT, "found")
 
     @pytest.mark.parametrize("start", [ROUTELESS, CLOSED])
-    def test_handshake_with_a_nonce_takes_the_new_one_from_the_page(self, start: Say) -> None:
+    def test_handshake_with_a_nonce_takes_the_new_one_from_the_page(self, start: Response) -> None:
         session = Session("old")
         web = Web({PRETTY + START: start, SITE: page(restNonce="new")})
         assert isinstance(web.run(fetch_nonce(SITE, session)), Done)
@@ -562,38 +564,41 @@ class TestLogins:
     def test_expired_login_gets_no_nonce_and_fails(self) -> None:
         """The nonce of start_session would be refused again and again."""
         for root in (PRETTY, INDEX):
-            web = Web({SITE: page(restUrl=root, restNonce=None), AJAX: Say("0", 400), **rest(root)})
+            web = Web({SITE: page(restUrl=root, restNonce=None), AJAX: Response("0", 400), **rest(root)})
             outcome = web.run(turn(headers=LOGIN))
             assert type(outcome) is StatusError
             assert "log in again" in str(outcome)
             assert web.urls == [f"GET {SITE}", f"GET {AJAX}"]
 
     def test_login_gets_its_nonce_from_wordpress_if_the_page_has_no_chat(self) -> None:
-        web = Web({SITE: bare(), AJAX: Say("mine\n"), PRETTY + SUBMIT: GOOD})
+        web = Web({SITE: bare(), AJAX: Response("mine\n"), PRETTY + SUBMIT: GOOD})
         assert isinstance(web.run(turn(headers=LOGIN)), Done)
         assert web.urls == [f"GET {SITE}", f"GET {AJAX}", f"POST {PRETTY}{SUBMIT}"]
         assert web.asked[-1].headers["X-WP-Nonce"] == "mine"
 
-    @pytest.mark.parametrize("said", ["", "two words", "é", "<p>Log in</p>", "x" * 200])
-    def test_malformed_nonce_of_a_login_fails(self, said: str) -> None:
+    @pytest.mark.parametrize("response", ["", "two words", "é", "<p>Log in</p>", "x" * 200])
+    def test_malformed_nonce_of_a_login_fails(self, response: str) -> None:
         """The error says that neither the page nor WordPress sent a nonce."""
-        web = Web({SITE: bare(), AJAX: Say(said), **rest(PRETTY)})
+        web = Web({SITE: bare(), AJAX: Response(response), **rest(PRETTY)})
         outcome = web.run(turn(headers=LOGIN))
         assert type(outcome) is ProtocolError
         assert "no chat" in str(outcome)
 
     def test_refused_page_of_a_login_is_the_error(self) -> None:
-        outcome = Web({SITE: Say("<h1>No</h1>", 500)}).run(turn(headers=LOGIN))
+        outcome = Web({SITE: Response("<h1>No</h1>", 500)}).run(turn(headers=LOGIN))
         assert isinstance(outcome, StatusError)
         assert outcome.status == 500
 
     def test_nonce_of_a_login_is_retried_when_wordpress_is_busy(self) -> None:
-        web = Web({SITE: bare(), AJAX: [Say("", 503), Say("mine")], PRETTY + SUBMIT: GOOD})
+        web = Web({SITE: bare(), AJAX: [Response("", 503), Response("mine")], PRETTY + SUBMIT: GOOD})
         assert isinstance(web.run(turn(headers=LOGIN, retries=1)), Done)
         assert web.urls.count(f"GET {AJAX}") == 2
 
     def test_nonce_of_a_login_is_retried_after_a_lost_connection(self) -> None:
-        exchange, web = turn(headers=LOGIN, retries=1), Web({SITE: bare(), AJAX: Say("mine"), PRETTY + SUBMIT: GOOD})
+        exchange, web = (
+            turn(headers=LOGIN, retries=1),
+            Web({SITE: bare(), AJAX: Response("mine"), PRETTY + SUBMIT: GOOD}),
+        )
         assert exchange.next_request() is not None
         bare().to(exchange)
         assert exchange.next_request() is not None
@@ -611,7 +616,7 @@ class TestLogins:
 
     def test_stale_nonce_of_a_password_login_is_renewed(self) -> None:
         """For a password only the plugin checks the nonce, and it answers with a code of its own."""
-        session, refused = Session("stale"), Say(FORBIDDEN, 403)
+        session, refused = Session("stale"), Response(FORBIDDEN, 403)
         headers = {"Authorization": "Basic eA=="}
         web = Web({PRETTY + START: STARTED, PRETTY + SUBMIT: [refused, GOOD]})
         assert isinstance(web.run(turn(session=session, headers=headers)), Done)
@@ -630,13 +635,13 @@ class TestLogins:
 
 REFUSALS = {
     "not found": GONE,
-    "not an API": Say("<h1>Error</h1>", 500),
+    "not an API": Response("<h1>Error</h1>", 500),
     "no route": ROUTELESS,
     "stale nonce": REFUSED,
     "forbidden": CLOSED,
-    "blocked": Say("<title>Just a moment...</title>", 403),
-    "anything else": Say({"code": "x", "message": "Error"}, 500),
-    "a body that is too large": Say("x" * 70_000),
+    "blocked": Response("<title>Just a moment...</title>", 403),
+    "anything else": Response({"code": "x", "message": "Error"}, 500),
+    "a body that is too large": Response("x" * 70_000),
 }
 
 
@@ -663,11 +668,12 @@ class TestPagesAreAskedOnce:
 
 
 ANSWERS = [
-    *REFUSALS.values(), STARTED, GOOD, bare(), page(restNonce="paged"), page(restUrl=OTHER), bare(QUERY), Say("mine"),
+    *REFUSALS.values(), STARTED, GOOD, bare(), page(restNonce="paged"), page(restUrl=OTHER), bare(QUERY),
+    Response("mine"),
     *(page(restUrl=f"{SITE}/{number}/wp-json") for number in range(4)),
-    *(Say(status=404, link=f"{SITE}/{number}/wp-json") for number in range(4)),
-    *(Say("", 301, headers={"Location": url}) for url in (SITE, OTHER + SUBMIT, "/wp-login.php")),
-    *(Say("", 307, headers={"Location": url}) for url in (SITE, OTHER + SUBMIT, "/wp-login.php")),
+    *(Response(status=404, link=f"{SITE}/{number}/wp-json") for number in range(4)),
+    *(Response("", 301, headers={"Location": url}) for url in (SITE, OTHER + SUBMIT, "/wp-login.php")),
+    *(Response("", 307, headers={"Location": url}) for url in (SITE, OTHER + SUBMIT, "/wp-login.php")),
 ]  # fmt: skip
 
 
@@ -676,7 +682,7 @@ class TestEnds:
 
     @settings(max_examples=300)
     @given(st.lists(st.sampled_from(ANSWERS), min_size=60, max_size=60), st.sampled_from([{}, LOGIN, CREDENTIALS]))
-    def test_turn_ends_for_any_sequence_of_answers(self, answers: list[Say], headers: dict[str, str]) -> None:
+    def test_turn_ends_for_any_sequence_of_answers(self, answers: list[Response], headers: dict[str, str]) -> None:
         exchange, left = turn(headers=headers, retries=2), iter(answers)
         while exchange.next_request() is not None:
             next(left).to(exchange)
@@ -689,7 +695,7 @@ class TestOrigins:
 
     @pytest.mark.parametrize("how", ["link", "page"])
     def test_api_on_another_host_gets_no_credentials(self, how: str) -> None:
-        first = {PRETTY + START: Say(status=404, link=OTHER)}
+        first = {PRETTY + START: Response(status=404, link=OTHER)}
         second = {PRETTY + START: ROUTELESS, SITE: page(restUrl=OTHER)}
         web = Web({**rest(OTHER), **(first if how == "link" else second)})
         assert isinstance(web.run(turn(headers=CREDENTIALS)), Done)
@@ -702,7 +708,7 @@ class TestOrigins:
         assert web.asked[-1].headers["X-WP-Nonce"] == NONCE
 
     def test_redirect_of_a_page_to_another_host_gets_no_credentials(self) -> None:
-        web = Web({SITE: Say("", 302, headers={"Location": "https://elsewhere.org/"})})
+        web = Web({SITE: Response("", 302, headers={"Location": "https://elsewhere.org/"})})
         web.run(turn(headers=LOGIN | {"Authorization": "Basic eA=="}))
         assert web.urls == [f"GET {SITE}", "GET https://elsewhere.org/"]
         assert not {"authorization", "cookie"} & {name.lower() for name in web.asked[-1].headers}
@@ -710,8 +716,8 @@ class TestOrigins:
     @pytest.mark.parametrize("how", ["link", "page", "head"])
     def test_api_without_tls_of_a_site_with_tls_is_not_asked(self, how: str) -> None:
         clear = "http://example.org/wp-json"
-        said = {"link": Say(status=404, link=clear), "page": ROUTELESS, "head": ROUTELESS}[how]
-        web = Web({PRETTY + START: said, SITE: page(restUrl=clear) if how == "page" else bare(clear)})
+        response = {"link": Response(status=404, link=clear), "page": ROUTELESS, "head": ROUTELESS}[how]
+        web = Web({PRETTY + START: response, SITE: page(restUrl=clear) if how == "page" else bare(clear)})
         assert isinstance(web.run(turn()), NotAiEngine)
         assert not [url for url in web.urls if " http://" in url]
 
@@ -720,8 +726,8 @@ class TestOrigins:
     )
     @pytest.mark.parametrize("how", ["link", "page", "head"])
     def test_named_root_that_is_not_an_address_is_ignored(self, how: str, root: str) -> None:
-        said = {"link": Say(status=404, link=root), "page": ROUTELESS, "head": ROUTELESS}[how]
-        web = Web({PRETTY + START: said, SITE: page(restUrl=root) if how == "page" else bare(root)})
+        response = {"link": Response(status=404, link=root), "page": ROUTELESS, "head": ROUTELESS}[how]
+        web = Web({PRETTY + START: response, SITE: page(restUrl=root) if how == "page" else bare(root)})
         assert isinstance(web.run(turn()), NotAiEngine)
         assert all(request.url.startswith((SITE, "https://example.org")) for request in web.asked)
 
@@ -732,7 +738,7 @@ def text(site: str = SITE, session: Session | None = None, **options: Any) -> Ex
 
 
 TEXT = "/mwai/v1/simpleTextQuery"
-SAID = Say({"success": True, "data": "Hello"})
+SAID = Response({"success": True, "data": "Hello"})
 
 
 class TestTokens:
@@ -761,7 +767,7 @@ class TestTokens:
         assert again.urls == [f"POST {INDEX}{TEXT}"]
 
     def test_root_named_by_the_answer_is_tried_next(self) -> None:
-        web = Web({PRETTY + TEXT: Say(status=404, link=QUERY), QUERY + TEXT: SAID})
+        web = Web({PRETTY + TEXT: Response(status=404, link=QUERY), QUERY + TEXT: SAID})
         assert isinstance(web.run(text()), Done)
         assert web.urls == [f"POST {PRETTY}{TEXT}", f"POST {QUERY}{TEXT}"]
 
@@ -774,22 +780,22 @@ class TestTokens:
         assert web.urls == [f"POST {root}{TEXT}" for root in (PRETTY, INDEX, QUERY)]
 
     @pytest.mark.parametrize("retries", [0, 2])
-    @pytest.mark.parametrize("said", [ROUTELESS, CLOSED, REFUSED])
-    def test_refusal_by_the_site_tries_no_other_root(self, said: Say, retries: int) -> None:
-        web = Web({PRETTY + TEXT: said})
+    @pytest.mark.parametrize("response", [ROUTELESS, CLOSED, REFUSED])
+    def test_refusal_by_the_site_tries_no_other_root(self, response: Response, retries: int) -> None:
+        web = Web({PRETTY + TEXT: response})
         assert isinstance(web.run(text(retries=retries)), StatusError)
         assert web.urls == [f"POST {PRETTY}{TEXT}"]
 
     def test_refusal_after_a_redirect_to_another_origin_is_not_retried(self) -> None:
         """The token is not sent there, and a retry would not send it either."""
-        web = Web({PRETTY + TEXT: Say("", 301, headers={"Location": OTHER + TEXT}), OTHER + TEXT: CLOSED})
+        web = Web({PRETTY + TEXT: Response("", 301, headers={"Location": OTHER + TEXT}), OTHER + TEXT: CLOSED})
         assert type(web.run(text(retries=2))) is StatusError
         assert web.urls == [f"POST {PRETTY}{TEXT}", f"POST {OTHER}{TEXT}"]
 
     @pytest.mark.parametrize("retries", [0, 2])
     @pytest.mark.parametrize("status", [404, 410])
     def test_missing_page_is_asked_once_at_no_other_root(self, status: int, retries: int) -> None:
-        web = Web({}, Say(status=status))
+        web = Web({}, Response(status=status))
         assert isinstance(web.run(visit(SITE, Session(), "/chat/", retries=retries)), NotAiEngine)
         assert web.urls == [f"GET {SITE}/chat/"]
 
@@ -800,17 +806,26 @@ class TestTokens:
         assert web.urls == [f"POST {PRETTY}{START}", f"GET {SITE}"]
 
 
-def naming_new_roots(number: int) -> list[Say]:
+def naming_new_roots(number: int) -> list[Response]:
     """Return answers that name roots which no answer before has named."""
     new = f"{SITE}/{number}/wp-json"
-    return [Say(status=404, link=new), page(restUrl=new), bare(new), Say("", 302, headers={"Location": f"/{number}"})]
+    return [
+        Response(status=404, link=new),
+        page(restUrl=new),
+        bare(new),
+        Response("", 302, headers={"Location": f"/{number}"}),
+    ]
 
 
 answers = st.one_of(
-    st.sampled_from([GONE, HOME, ROUTELESS, CLOSED, REFUSED, GOOD, Say("", 503), Say("", 429), bare(), page()]),
+    st.sampled_from(
+        [GONE, HOME, ROUTELESS, CLOSED, REFUSED, GOOD, Response("", 503), Response("", 429), bare(), page()]
+    ),
     st.sampled_from([page(restNonce="n"), page(restUrl=PRETTY), page(restUrl=INDEX), page(restUrl=OTHER)]),
-    st.sampled_from([Say(status=404, link=root) for root in (PRETTY, INDEX, QUERY, OTHER)]),
-    st.sampled_from([Say("", 307, headers={"Location": place}) for place in (SITE, OTHER + START, INDEX + SUBMIT)]),
+    st.sampled_from([Response(status=404, link=root) for root in (PRETTY, INDEX, QUERY, OTHER)]),
+    st.sampled_from(
+        [Response("", 307, headers={"Location": place}) for place in (SITE, OTHER + START, INDEX + SUBMIT)]
+    ),
     st.integers(0, 3),
 )
 kinds: dict[str, Callable[[Session, dict[str, Any]], Exchange[Any] | Turn]] = {
@@ -841,29 +856,29 @@ class TestForAnySite:
     @example("turn", [ROUTELESS, 2], "", "", True, 0)
     @example("token", [0], "", "", False, 0)
     def test_turn_ends_after_a_limited_number_of_requests(
-        self, kind: str, sequence: list[Say | int], root: str, nonce: str, logged_in: bool, retries: int
+        self, kind: str, sequence: list[Response | int], root: str, nonce: str, logged_in: bool, retries: int
     ) -> None:
         """Also if every answer names a new root."""
         options: dict[str, Any] = {"retries": retries, "headers": LOGIN if logged_in else {}}
         machine = kinds[kind](Session(nonce, root=root), options)
         events: list[Event] = []
-        for number, said in enumerate(endlessly(sequence)):
+        for number, response in enumerate(endlessly(sequence)):
             request = machine.next_request()
             if request is None:
                 break
             assert number < MOST, "it does not end"
             assert request.url.startswith("https://")
-            events += said.to(machine)
+            events += response.to(machine)
         ends = [type(event) for event in events if isinstance(event, Done | Failed)]
         assert machine.over
         assert ends in ([Done], [Failed]) if kind == "turn" else ends in ([], [Failed])
         assert not ends or isinstance(events[-1], Done | Failed)
 
 
-def endlessly(sequence: list[Say | int]) -> Iterator[Say]:
+def endlessly(sequence: list[Response | int]) -> Iterator[Response]:
     """Yield these answers over and over. A number stands for the answer of that kind that names a new root."""
     number = 0
     while True:
-        for said in sequence:
+        for response in sequence:
             number += 1
-            yield naming_new_roots(number)[said] if isinstance(said, int) else said
+            yield naming_new_roots(number)[response] if isinstance(response, int) else response

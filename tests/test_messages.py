@@ -65,10 +65,10 @@ class TestSubmission:
         assert submission("Hello", flatten=True) == Submission("Hello")
 
     @given(st.lists(st.tuples(st.sampled_from(["user", "assistant", "system"]), texts), min_size=1))
-    def test_roles_and_contents_are_sent_unchanged(self, said: list[tuple[str, str]]) -> None:
-        said = [*said, ("user", "last")]
-        asked = submission([says(role, content) for role, content in said])
-        assert [(item["role"], item["content"]) for item in asked.messages] == said[:-1]
+    def test_roles_and_contents_are_sent_unchanged(self, pairs: list[tuple[str, str]]) -> None:
+        pairs = [*pairs, ("user", "last")]
+        asked = submission([says(role, content) for role, content in pairs])
+        assert [(item["role"], item["content"]) for item in asked.messages] == pairs[:-1]
         assert asked.message == "last"
 
     @pytest.mark.parametrize(

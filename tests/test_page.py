@@ -94,9 +94,9 @@ class TestAttributes:
     @pytest.mark.parametrize("times", [1, 2])
     @pytest.mark.parametrize("quote", ["'", '"'])
     def test_quotes_and_entities_of_an_attribute_are_read(self, quote: str, times: int) -> None:
-        said = '"Tom\'s" <b> & Jerry\u2028 / Привет 😀'
-        (found,) = find_bots(widget({"botId": "a"}, {"startSentence": said}, quote=quote, times=times))
-        assert (found.bot_id, found.start_sentence) == ("a", said)
+        text = '"Tom\'s" <b> & Jerry\u2028 / Привет 😀'
+        (found,) = find_bots(widget({"botId": "a"}, {"startSentence": text}, quote=quote, times=times))
+        assert (found.bot_id, found.start_sentence) == ("a", text)
 
     @pytest.mark.parametrize(
         "tag",
@@ -143,9 +143,9 @@ class TestAttributes:
         assert find_bots(page) == [Bot("a"), Bot(None, "b")]
 
     @given(texts, texts, st.sampled_from("'\""), st.integers(1, 2))
-    def test_texts_of_a_page_are_unchanged(self, name: str, said: str, quote: str, times: int) -> None:
-        (found,) = find_bots(widget({"botId": "b", "shortcuts": []}, {"startSentence": said, "mode": f"m{name}"}))
-        assert (found.start_sentence, found.mode) == (said, f"m{name}")
+    def test_texts_of_a_page_are_unchanged(self, name: str, text: str, quote: str, times: int) -> None:
+        (found,) = find_bots(widget({"botId": "b", "shortcuts": []}, {"startSentence": text, "mode": f"m{name}"}))
+        assert (found.start_sentence, found.mode) == (text, f"m{name}")
         (found,) = find_bots(widget({"botId": "b"}, {"textInputMaxLength": 9}, quote=quote, times=times))
         assert found == Bot("b", max_length=9)
 

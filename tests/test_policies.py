@@ -278,17 +278,17 @@ class TestDecisions:
 
     def test_retry_and_renewal_are_logged_once_without_secrets(self) -> None:
         turn = Turn(SITE, Submission("Hi"), Session("old-secret"), retries=1)
-        said = []
+        logged = []
         for status, body in ((503, b""), (403, php(STALE)), (200, php(SESSION)), (200, live("a") + b"\n" + end())):
             assert turn.next_request() is not None
             turn.receive_response(status, {})
             turn.receive_data(body if isinstance(body, bytes) else body.encode())
             turn.receive_eof()
-            said.append(turn.take_decisions())
-        assert [len(lines) for lines in said] == [1, 1, 0, 0]
-        assert "retry" in said[0][0]
-        assert "renew" in said[1][0]
-        assert "secret" not in str(said)
+            logged.append(turn.take_decisions())
+        assert [len(lines) for lines in logged] == [1, 1, 0, 0]
+        assert "retry" in logged[0][0]
+        assert "renew" in logged[1][0]
+        assert "secret" not in str(logged)
 
     def test_redirect_and_change_of_step_are_logged(self) -> None:
         turn = Turn(SITE, Submission("Hi"))

@@ -30,7 +30,7 @@ def in_child(action: Callable[[], str]) -> Callable[[], str]:
     if child == 0:
         try:
             os.write(writer, action().encode())
-        except BaseException as error:  # the parent raises it
+        except BaseException as error:  # the parent gets it as text
             os.write(writer, f"{type(error).__name__}: {error}".encode())
         finally:
             os._exit(0)
@@ -38,9 +38,9 @@ def in_child(action: Callable[[], str]) -> Callable[[], str]:
 
     def result() -> str:
         with os.fdopen(reader, "rb") as file:
-            said = file.read().decode()
+            text = file.read().decode()
         os.waitpid(child, 0)
-        return said
+        return text
 
     return result
 
@@ -65,9 +65,9 @@ def ask_all(client: Client, who: str) -> str:
 def test_parent_and_child_get_their_own_answers() -> None:
     with serve_site(lambda chat: chat.message, pause=0.001) as site, Client(site.url, retries=0) as client:
         client.ask("warm")
-        said = in_child(lambda: ask_all(client, "child"))
+        result = in_child(lambda: ask_all(client, "child"))
         assert ask_all(client, "parent") == ""
-        assert said() == ""
+        assert result() == ""
         assert ask_all(client, "parent") == ""  # the connection that the child closed is still open here
 
 
@@ -85,8 +85,8 @@ def test_locks_that_are_held_at_the_fork_are_free_in_the_child() -> None:
         thread.start()
         assert begun.wait(20)
         with client._transport.flights._guard, tls._building:
-            said = in_child(lambda: str(client.ask("child")))
-            assert said() == "child"
+            result = in_child(lambda: str(client.ask("child")))
+            assert result() == "child"
         go_on.set()
         thread.join(20)
 
@@ -101,8 +101,8 @@ def test_cookies_stay_in_the_child() -> None:
 def test_http_session_is_refused_in_the_child() -> None:
     with serve_site("Hi") as site, requests.Session() as own, Client(site.url, http=own) as client:
         client.ask("warm")
-        said = in_child(lambda: str(client.ask("child")))()
-        assert said.startswith("InvalidState: http= is a requests.Session of another process")
+        result = in_child(lambda: str(client.ask("child")))()
+        assert result.startswith("InvalidState: http= is a requests.Session of another process")
         assert str(client.ask("parent")) == "Hi"
 
 
@@ -110,9 +110,10 @@ def test_stream_is_read_only_in_the_process_that_began_it() -> None:
     halves = Halves()
     with Server(site(halves)) as server, Client(server.url) as client, client.stream("Hi") as stream:
         assert next(stream) == "Hel"
-        said = in_child(lambda: next(stream))()
+        result = in_child(lambda: next(stream))()
         assert (
-            said == "InvalidState: this process was forked after the answer began, so it cannot read it: ask again here"
+            result
+            == "InvalidState: this process was forked after the answer began, so it cannot read it: ask again here"
         )
         halves.go_on.set()
         assert list(stream) == ["lo"]
@@ -130,8 +131,8 @@ def test_async_client_has_new_connections_in_the_child() -> None:
     with serve_site(lambda chat: chat.message) as served:
         client, loop = AsyncClient(served.url), asyncio.new_event_loop()
         assert str(loop.run_until_complete(client.ask("warm"))) == "warm"
-        said = in_child(lambda: read_in_a_loop(client, "child"))
-        assert said() == "child"
+        result = in_child(lambda: read_in_a_loop(client, "child"))
+        assert result() == "child"
         assert str(loop.run_until_complete(client.ask("parent"))) == "parent"
         loop.run_until_complete(client.aclose())
         loop.close()

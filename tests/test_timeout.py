@@ -15,7 +15,7 @@ CLOCKS = ["connect", "first_byte", "idle", "total"]
 class TestTimeout:
     """The four limits."""
 
-    def test_default_limits(self) -> None:
+    def test_default_limits_are_the_documented_ones(self) -> None:
         """Models can think for a long time, and an answer may be as long as it likes."""
         assert Timeout() == Timeout(connect=10.0, first_byte=120.0, idle=60.0, total=None)
 

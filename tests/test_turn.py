@@ -262,7 +262,7 @@ class TestNonces:
     """Where nonces come from, and where they are sent."""
 
     @pytest.mark.parametrize(
-        ("said", "expected"),
+        ("fields", "expected"),
         [
             ({"restNonce": "a"}, "a"),
             ({"restNonce": "a", "new_token": "b"}, "b"),
@@ -278,10 +278,10 @@ class TestNonces:
             ({"restNonce": "a", "new_token": ["b"]}, "a"),
         ],
     )
-    def test_only_a_valid_nonce_of_a_handshake_is_stored(self, said: dict[str, Any], expected: str) -> None:
+    def test_only_a_valid_nonce_of_a_handshake_is_stored(self, fields: dict[str, Any], expected: str) -> None:
         """``new_token`` wins over ``restNonce``."""
         session = Session()
-        assert answer(turn(session), {"success": True, **said}) == []
+        assert answer(turn(session), {"success": True, **fields}) == []
         assert session.nonce == expected
 
     @pytest.mark.parametrize(
@@ -828,7 +828,7 @@ class TestHeaders:
 
 
 class TestExplanations:
-    """What the package adds to an error."""
+    """Hints and advice that the package adds to an error."""
 
     @pytest.mark.parametrize(
         ("size", "hint"),

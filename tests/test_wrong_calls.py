@@ -628,8 +628,8 @@ def test_misspelt_name_is_suggested(module: Any) -> None:
         module.Timeuot  # noqa: B018  # the look-up is the test
     assert (caught.value.name, caught.value.obj) == ("Timeuot", module)
     command = f"import {module.__name__} as module; module.Timeuot"
-    said = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False)
-    assert "Did you mean: 'Timeout'" in said.stderr
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False)
+    assert "Did you mean: 'Timeout'" in done.stderr
 
 
 @pytest.mark.parametrize("answer", [[], ()])
@@ -664,7 +664,7 @@ def test_flatten_and_provider_accept_any_last_message(site: Site, role: str, fla
     """A flattened prompt keeps the roles in its text. The providers of g4f ask the last message, whatever its role."""
     messages = [says("user", "a"), says(role, "b")]
     provider: Any = type("OtherSite", (chatgpt4online.Chatgpt4Online,), {"url": site.url})
-    (said,) = provider.create_completion("gpt-4", messages, stream=False, flatten=flatten)
-    assert said == ("You said: " + (f"User: a\n{role.capitalize()}: b\nAssistant:" if flatten else "b"))
+    (answer,) = provider.create_completion("gpt-4", messages, stream=False, flatten=flatten)
+    assert answer == ("You said: " + (f"User: a\n{role.capitalize()}: b\nAssistant:" if flatten else "b"))
     with Client(site.url) as client:
         assert client.ask(messages, flatten=True).text == f"You said: User: a\n{role.capitalize()}: b\nAssistant:"

@@ -1,4 +1,4 @@
-"""What every site must do, whatever its version, its models and the settings of its owner."""
+"""Checks that every site must pass, with any version, any model and any settings of its owner."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Refusal(Enum):
 
 
 class Reaction(Enum):
-    """What the exchange does after a refusal, in place of failing."""
+    """An action of the exchange after a refusal, in place of failing."""
 
     RETRY = "retry"
     RENEW = "renew the nonce"
