@@ -8,7 +8,7 @@ from textwrap import wrap
 
 from chatgpt4online.protocol.calls.policies import ANY_STEP, TABLE
 
-from .test_imports import INSIDE, LAYERS, layer, siblings
+from .package.test_imports import INSIDE, LAYERS, layer, siblings
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "architecture.rst"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 
-from ..behaviours import HELLO, PLAIN, REFUSED, WARNING, WHOLE, counted_sessions, in_turn, streamed
-from ..server import end, json_response, live, response
+from ..support.behaviours import HELLO, PLAIN, REFUSED, WARNING, WHOLE, counted_sessions, in_turn, streamed
+from ..support.server import end, json_response, live, response
 from .situation import Outcome, Situation, hello, says, served, tells
 from .wire import kept
 

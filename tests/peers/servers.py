@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from ..behaviours import HELLO, streamed
-from ..server import Peer, Received, Server, response, session_response
+from ..support.behaviours import HELLO, streamed
+from ..support.server import Peer, Received, Server, response, session_response
 from .situation import Place
 
 Script = Callable[[Peer], None]

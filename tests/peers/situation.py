@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
-from ..server import Peer, Server
+from ..support.server import Peer, Server
 
 TIMEOUT = 2.0  # seconds that every driver waits for the next bytes; loopback is much faster, also on a busy machine
 CELL_SECONDS = 8.0  # for one driver in one situation; a driver that takes longer does not handle it

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
-from ..behaviours import (
+from ..support.behaviours import (
     HELLO,
     answering_before_the_body,
     close_now,
@@ -24,7 +24,7 @@ from ..behaviours import (
     streamed,
     then_hang,
 )
-from ..server import Peer, Received, Server, chunk, live, response, session_response, site, stream_head
+from ..support.server import Peer, Received, Server, chunk, live, response, session_response, site, stream_head
 from .servers import (
     IPv6Server,
     Script,

@@ -6,8 +6,8 @@ import gzip
 import zlib
 from collections.abc import Callable, Iterator
 
-from ..behaviours import HELLO, WHOLE, headed, streamed, then_close
-from ..server import LAST_CHUNK, chunk, live, response, says, site, stream_head
+from ..support.behaviours import HELLO, WHOLE, headed, streamed, then_close
+from ..support.server import LAST_CHUNK, chunk, live, response, says, site, stream_head
 from .situation import Outcome, Situation, hello, hello_or_error, served, tells
 
 Handles = Callable[[Outcome], bool]

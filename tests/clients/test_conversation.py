@@ -1,0 +1,621 @@
+"""Conversations, without I/O: what the next turn is, and what is kept in a file."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatgpt4online import (
+    AsyncClient,
+    AsyncConversation,
+    Bot,
+    Client,
+    Conversation,
+    Discussion,
+    InvalidInput,
+    InvalidState,
+    Shortcut,
+)
+from chatgpt4online.protocol.calls.history import State
+from chatgpt4online.protocol.calls.turn import Turn
+
+from ..support.strategies import STALE, end, error, live, php, texts
+
+SITE = "https://example.org"
+HALF = "\ud83d"  # half of a surrogate pair, which no encoding can write
+KINDS = pytest.mark.parametrize("kind", [Conversation, AsyncConversation], ids=["Client", "AsyncClient"])
+
+
+def client(kind: Any = Conversation, **options: Any) -> Any:
+    """Return a client whose session has a nonce."""
+    made = (Client if kind is Conversation else AsyncClient)(SITE, **options)
+    made.session.nonce = "secret-nonce"
+    return made
+
+
+def start(**options: Any) -> Conversation:
+    return client().conversation(**options)
+
+
+def next_turn(talk: Conversation, prompt: Any, files: Any) -> Turn:
+    """Return the turn that asks ``prompt`` next."""
+    return talk._operations.next_turn(talk._history, prompt, files)[0]
+
+
+def repeated(talk: Conversation, prompt: Any, files: Any) -> Turn:
+    """Return the turn that asks the last question again, or ``prompt`` in its place."""
+    if prompt is None:
+        return talk._operations.repeated_turn(talk._history, files)[0]
+    return talk._operations.edited_turn(talk._history, prompt, files)[0]
+
+
+def chosen(talk: Conversation, shortcut: Shortcut) -> Turn:
+    """Return the turn that a shortcut offers."""
+    return talk._operations.shortcut_turn(talk._history, shortcut)[0]
+
+
+def sent(turn: Turn) -> dict[str, Any]:
+    """Return the body of the question."""
+    request = turn.next_request()
+    assert request is not None
+    return json.loads(bytes(request.body))  # type: ignore[arg-type]
+
+
+def finish(turn: Turn, reply: str = "Hello!", **final: Any) -> dict[str, Any]:
+    """Answer the question well; return what was asked."""
+    asked = sent(turn)
+    turn.receive_response(200, {})
+    turn.receive_data(live(reply) + b"\n\n" + end(reply=reply, **final) + b"\n\n")
+    assert turn.over
+    return asked
+
+
+def says(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}
+
+
+class TestHistory:
+    """What is known of what was said."""
+
+    def test_it_grows(self) -> None:
+        """Each question is sent with all that was before it, under one chat id."""
+        talk = start()
+        first = finish(next_turn(talk, "Hi", ()), "Hello!")
+        second = finish(next_turn(talk, "How are you?", ()), "Fine.")
+        assert first["messages"] == []
+        assert second["messages"] == [says("user", "Hi"), says("assistant", "Hello!")]
+        assert first["chatId"] == second["chatId"] == talk.chat_id
+        assert talk.messages == [
+            says("user", "Hi"),
+            says("assistant", "Hello!"),
+            says("user", "How are you?"),
+            says("assistant", "Fine."),
+        ]
+
+    def test_messages_are_a_copy(self) -> None:
+        """What the caller does to it is no matter."""
+        talk = start(messages=[says("user", "Hi")])
+        talk.messages[0]["content"] = "x"
+        talk.messages.clear()
+        assert talk.messages == [says("user", "Hi")]
+
+    def test_what_was_given_is_copied(self) -> None:
+        """Nor does what happens to the caller's own list."""
+        given_messages = [says("user", "Hi") | {"name": "x"}]
+        talk = start(messages=given_messages)
+        given_messages[0]["content"] = "x"
+        assert talk.messages == [says("user", "Hi")]
+
+    @pytest.mark.parametrize(
+        ("options", "bot", "expected"),
+        [
+            ({}, None, []),
+            ({}, Bot(start_sentence="Welcome!"), [says("assistant", "Welcome!")]),
+            ({"start_sentence": "Hey"}, Bot(start_sentence="Welcome!"), [says("assistant", "Hey")]),
+            ({"start_sentence": ""}, Bot(start_sentence="Welcome!"), []),
+            ({"messages": [says("user", "a")]}, Bot(start_sentence="Welcome!"), [says("user", "a")]),
+        ],
+    )
+    def test_start_sentence(self, options: Any, bot: Bot | None, expected: Any) -> None:
+        """The bot's first words, as the page's own widget sends them."""
+        talk = client(bot=bot).conversation(**options)
+        assert talk.messages == expected
+        assert sent(next_turn(talk, "Hi", ()))["messages"] == expected
+
+    def test_a_message_as_a_prompt(self) -> None:
+        """A role of its own, or parts."""
+        talk = start()
+        finish(next_turn(talk, {"role": "user", "content": [{"type": "text", "text": "Hi"}]}, ()))
+        assert talk.messages[0] == says("user", "Hi")
+
+    def test_files(self) -> None:
+        """Their ids go with the question they belong to."""
+        assert sent(next_turn(start(), "Look", ["f1"]))["newFileId"] == "f1"
+
+    @pytest.mark.parametrize(
+        ("body", "status"),
+        [
+            (error("You have reached the limit.") + b"\n\n", 200),
+            (live("Hal") + b"\n\n", 200),
+            (b"<h1>Bad gateway</h1>", 502),
+        ],
+    )
+    def test_a_failed_turn(self, body: bytes, status: int) -> None:
+        """It leaves the history as it was."""
+        talk = start(messages=[says("user", "a"), says("assistant", "b")])
+        turn = next_turn(talk, "Hi", ())
+        sent(turn)
+        turn.receive_response(status, {})
+        turn.receive_data(body)
+        turn.receive_eof()
+        assert turn.over
+        assert talk.messages == [says("user", "a"), says("assistant", "b")]
+
+    def test_a_turn_that_is_left(self) -> None:
+        """So does one that nobody read to its end."""
+        talk = start()
+        turn = next_turn(talk, "Hi", ())
+        sent(turn)
+        turn.receive_response(200, {})
+        turn.receive_data(live("Hel") + b"\n\n")
+        assert talk.messages == []
+        assert sent(next_turn(talk, "Hi", ()))["messages"] == []
+
+    def test_a_nonce_that_is_renewed(self) -> None:
+        """The same question goes out again, with the same history."""
+        talk = start(messages=[says("user", "a"), says("assistant", "b")])
+        turn = next_turn(talk, "Hi", ())
+        first = sent(turn)
+        turn.receive_response(403, {"X-WP-Nonce": "fresh"})
+        turn.receive_data(php(STALE).encode())
+        turn.receive_eof()
+        assert finish(turn) == first
+
+    def test_clear(self) -> None:
+        """A new conversation."""
+        talk = start(start_sentence="Hey")
+        before = talk.chat_id
+        finish(next_turn(talk, "Hi", ()), responseId="resp_1")
+        talk.clear()
+        asked = sent(next_turn(talk, "Hi", ()))
+        assert asked["chatId"] == talk.chat_id != before
+        assert (asked["messages"], "previousResponseId" in asked) == ([], False)
+
+    def test_answer_of_many_megabytes_is_sent_again(self) -> None:
+        talk, text = start(), "word " * 1_000_000
+        finish(next_turn(talk, "Hi", ()), text)
+        assert sent(next_turn(talk, "Hi", ()))["messages"] == [says("user", "Hi"), says("assistant", text)]
+
+    def test_answer_over_the_limit_is_not_kept(self) -> None:
+        talk = client(max_text_size=100).conversation()
+        turn = next_turn(talk, "Hi", ())
+        sent(turn)
+        turn.receive_response(200, {})
+        turn.receive_data(live("word " * 21) + b"\n\n")
+        assert turn.over
+        assert talk.messages == []
+
+    @pytest.mark.parametrize("messages", [[{"role": "user"}], [{"content": "a"}], ["Hi"], [None]])
+    def test_messages_of_another_shape(self, messages: Any) -> None:
+        """InvalidInput when they are given, and no other error."""
+        with pytest.raises(InvalidInput):
+            start(messages=messages)
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"messages": [says("user", HALF)]},
+            {"messages": [says(HALF, "a")]},
+            {"start_sentence": HALF},
+            {"chat_id": HALF},
+            {"chat_id": "c" * 65},
+            {"chat_id": 5},
+            {"discussion": Discussion("c9", messages=(says("user", HALF),))},
+            {"discussion": Discussion("c9", messages=("Hi",))},  # type: ignore[arg-type]
+            {"discussion": Discussion("c9", messages=None)},  # type: ignore[arg-type]
+            {"discussion": Discussion("c9", messages=5)},  # type: ignore[arg-type]
+            {"discussion": Discussion(HALF)},
+            {"discussion": Discussion(5)},  # type: ignore[arg-type]
+        ],
+        ids=repr,
+    )
+    def test_history_that_cannot_be_sent_is_refused(self, options: Any) -> None:
+        with pytest.raises(InvalidInput):
+            start(**options)
+
+    @pytest.mark.parametrize("response_id", [HALF, "r" * 1001, "a\nb", 5, None])
+    def test_response_id_that_cannot_be_sent_is_left_out(self, response_id: Any) -> None:
+        talk = start(discussion=Discussion("c9", previous_response_id=response_id))
+        assert "previousResponseId" not in sent(next_turn(talk, "Hi", ()))
+
+    def test_discussion_without_an_id_gets_one(self) -> None:
+        talk = start(discussion=Discussion("", messages=(says("user", "a"),)))
+        assert finish(next_turn(talk, "a", ()))["chatId"] == finish(next_turn(talk, "b", ()))["chatId"] != ""
+
+    def test_its_repr(self) -> None:
+        """How much there is, and none of it."""
+        talk = start(messages=[says("user", "private")])
+        assert "1 message" in repr(talk)
+        assert "private" not in repr(talk)
+
+
+class TestAgain:
+    """The last question asked anew."""
+
+    def talk(self) -> Conversation:
+        talk = start(start_sentence="Hey")
+        finish(next_turn(talk, "one", ()), "1", responseId="resp_1")
+        finish(next_turn(talk, "two", ()), "2", responseId="resp_2")
+        return talk
+
+    def test_regenerate(self) -> None:
+        """The same question behind the same history; the new answer takes the old one's place."""
+        talk = self.talk()
+        asked = finish(repeated(talk, None, ()), "two!")
+        assert asked["newMessage"] == "two"
+        assert asked["messages"] == [says("assistant", "Hey"), says("user", "one"), says("assistant", "1")]
+        assert talk.messages[-2:] == [says("user", "two"), says("assistant", "two!")]
+        assert len(talk.messages) == 5
+
+    def test_edit(self) -> None:
+        """Another question in its place."""
+        talk = self.talk()
+        asked = finish(repeated(talk, "three", ()), "3")
+        assert (asked["newMessage"], len(asked["messages"])) == ("three", 3)
+        assert talk.messages[-2:] == [says("user", "three"), says("assistant", "3")]
+        assert len(talk.messages) == 5
+
+    @pytest.mark.parametrize("prompt", [None, "three"])
+    def test_a_failure(self, prompt: str | None) -> None:
+        """The old answer stays."""
+        talk = self.talk()
+        before = talk.messages
+        turn = repeated(talk, prompt, ())
+        sent(turn)
+        turn.receive_response(200, {})
+        turn.receive_data(error("no") + b"\n\n")
+        assert talk.messages == before
+
+    def test_nothing_was_asked(self) -> None:
+        """There is nothing to ask again."""
+        with pytest.raises(InvalidState, match="nothing was asked"):
+            repeated(start(start_sentence="Hey"), None, ())
+
+
+class TestOneAtATime:
+    """The steps that other threads can come between; over sockets, see test_conversation_turns."""
+
+    def test_another_thread_begins_while_the_last_turn_is_looked_at(self) -> None:
+        """Both find that the last turn is not read any more, and only one of them begins."""
+        talk = start()
+        (first, first_record), (second, second_record) = (
+            talk._operations.next_turn(talk._history, question, ()) for question in ("first", "second")
+        )
+        second_record.is_read = lambda: True
+
+        def begin_the_second() -> bool:
+            first_record.is_read = lambda: False
+            sent(second)
+            return False
+
+        sent(first)
+        first_record.is_read = begin_the_second
+        with pytest.raises(InvalidState, match="being answered"):
+            sent(next_turn(talk, "third", ()))
+        finish(second)
+        assert talk.messages == [says("user", "second"), says("assistant", "Hello!")]
+
+    @pytest.mark.parametrize("number", range(5))
+    def test_of_many_threads_one_begins(self, number: int) -> None:
+        talk, barrier, begun = start(), threading.Barrier(8), []
+
+        def begin() -> None:
+            turn, record = talk._operations.next_turn(talk._history, "Hi", ())
+            record.is_read = lambda: True
+            barrier.wait(20)
+            with suppress(InvalidState):
+                begun.append(sent(turn))
+
+        threads = [threading.Thread(target=begin) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert len(begun) == 1
+
+    def test_answer_of_a_closed_stream_does_not_join_the_history_late(self) -> None:
+        """Its last bytes were read already when another thread closed it and asked the next question."""
+        talk = start(messages=[says("user", "a"), says("assistant", "b")])
+        first, second = next_turn(talk, "first", ()), next_turn(talk, "second", ())
+        sent(first)
+        sent(second)
+        finish(first)
+        assert talk.messages == [says("user", "a"), says("assistant", "b")]
+        finish(second, "2")
+        assert talk.messages[2:] == [says("user", "second"), says("assistant", "2")]
+
+    def test_clear_forgets_a_turn_that_ends_at_the_same_moment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        talk = start()
+        turn = next_turn(talk, "Hi", ())
+        sent(turn)
+        follow = State.follow
+
+        def later(self: State, state: State) -> bool:
+            monkeypatch.setattr(State, "follow", follow)
+            finish(turn)
+            return follow(self, state)
+
+        monkeypatch.setattr(State, "follow", later)
+        talk.clear()
+        assert talk.messages == []
+
+    def test_stream_that_is_refused_can_be_made_again(self) -> None:
+        talk = start()
+        first, record = talk._operations.next_turn(talk._history, "first", ())
+        record.is_read = lambda: True
+        sent(first)
+        second = next_turn(talk, "second", ())
+        for _ in range(2):
+            with pytest.raises(InvalidState, match="being answered"):
+                second.next_request()
+        finish(first)
+        assert finish(second)["messages"] == [says("user", "first"), says("assistant", "Hello!")]
+        assert len(talk.messages) == 4
+
+
+class TestResponseIds:
+    """``previousResponseId``: behind it a site keeps the history itself (protocol sections 1.4 and 5, 20)."""
+
+    @pytest.mark.parametrize(
+        ("response_id", "sent_on"),
+        [("resp_1", True), ("v1_1", True), ("chatcmpl-1", False), ("msg_1", False), ("", False), ("xresp_1", False)],
+    )
+    def test_which(self, response_id: str, sent_on: bool) -> None:
+        """Only those that mean something to the site."""
+        talk = start()
+        finish(next_turn(talk, "a", ()), responseId=response_id)
+        asked = sent(next_turn(talk, "b", ()))
+        assert asked.get("previousResponseId") == (response_id if sent_on else None)
+        assert asked["messages"] == talk.messages
+
+    def test_the_newest(self) -> None:
+        """Each answer's own; an answer without one ends it."""
+        talk = start()
+        finish(next_turn(talk, "a", ()), responseId="resp_1")
+        assert finish(next_turn(talk, "b", ()), responseId="resp_2")["previousResponseId"] == "resp_1"
+        assert finish(next_turn(talk, "c", ()))["previousResponseId"] == "resp_2"
+        assert "previousResponseId" not in sent(next_turn(talk, "d", ()))
+
+    @pytest.mark.parametrize("prompt", [None, "b"])
+    def test_not_behind_an_edit(self, prompt: str | None) -> None:
+        """The site's history has the old question in it."""
+        talk = start()
+        finish(next_turn(talk, "a", ()), responseId="resp_1")
+        assert "previousResponseId" not in finish(repeated(talk, prompt, ()), responseId="resp_2")
+        assert sent(next_turn(talk, "c", ()))["previousResponseId"] == "resp_2"
+
+    @pytest.mark.parametrize(("body", "kept"), [(error("No such response") + b"\n\n", False), (b"", True)])
+    def test_behind_a_failure(self, body: bytes, kept: bool) -> None:
+        """The provider's error may be about it, and the next turn does without; the network's is not."""
+        talk = start()
+        finish(next_turn(talk, "a", ()), responseId="resp_1")
+        turn = next_turn(talk, "b", ())
+        sent(turn)
+        turn.receive_response(200, {})
+        turn.receive_data(body)
+        turn.receive_eof()
+        assert ("previousResponseId" in sent(next_turn(talk, "b", ()))) == kept
+
+
+class TestShortcuts:
+    """Ready questions of the site."""
+
+    def test_by_message(self) -> None:
+        """Its text is the question, its label goes along."""
+        talk = start(start_sentence="Hey")
+        asked = finish(chosen(talk, Shortcut("message", "Prices", "What does it cost?", "x1")))
+        assert (asked["newMessage"], asked["shortcutName"]) == ("What does it cost?", "Prices")
+        assert "shortcutId" not in asked
+        assert asked["messages"] == [says("assistant", "Hey")]
+        assert talk.messages[1:] == [says("user", "What does it cost?"), says("assistant", "Hello!")]
+
+    def test_by_id(self) -> None:
+        """Its text is the site's secret; the label stands for it in the history."""
+        talk = start()
+        asked = finish(chosen(talk, Shortcut("action", "Prices", shortcut_id="x1", action="message")))
+        assert (asked["newMessage"], asked["shortcutId"], asked["shortcutName"]) == ("", "x1", "Prices")
+        assert talk.messages == [says("user", "Prices"), says("assistant", "Hello!")]
+
+    def test_again(self) -> None:
+        """Another answer is asked for by the id, since the label is no question."""
+        talk = start()
+        finish(chosen(talk, Shortcut("message", "Prices", shortcut_id="x1")))
+        asked = finish(repeated(talk, None, ()))
+        assert (asked["newMessage"], asked["shortcutId"], asked["messages"]) == ("", "x1", [])
+        assert len(talk.messages) == 2
+        finish(next_turn(talk, "And shipping?", ()))
+        assert "shortcutId" not in sent(repeated(talk, None, ()))
+
+    def test_the_bots_ids_go_along(self) -> None:
+        """A shortcut is bound to its bot."""
+        talk = client(bot=Bot("support", context_id=4)).conversation()
+        asked = sent(chosen(talk, Shortcut("message", "a", shortcut_id="x1")))
+        assert (asked["botId"], asked["contextId"]) == ("support", 4)
+
+    @pytest.mark.parametrize(
+        ("shortcut", "words"),
+        [
+            (Shortcut("action", "New", action="clear"), r"clear\(\)"),
+            (Shortcut("callback", "Call"), "browsers only"),
+            (Shortcut("message", "Empty"), "nothing to send"),
+            (Shortcut("message", 5, "", "x1"), "shortcut_name is a string"),  # type: ignore[arg-type]
+            (Shortcut("message", "a", 5), "message is a string"),  # type: ignore[arg-type]
+            (Shortcut("message", "a", "", 5), "shortcut_id is a string"),  # type: ignore[arg-type]
+            (Shortcut("message", HALF, "b"), "half a character"),
+            (Shortcut("message", "a", HALF), "half a character"),
+            (Shortcut("message", "a", "", HALF), "half a character"),
+        ],
+    )
+    def test_what_cannot_be_sent(self, shortcut: Shortcut, words: str) -> None:
+        """The error says what to do instead."""
+        talk = start()
+        with pytest.raises(InvalidInput, match=words):
+            chosen(talk, shortcut)
+        assert talk.messages == []
+
+
+class TestDiscussions:
+    """Conversations that the site kept."""
+
+    def test_it_goes_on(self) -> None:
+        """Under its own id, with its history and its response id, and no start sentence."""
+        stored = Discussion("c9", messages=(says("user", "a"), says("assistant", "b")), previous_response_id="resp_7")
+        talk = client(bot=Bot(start_sentence="Welcome!")).conversation(discussion=stored)
+        asked = sent(next_turn(talk, "c", ()))
+        assert (asked["chatId"], asked["previousResponseId"]) == ("c9", "resp_7")
+        assert asked["messages"] == list(stored.messages) == talk.messages
+
+
+@KINDS
+class TestFiles:
+    """Conversations in files."""
+
+    def test_round_trip(self, kind: Any, tmp_path: Path) -> None:
+        """What is loaded goes on where what was saved stopped."""
+        talk = client(kind).conversation(messages=[says("system", "Будь краток. 😀")], chat_id="c1")
+        finish(next_turn(talk, "Hi\u2028there", ()), "Hello\n\0!", responseId="resp_1")
+        talk.save(tmp_path / "talk.json")
+        again = kind.load(str(tmp_path / "talk.json"), client(kind))
+        assert type(again) is kind
+        assert (again.chat_id, again.messages) == ("c1", talk.messages)
+        assert sent(next_turn(again, "x", ())) == sent(next_turn(talk, "x", ()))
+
+    @pytest.mark.parametrize("half", ["label", "message", "shortcut_id", "icon"])
+    def test_shortcut_with_half_a_character_never_keeps_a_save_from_working(
+        self, kind: Any, tmp_path: Path, half: str
+    ) -> None:
+        """Fields that are not sent may hold anything."""
+        values = {"label": "Prices", "message": "What does it cost?", "shortcut_id": "x1"}
+        talk = client(kind).conversation()
+        with suppress(InvalidInput):
+            finish(chosen(talk, Shortcut("message", **values | {half: HALF})))
+        talk.save(tmp_path / "talk.json")
+        assert kind.load(tmp_path / "talk.json", client(kind)).messages == talk.messages
+        assert len(talk.messages) == (2 if half in ("shortcut_id", "icon") else 0)
+
+    def test_an_empty_one(self, kind: Any, tmp_path: Path) -> None:
+        """A history that was cleared stays so, whatever the bot says first."""
+        talk = client(kind).conversation()
+        talk.save(tmp_path / "talk.json")
+        assert kind.load(tmp_path / "talk.json", client(kind, bot=Bot(start_sentence="Hey"))).messages == []
+
+    def test_it_is_readable(self, kind: Any, tmp_path: Path) -> None:
+        """JSON in UTF-8, line by line."""
+        client(kind).conversation(messages=[says("user", "Привет")]).save(tmp_path / "talk.json")
+        text = (tmp_path / "talk.json").read_text("utf-8")
+        assert "Привет" in text
+        assert text.count("\n") > 5
+        assert json.loads(text)["site"] == SITE
+
+    def test_no_secrets(self, kind: Any, tmp_path: Path) -> None:
+        """Neither nonce, nor cookie, nor password, nor token."""
+        made = client(
+            kind,
+            cookies={"wordpress_logged_in_1": "secret-cookie"},
+            auth=("secret-user", "secret-password"),
+            token="secret-token",
+            headers={"X-Key": "secret-header"},
+            proxy="http://secret-proxy:3128",
+        )
+        made.session.session_id = "secret-session"
+        made.conversation().save(tmp_path / "talk.json")
+        assert "secret" not in (tmp_path / "talk.json").read_text("utf-8")
+
+    def test_shortcut_is_asked_again_after_a_save(self, kind: Any, tmp_path: Path) -> None:
+        """The label in the history is not the question, which only the site knows."""
+        talk = client(kind).conversation()
+        finish(chosen(talk, Shortcut("action", "Prices", shortcut_id="x1", action="message")))
+        talk.save(tmp_path / "talk.json")
+        again = kind.load(tmp_path / "talk.json", client(kind))
+        asked = sent(repeated(again, None, ()))
+        assert asked == sent(repeated(talk, None, ()))
+        assert (asked["newMessage"], asked["shortcutId"], asked["messages"]) == ("", "x1", [])
+
+    def test_another_site(self, kind: Any, tmp_path: Path) -> None:
+        """A conversation belongs to its site."""
+        client(kind).conversation().save(tmp_path / "talk.json")
+        other = (Client if kind is Conversation else AsyncClient)("https://other.org")
+        with pytest.raises(InvalidInput, match=r"https://example\.org.*https://other\.org"):
+            kind.load(tmp_path / "talk.json", other)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"format": 2},
+            {"format": None},
+            {"messages": None},
+            {"messages": 5},
+            {"messages": "abc"},
+            {"messages": {"a": 1}},
+            {"messages": ["a"]},
+            {"messages": [{"role": "user"}]},
+            {"messages": [{"role": "user", "content": 5}]},
+            {"messages": [{"role": None, "content": "a"}]},
+            {"chat_id": 5},
+            {"chat_id": ["a"]},
+            {"previous_response_id": None},
+            {"previous_response_id": 5},
+            {"chat_id": ""},
+            {"chat_id": None},
+            {"chat_id": "\ud83d"},
+            {"chat_id": "c" * 65},
+            {"previous_response_id": "resp_\ud83d"},
+            {"previous_response_id": "r" * 1001},
+            {"messages": [{"role": "user", "content": "\ud83d"}]},
+            {"messages": [{"role": "\udc00", "content": "a"}]},
+            {"last_shortcut": 5},
+            {"last_shortcut": {}},
+            {"last_shortcut": {"label": "a", "message": "", "shortcut_id": ""}},
+            {"last_shortcut": {"label": "a", "message": None, "shortcut_id": "x1"}},
+            {"last_shortcut": {"label": "\ud83d", "message": "", "shortcut_id": "x1"}},
+            {"site": None},
+        ],
+        ids=repr,
+    )
+    def test_values_of_another_kind(self, kind: Any, tmp_path: Path, change: dict[str, Any]) -> None:
+        """A file that was edited badly is refused when it is loaded."""
+        path = tmp_path / "talk.json"
+        client(kind).conversation(messages=[says("user", "a")]).save(path)
+        path.write_text(json.dumps(json.loads(path.read_text()) | change))
+        with pytest.raises(InvalidInput):
+            kind.load(path, client(kind))
+
+    @pytest.mark.parametrize("name", ["format", "site", "chat_id", "messages", "previous_response_id"])
+    def test_missing_values(self, kind: Any, tmp_path: Path, name: str) -> None:
+        """So is one with less in it."""
+        path = tmp_path / "talk.json"
+        client(kind).conversation().save(path)
+        path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != name}))
+        with pytest.raises(InvalidInput, match=str(path)):
+            kind.load(path, client(kind))
+
+
+@given(st.lists(st.tuples(st.sampled_from(["user", "assistant", "system"]), texts)), texts.filter(str.strip))
+def test_any_words(tmp_path_factory: pytest.TempPathFactory, said: list[tuple[str, str]], question: str) -> None:
+    """P5: what was said comes out of a file, and out of a question, as it went in."""
+    messages = [says(role, content) for role, content in said]
+    talk = start(messages=messages)
+    path = tmp_path_factory.mktemp("talks") / "talk.json"
+    talk.save(path)
+    again = Conversation.load(path, client())
+    assert again.messages == messages
+    asked = finish(next_turn(again, question, ()))
+    assert (asked["messages"], asked["newMessage"]) == (messages, question)
+    assert again.messages[: len(messages) + 1] == [*messages, says("user", question)]

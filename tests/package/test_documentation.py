@@ -1,0 +1,386 @@
+"""The code blocks of README.rst and of docs/ run against sites on loopback, and every public name is documented.
+
+The Python blocks of a page run in their order, in one namespace, against one site. ``https://example.org`` in a block
+is the address of that site. What a block prints is compared where the page says "It prints::" below it. A test function
+of a block is called if it has no parameters. Console blocks run too: a line that begins with ``$`` is a command, and
+the other lines are its output. A block that cannot run on loopback has the comment ``.. not run: REASON`` above it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from inspect import signature
+from io import StringIO
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import docutils.core
+import docutils.utils
+import pytest
+
+import chatgpt4online
+from chatgpt4online import ConnectionFailed, TimedOut, Truncated, protocol, testing
+from chatgpt4online.testing import Answer, Chat, Site, Widget
+
+from ..site import serve_site
+
+ROOT = Path(__file__).parent.parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.rst", *sorted(DOCS.rglob("*.rst"))]
+LONGEST_LINE = 120
+LONGEST_CODE_LINE = 88
+ONE_LINE = "    python3 -m venv "  # the README's two commands; .ci/run reads one of them
+MOST_THAT_DO_NOT_RUN = 8
+
+_DIRECTIVE = re.compile(r"^( *)\.\. code-block:: *([\w-]*)\n(?:\1   :.*\n)*\n((?:\1   +.*\n|[ ]*\n)+)", re.MULTILINE)
+_MARK = re.compile(r"^ *\.\. not run: (.+(?:\n +.+)*)\n\n\Z", re.MULTILINE)
+_OUTPUT = re.compile(r"( *)It prints::\n\n((?:\1   +.*\n|[ ]*\n)+)")
+_ENTRY = re.compile(r"^\.\. (?:auto\w+|py:\w+):: ([\w.]+)", re.MULTILINE)
+
+ANSWERS: dict[str, Any] = {
+    "What is a nonce?": "A nonce is a short token. A site issues it and checks it.",
+    "My name is Ann.": "Hello Ann!",
+    "What is my name?": "Your name is Ann.",
+    "When are you open?": "We are open from Monday to Friday.",
+    "Tell me a story": ["Once upon a time", " there was a fox", "."],
+    "What is in the picture?": "A cat.",
+    "What does the file say?": "It says hello.",
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A code block: where it is, what it holds, what it prints (None: anything), and why it does not run."""
+
+    line: int
+    language: str
+    code: str
+    output: str | None
+    reason: str
+
+    @property
+    def runs(self) -> bool:
+        return not self.reason
+
+
+def find_blocks(text: str) -> Iterator[Block]:
+    """Yield the code blocks of a page."""
+    for match in _DIRECTIVE.finditer(text):
+        mark, output = _MARK.search(text[: match.start()]), _OUTPUT.match(text, match.end())
+        line = text[: match.start(3)].count("\n") + 1
+        code = dedent(match[3]).rstrip("\n") + "\n"
+        reason = " ".join(mark[1].split()) if mark else ""
+        yield Block(line, match[2], code, dedent(output[2]).strip("\n") if output else None, reason)
+
+
+def answer(chat: Chat) -> Any:
+    """Answer as the site of the documentation."""
+    if chat.route == "simpleJsonQuery":
+        return '{"colours": ["red", "green"]}'
+    if chat.route == "moderationCheck":
+        return "false"
+    if chat.route.startswith("simpleImage"):
+        return Answer("", images=["https://example.org/fox.png"])
+    return ANSWERS.get(chat.message, f"You said: {chat.message}")
+
+
+def serve_documented_site() -> Site:
+    """Return the site that the pages speak of."""
+    support = Widget("support", name="Support", start_sentence="How can I help?", uploads=True, multi_upload=True)
+    users = {"ann": "abcd efgh ijkl mnop qrst uvwx"}
+    return serve_site(answer, bots=["default", support], users=users, discussions=True, token="the-token-of-the-site")
+
+
+def run_page(page: Path, blocks: list[Block], site: Site, folder: Path) -> dict[str, Any]:
+    """Run the blocks of a page in their order, and return their names.
+
+    Raises what they raise, and AssertionError for another output.
+    """
+    namespace: dict[str, Any] = {"__name__": "documentation"}
+    for block in blocks:
+        code = re.sub("https?://example.org", site.url, block.code)
+        place = f"{page.relative_to(ROOT)}:{block.line}"
+        if block.language == "console":
+            run_console(code, site, folder, place)
+            continue
+        printed, known = StringIO(), set(namespace)
+        with redirect_stdout(printed):
+            exec(compile("\n" * (block.line - 1) + code, str(page), "exec"), namespace)
+            for name in namespace.keys() - known:
+                if name.startswith("test_") and not signature(namespace[name]).parameters:
+                    namespace[name]()
+        if block.output is not None:
+            assert printed.getvalue().strip("\n").replace(site.url, "https://example.org") == block.output, place
+    return namespace
+
+
+def run_console(code: str, site: Site, folder: Path, place: str) -> None:
+    """Run the commands of a console block, and compare their output where the block shows one."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    for command, output in re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", code, re.MULTILINE):
+        program = re.sub(r"(?:^|(?<=\| ))(chatgpt4online|python)\b", _program, command)
+        done = subprocess.run(
+            program,
+            shell=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env=environment,
+            timeout=60,
+            check=False,
+            text=True,
+        )
+        if output.strip():
+            shown = done.stdout.replace(site.url, "https://example.org")
+            assert shown.strip("\n") == output.strip("\n"), place
+        else:
+            assert done.returncode == 0, f"{place}: {done.stdout}"
+
+
+def _program(name: re.Match[str]) -> str:
+    return f'"{sys.executable}"' + (" -m chatgpt4online" if name[1] == "chatgpt4online" else "")
+
+
+BLOCKS = {page: list(find_blocks(page.read_text("utf-8"))) for page in PAGES}
+
+
+@pytest.mark.parametrize(
+    "page", [page for page, blocks in BLOCKS.items() if any(block.runs for block in blocks)], ids=lambda page: page.stem
+)
+def test_code_blocks_do_not_run_or_print_something_else(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with serve_documented_site() as site:
+        run_page(page, [block for block in BLOCKS[page] if block.runs], site, tmp_path)
+
+
+def test_a_block_is_neither_run_nor_marked() -> None:
+    places = [(page.name, block.line) for page, blocks in BLOCKS.items() for block in blocks]
+    assert len(places) > 50
+    unknown = [
+        (page.name, block.line)
+        for page, blocks in BLOCKS.items()
+        for block in blocks
+        if block.runs and block.language not in ("python", "console")
+    ]
+    assert unknown == []
+
+
+def test_many_blocks_do_not_run() -> None:
+    marked = [block for blocks in BLOCKS.values() for block in blocks if not block.runs]
+    assert len(marked) <= MOST_THAT_DO_NOT_RUN
+    assert all(len(block.reason) > 10 for block in marked)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_line_is_too_long(page: Path) -> None:
+    lines = enumerate(page.read_text("utf-8").splitlines(), 1)
+    too_long = [number for number, line in lines if len(line) > LONGEST_LINE and not line.startswith(ONE_LINE)]
+    assert too_long == []
+    code = [line for block in BLOCKS[page] for line in block.code.splitlines()]
+    assert [line for line in code if len(line) > LONGEST_CODE_LINE] == []
+
+
+@pytest.mark.parametrize("name", ["README.rst", "CHANGELOG.rst", "CONTRIBUTING.rst", "docs/architecture.rst"])
+def test_a_document_that_is_read_without_sphinx_has_wrong_markup(name: str) -> None:
+    settings = {"report_level": docutils.utils.Reporter.WARNING_LEVEL, "halt_level": 2}
+    docutils.core.publish_doctree((ROOT / name).read_text("utf-8"), settings_overrides=settings)
+
+
+def test_a_page_is_in_no_table_of_contents() -> None:
+    """Sphinx warns too, but it is not installed everywhere."""
+    listed = {
+        page
+        for index in DOCS.rglob("*index.rst")
+        for entry in re.findall(r"^   ([\w*/-]+)$", index.read_text("utf-8"), re.MULTILINE)
+        for page in index.parent.glob(f"{entry}.rst")
+    }
+    assert sorted({*DOCS.rglob("*.rst")} - listed - {DOCS / "index.rst"}) == []
+
+
+PUBLIC = sorted(
+    {f"chatgpt4online.{name}" for name in {*chatgpt4online.__all__, *protocol.__all__}}
+    | {f"chatgpt4online.testing.{name}" for name in testing.__all__}
+    | {"chatgpt4online.http1.Pool"}
+)
+
+
+def test_a_public_name_is_missing_in_the_reference() -> None:
+    text = "\n".join(page.read_text("utf-8") for page in (DOCS / "reference").glob("*.rst"))
+    entries = [name if "." in name else f"chatgpt4online.{name}" for name in _ENTRY.findall(text)]
+    assert sorted(name for name in entries if name in PUBLIC) == PUBLIC
+
+
+def test_an_error_is_missing_in_the_guide_of_errors() -> None:
+    guide = (DOCS / "guides" / "errors.rst").read_text("utf-8")
+    table = re.findall(r"^   \* - :exc:`~chatgpt4online\.(\w+)`", guide, re.MULTILINE)
+    errors = [
+        name
+        for name in chatgpt4online.__all__
+        if isinstance(value := getattr(chatgpt4online, name), type) and issubclass(value, Exception)
+    ]
+    assert sorted(table) == sorted(errors)
+
+
+class TestLoopOfTheGuideOnEmbedding:
+    """The loop that embedders copy does what the clients do."""
+
+    @pytest.fixture
+    def names(self, tmp_path: Path) -> dict[str, Any]:
+        page = DOCS / "guides" / "embedding.rst"
+        loop = next(block for block in BLOCKS[page] if "class Visitor" in block.code)
+        with serve_documented_site() as site:
+            return run_page(page, [loop], site, tmp_path)
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"version": "2.4.3"},
+            {"version": "2.8.9"},
+            {"permalinks": "plain"},
+            {"path": "/blog"},
+            {"session_closed": True},
+        ],
+        ids=str,
+    )
+    def test_answer_is_not_found(self, names: dict[str, Any], options: dict[str, Any]) -> None:
+        with serve_site("Hello", **options) as site:
+            visitor = names["Visitor"](site.url)
+            for _ in range(2):
+                events = list(visitor.ask("Hi", "c1"))
+                assert events[-1].reply.text == "Hello"
+                site.expire_nonce()
+
+    def test_cookies_are_lost_or_php_session_is_sent_back(self, names: dict[str, Any]) -> None:
+        with serve_site("Hello") as site:
+            list(names["Visitor"](site.url).ask("Hi", "c1"))
+            first, last = site.requests
+        assert "cookie" not in first.headers
+        assert last.headers["cookie"].startswith("mwai_session_id=")
+        assert "PHPSESSID" not in last.headers["cookie"]
+
+    def test_refusal_is_not_tried_again(self, names: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+        waits: list[float] = []
+        monkeypatch.setattr(names["time"], "sleep", waits.append)
+        answers = iter([Answer("", status=503), Answer("", status=503, headers={"Retry-After": "7"}), "Hello"])
+        with serve_site(lambda chat: next(answers)) as site:
+            events = list(names["Visitor"](site.url).ask("Hi", "c1"))
+        assert (events[-1].reply.text, waits) == ("Hello", [0, 0, 0.5, 7])
+
+    def test_failed_connection_is_not_told(self, names: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+        waits: list[float] = []
+        monkeypatch.setattr(names["time"], "sleep", waits.append)
+        with pytest.raises(ConnectionFailed, match=r"refused.*\(after 3 tries\)"):
+            list(names["Visitor"]("http://127.0.0.1:1").ask("Hi", "c1"))
+        assert waits == [0, 0.5, 1]
+
+    @pytest.mark.parametrize("ending", ["cut", "fatal"])
+    def test_text_before_a_broken_end_is_lost(self, names: dict[str, Any], ending: Any) -> None:
+        with serve_site(Answer(["Half", " of"], ending=ending)) as site:
+            with pytest.raises(Truncated) as caught:
+                list(names["Visitor"](site.url).ask("Hi", "c1"))
+        assert caught.value.partial_text == "Half of"
+
+    def test_slow_answer_is_asked_for_twice(self, names: dict[str, Any]) -> None:
+        go_on = threading.Event()
+
+        def script(chat: Chat) -> Iterator[str]:
+            yield "Half"
+            go_on.wait(30)
+
+        names["LIMITS"]["idle"] = 1.0  # enough for what is sent at once, also on a busy machine
+        with serve_site(script) as site:
+            with pytest.raises(TimedOut) as caught:
+                list(names["Visitor"](site.url).ask("Hi", "c1"))
+            go_on.set()
+            assert len(site.requests) == 2
+        assert (caught.value.clock, caught.value.partial_text) == ("idle", "Half")
+
+    def test_failure_of_another_search_is_not_shared(self, names: dict[str, Any]) -> None:
+        visitor, failure = names["Visitor"]("http://127.0.0.1:1"), ConnectionFailed("another thread found nothing")
+
+        class AnotherSearch:
+            """A lock that is given only after another thread's search has failed."""
+
+            def __enter__(self) -> None:
+                visitor.searches += 1
+                visitor.failure = failure
+
+            def __exit__(self, *_: object) -> None: ...
+
+        visitor.searching = AnotherSearch()
+        with pytest.raises(ConnectionFailed, match=r"^another thread found nothing$") as caught:
+            list(visitor.ask("Hi", "c1"))
+        assert caught.value is not failure
+
+    def test_each_thread_fetches_a_nonce(self, names: dict[str, Any]) -> None:
+        with serve_site("Hello") as site, ThreadPoolExecutor(8) as threads:
+            visitor = names["Visitor"](site.url)
+            all_events = list(threads.map(lambda number: list(visitor.ask("Hi", f"c{number}")), range(8)))
+            assert [events[-1].reply.text for events in all_events] == ["Hello"] * 8
+            assert sum("start_session" in request.path for request in site.requests) == 1
+
+
+SAMPLE = """
+.. code-block:: python
+
+    print("a")
+
+    print("b")
+
+It prints::
+
+    a
+
+    b
+
+Text.
+
+.. not run: it asks
+   the network
+
+.. code-block:: console
+
+    $ curl https://example.org
+
+- An item:
+
+  .. code-block:: python
+     :emphasize-lines: 1
+
+     x = 1
+"""
+
+
+def test_blocks_are_misread() -> None:
+    assert list(find_blocks(SAMPLE)) == [
+        Block(4, "python", 'print("a")\n\nprint("b")\n', "a\n\nb", ""),
+        Block(21, "console", "$ curl https://example.org\n", None, "it asks the network"),
+        Block(28, "python", "x = 1\n", None, ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        ".. code-block:: python\n\n    1 / 0\n",
+        ".. code-block:: python\n\n    def test_a():\n        1 / 0\n",
+        ".. code-block:: python\n\n    print(1)\n\nIt prints::\n\n    2\n",
+        ".. code-block:: console\n\n    $ exit 3\n",
+        ".. code-block:: console\n\n    $ echo a\n    b\n",
+    ],
+)
+def test_a_wrong_block_passes(page: str, tmp_path: Path) -> None:
+    with serve_documented_site() as site, pytest.raises((AssertionError, ZeroDivisionError)):
+        run_page(ROOT / "README.rst", list(find_blocks(page)), site, tmp_path)
