@@ -68,7 +68,7 @@ NAMES: dict[str, str] = {
 _PHRASES = [(re.compile(pattern, re.IGNORECASE), advice) for pattern, advice in PHRASES.items()]
 
 # Files that quote such wordings: this list and its tests.
-_QUOTING = {"tests/words.py", "tests/test_words.py"}
+_QUOTING = {"tests/words.py", "tests/package/test_words.py"}
 
 
 class Finding(NamedTuple):

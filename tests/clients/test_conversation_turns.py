@@ -29,7 +29,7 @@ from ..clients.test_features import Face, chats, face, says
 
 __all__ = ["face"]  # the fixture
 
-BUSY = "another question of this conversation is being answered: read its stream to the end or close it"
+BUSY = "another question is being answered here: read or close its stream first"
 SECONDS = 20  # a wait ends within milliseconds; the limit only ends a test that has failed
 
 

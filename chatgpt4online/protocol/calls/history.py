@@ -14,10 +14,7 @@ from .request import is_id
 
 _FORMAT = 1  # the version of the saved form
 _RESUMABLE = ("resp_", "v1_")  # a site keeps the history itself behind these response ids (protocol section 1.4)
-_BUSY = (
-    "another question of this conversation is being answered: read its stream to the end or close it, or ask in "
-    "another conversation"
-)
+_BUSY = "another question is being answered here: read or close its stream first"
 _SHORTCUT_FIELDS = ("label", "message", "shortcut_id")  # what is needed to choose a shortcut again
 
 
