@@ -163,7 +163,7 @@ class AsyncConversation:
 
     def _read(self, view: View[T], turn: ConversationTurn, timeout: Timeout | float | None) -> AsyncStream[T]:
         exchange, record = turn
-        stream = self._client._stream(view, exchange, timeout)
+        stream = self._client._stream(record.through(view), exchange, timeout)
         record.is_read = _watch(stream)
         return stream
 

@@ -171,7 +171,7 @@ class Conversation:
 
     def _read(self, view: View[T], turn: ConversationTurn, timeout: Timeout | float | None) -> Stream[T]:
         exchange, record = turn
-        stream = self._client._stream(view, exchange, timeout)
+        stream = self._client._stream(record.through(view), exchange, timeout)
         record.is_read = _watch(stream)
         return stream
 

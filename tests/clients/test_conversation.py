@@ -19,12 +19,16 @@ from chatgpt4online import (
     Client,
     Conversation,
     Discussion,
+    Done,
     InvalidInput,
     InvalidState,
     Shortcut,
+    Text,
 )
 from chatgpt4online.protocol.calls.history import State
 from chatgpt4online.protocol.calls.turn import Turn
+from chatgpt4online.protocol.parsing.events import texts as pieces
+from chatgpt4online.protocol.parsing.events import without_failure
 
 from ..support.strategies import STALE, end, error, live, php, texts
 
@@ -340,6 +344,46 @@ class TestOneAtATime:
         assert talk.messages == [says("user", "a"), says("assistant", "b")]
         finish(second, "2")
         assert talk.messages[2:] == [says("user", "second"), says("assistant", "2")]
+
+    @pytest.mark.parametrize(
+        ("view", "before", "last"),
+        [(pieces, [" there"], []), (without_failure, [Text(" there")], [Done])],
+        ids=["pieces", "events"],
+    )
+    def test_turn_is_recorded_when_the_reader_gets_the_end(self, view: Any, before: Any, last: Any) -> None:
+        """All events arrived at once, and the reader takes them one by one."""
+        talk = start()
+        turn, record = talk._operations.next_turn(talk._history, "Hi", ())
+        through = record.through(view)
+        sent(turn)
+        turn.receive_response(200, {})
+        assert through(turn.receive_data(live("Hi") + b"\n\n")) == view([Text("Hi")])
+        items = iter(through(turn.receive_data(live(" there") + b"\n\n" + end(reply="Hi there") + b"\n\n"))[0])
+        assert turn.over
+        assert [next(items) for _ in before] == before
+        assert talk.messages == []
+        assert [type(item) for item in (items if not last else [next(items)])] == last
+        assert talk.messages == [says("user", "Hi"), says("assistant", "Hi there")]
+
+    @pytest.mark.parametrize("prompt", [None, "three"])
+    def test_question_that_is_not_the_last_any_more_is_not_replaced(self, prompt: str | None) -> None:
+        talk = start()
+        finish(next_turn(talk, "one", ()))
+        turn = repeated(talk, prompt, ())
+        finish(next_turn(talk, "two", ()))
+        with pytest.raises(InvalidState, match="another question is the last one by now"):
+            sent(turn)
+        assert [message["content"] for message in talk.messages] == ["one", "Hello!", "two", "Hello!"]
+
+    def test_failure_after_clear_keeps_the_new_conversation(self) -> None:
+        talk = start()
+        turn = next_turn(talk, "Hi", ())
+        sent(turn)
+        talk.clear()
+        finish(next_turn(talk, "new", ()), responseId="resp_1")
+        turn.receive_response(200, {})
+        turn.receive_data(error("no") + b"\n\n")
+        assert sent(next_turn(talk, "Hi", ()))["previousResponseId"] == "resp_1"
 
     def test_clear_forgets_a_turn_that_ends_at_the_same_moment(self, monkeypatch: pytest.MonkeyPatch) -> None:
         talk = start()

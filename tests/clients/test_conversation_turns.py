@@ -15,6 +15,7 @@ import pytest
 
 from chatgpt4online import (
     Conversation,
+    Done,
     InvalidInput,
     InvalidState,
     ServerError,
@@ -26,6 +27,9 @@ from chatgpt4online import (
 from chatgpt4online.testing import Answer, Chat, Site, serve_site
 
 from ..clients.test_features import Face, chats, face, says
+from ..support.server import LAST_CHUNK, Server, chunk, end, live, stream_head
+from ..support.server import says as server_says
+from ..support.server import site as server_site
 
 __all__ = ["face"]  # the fixture
 
@@ -61,6 +65,11 @@ class Script:
         assert self.waits.wait(SECONDS), "no question came"
 
 
+def next_of(stream: Any) -> Any:
+    """Return the next item of a stream, or a coroutine that returns it."""
+    return stream.__anext__() if hasattr(stream, "__anext__") else next(stream)
+
+
 class World:
     """A client, a conversation with a site on loopback, and what a test does with them in either kind of client."""
 
@@ -76,11 +85,7 @@ class World:
 
     def next(self, stream: Any) -> Any:
         """Return the next piece of a stream, which stays open."""
-        return next(stream) if self.is_sync else self.call(anext(stream))
-
-    def next_of(self, stream: Any) -> Any:
-        """Return the next piece of a stream, or what gives it when it is awaited."""
-        return next(stream) if self.is_sync else stream.__anext__()
+        return self.call(next_of(stream))
 
     def rest(self, stream: Any) -> list[Any]:
         """Return the pieces up to the end."""
@@ -229,7 +234,7 @@ def closed_after_a_piece(to: World) -> Any:
 
 def closed_before_its_first_piece(to: World) -> Any:
     stream = to.talk.stream("wait1")
-    result = to.in_background(lambda: to.next_of(stream))
+    result = to.in_background(lambda: next_of(stream))
     to.wait_for_question()
     to.call(stream.close())
     assert type(result()).__name__ in ("StopIteration", "StopAsyncIteration")
@@ -308,7 +313,7 @@ def interrupted(to: World) -> Any:
         return stream
 
     async def cancel() -> None:
-        task = asyncio.ensure_future(to.next_of(stream))
+        task = asyncio.ensure_future(next_of(stream))
         await asyncio.to_thread(to.script.wait_for_question)
         task.cancel()
         await asyncio.wait([task])
@@ -382,6 +387,42 @@ class TestStreamsMadeAhead:
             world.rest(stream)
         assert world.talk.messages == turn("a")
         assert [asked["messages"] for asked in chats(world.site)] == [[], [], []]
+
+
+ALL_AT_ONCE = stream_head() + chunk(live("one "), live("two"), end("one two")) + LAST_CHUNK
+
+
+class TestAnswersThatArriveAtOnce:
+    """A whole answer in one segment: the history does not depend on when the bytes arrive."""
+
+    @pytest.fixture
+    def talk(self, face: Face) -> Iterator[Any]:
+        with Server(server_site(server_says(ALL_AT_ONCE))) as server:
+            yield face(server.url).conversation()
+
+    def test_stream_that_is_closed_after_a_piece_is_not_recorded(self, face: Face, talk: Any) -> None:
+        assert face.first(talk.stream("Hi")) == "one "
+        assert talk.messages == []
+
+    def test_second_question_waits_until_the_first_answer_is_read(self, face: Face, talk: Any) -> None:
+        stream = talk.stream("Hi")
+        assert face.call(next_of(stream)) == "one "
+        with pytest.raises(InvalidState, match=BUSY):
+            face.call(talk.ask("second"))
+        assert face.call(next_of(stream)) == "two"
+        assert talk.messages == []
+        assert face.all(stream) == []
+        assert talk.messages == [says("user", "Hi"), says("assistant", "one two")]
+
+    def test_turn_is_recorded_when_its_reader_gets_the_last_event(self, face: Face, talk: Any) -> None:
+        """Many programs leave the loop there."""
+        stream = talk.events("Hi")
+        while not isinstance(face.call(next_of(stream)), Done):
+            assert talk.messages == []
+        assert talk.messages == [says("user", "Hi"), says("assistant", "one two")]
+        face.call(stream.close())
+        assert str(face.call(talk.ask("second"))) == "one two"
+        assert len(talk.messages) == 4
 
 
 class TestMeanwhile:

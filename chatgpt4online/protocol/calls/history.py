@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from ..parsing.bodies import printable
-from ..parsing.errors import InvalidInput, InvalidState, ServerError
-from ..parsing.events import Done, Failed, Json, Shortcut
+from ..parsing.errors import ChatError, InvalidInput, InvalidState, ServerError
+from ..parsing.events import Done, Event, Failed, Json, Reply, Shortcut
 from .prompt import Message, Submission, not_
 from .request import is_id
+
+T = TypeVar("T")
+
+View: TypeAlias = Callable[[list[Event]], tuple[list[T], ChatError | None]]
+"""A function that turns events into the items for the reader of a stream, and the error that ends it or None."""
 
 _FORMAT = 1  # the version of the saved form
 _RESUMABLE = ("resp_", "v1_")  # a site keeps the history itself behind these response ids (protocol section 1.4)
@@ -169,8 +174,9 @@ class History:
 class TurnRecord:
     """One turn of a conversation: its question joins the history together with the answer, or not at all.
 
-    ``question`` is checked already. ``replaced`` is the last question where this one takes its place. ``is_read``
-    returns whether a stream is open that reads the answer; who makes the stream sets it.
+    ``question`` is checked already. ``replaced`` is the question that this one replaces. The turn is recorded when the
+    end of the answer arrives. If a stream reads the answer through :meth:`through`, it is recorded when the reader of
+    the stream gets the end. ``is_read`` returns whether such a stream is open.
     """
 
     def __init__(self, history: History, question: Submission, replaced: LastQuestion | None = None) -> None:
@@ -180,7 +186,23 @@ class TurnRecord:
         self._question = {"role": "user", "content": question.message or question.shortcut_name or ""}
         self._shortcut = _sent_shortcut(question)
         self._before: tuple[dict[str, str], ...] = ()  # the messages that were sent with the question
+        self._waits_for_reader = False
+        self._unread: Reply | None = None  # the reply whose end the reader did not get yet
         self.is_read: Callable[[], bool] = lambda: False
+
+    def through(self, view: View[T]) -> View[T]:
+        """Return a view that gives the same items as ``view``, and records the turn when the reader gets their end.
+
+        Several events can arrive at once. Without this, it would depend on their timing whether a stream that is closed
+        before its end leaves the history as it was.
+        """
+        self._waits_for_reader = True
+
+        def recording(events: list[Event]) -> tuple[list[T], ChatError | None]:
+            items, error = view(events)
+            return items if self._unread is None else _LastItems(items, self.record), error
+
+        return recording
 
     def start(self, submission: Submission) -> Submission:
         """Return the question with the history before it, as it is now that the question begins to be sent.
@@ -200,19 +222,46 @@ class TurnRecord:
         )
 
     def end(self, outcome: Done | Failed) -> None:
-        """Add the question and its answer to the history, if the answer is a good one."""
-        state = self._history.state
-        if state.running is not self:
-            return  # the conversation was cleared, or the stream was closed and another question was asked
-        after = replace(state, running=None)
+        """Process the last event of the answer. A failed turn leaves the messages as they were."""
         if isinstance(outcome, Done):
-            reply = outcome.reply
+            self._unread = outcome.reply
+            if not self._waits_for_reader:
+                self.record()
+            return
+        state = self._history.state
+        if state.running is self:
+            # The provider may not have found the response.
+            response_id = "" if isinstance(outcome.error, ServerError) else state.previous_response_id
+            state.follow(replace(state, previous_response_id=response_id, running=None))
+
+    def record(self) -> None:
+        """Add the question and its answer to the history. A second call changes nothing.
+
+        It changes nothing either if the conversation was cleared meanwhile, or if the stream was closed and another
+        question was asked.
+        """
+        reply, self._unread = self._unread, None
+        state = self._history.state
+        if reply is not None and state.running is self:
             answer = {"role": "assistant", "content": printable(reply.text)}  # it has to be sent again
             response_id = reply.response_id if is_id(reply.response_id) else ""
-            after = State(state.chat_id, (*self._before, self._question, answer), response_id, self._shortcut)
-        elif isinstance(outcome.error, ServerError):
-            after = replace(after, previous_response_id="")  # the provider may not have found this response
-        state.follow(after)
+            messages = (*self._before, self._question, answer)
+            state.follow(State(state.chat_id, messages, response_id, self._shortcut))
+
+
+class _LastItems(list[T]):
+    """The last items of an answer. ``on_end`` is called after the last one, and before ``Done``."""
+
+    def __init__(self, items: Iterable[T], on_end: Callable[[], object]) -> None:
+        super().__init__(items)
+        self._on_end = on_end
+
+    def __iter__(self) -> Iterator[T]:
+        for item in super().__iter__():
+            if isinstance(item, Done):
+                self._on_end()
+            yield item
+        self._on_end()
 
 
 def one_message(question: str | Message) -> Message:
