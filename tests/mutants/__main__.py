@@ -1,7 +1,7 @@
 """Run the tests against each mutant: ``python -m tests.mutants``.
 
-The tests are collected once. Each mutant has a process of its own, which is forked after that and changes the package
-and what the tests imported of it. It needs a system that can fork.
+The tests are collected once. After that, each mutant gets a forked process, which changes the package and the names that
+the tests imported from it. This needs a system that can fork.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from . import calls, parsing, table
 from .change import Misfit, Mutant, load_package
 
 TESTS = Path(__file__).parent.parent
-SECONDS = 150  # ten times what the slowest mutant takes; one that makes the tests endless counts as killed
+SECONDS = 150  # ten times the time of the slowest mutant; a mutant that makes the tests hang counts as killed
 PARALLEL = 2
 QUICK = 0.05  # seconds: most tests take less than 5 ms
 SLOW = "cuts_change_no_event_of_a_rare_line"  # takes half a minute for each mutant; the other tests must suffice
@@ -75,7 +75,7 @@ def choose(mutants: Iterable[Mutant], words: Iterable[str]) -> list[Mutant]:
 
 @dataclass(frozen=True)
 class Run:
-    """Tests to run in a process of their own, with a mutant or without. They end at the first failure."""
+    """Tests to run in one process, with or without a mutant. They end at the first failure."""
 
     items: tuple[pytest.Item, ...]
     mutant: Mutant | None = None
@@ -83,7 +83,7 @@ class Run:
 
 @dataclass
 class Outcome:
-    """What a run has done.
+    """The outcome of a run.
 
     ``code`` is the exit code of its process: 0 if all tests passed, 1 after a failure, and None if they did not end.
     ``test`` is the last test that began, and ``text`` says how it failed. ``crash`` is the file in which it raised.
@@ -197,7 +197,7 @@ def _run_tests(run: Run, output: Path) -> None:
 
 
 class Mutation:
-    """A plugin for pytest: runs the collected tests against mutants, and prints what becomes of each.
+    """A plugin for pytest: runs the collected tests against mutants, and prints the verdict about each.
 
     ``is_good`` says whether all mutants were killed, by tests that pass without a mutant.
     """
