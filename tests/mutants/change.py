@@ -19,6 +19,7 @@ from types import FunctionType, ModuleType
 from typing import Any, TypeAlias
 
 PACKAGE = "chatgpt4online"
+TESTS = "tests"
 
 Change: TypeAlias = Callable[[Any], Any]
 Rule: TypeAlias = Callable[[ast.AST], ast.AST | None]
@@ -78,13 +79,21 @@ class Mutant:
         return wrap(changed)
 
     def apply(self) -> None:
-        """Put the replacement into the package, in this process. Raises Misfit if the mutant does not fit."""
+        """Put the replacement into the package and into the tests that imported the target, in this process.
+
+        Raises Misfit if the mutant does not fit.
+        """
         holder, name, original = self.find()
         replacement = self.replacement()
         setattr(holder, name, replacement)
         if isinstance(holder, ModuleType):
-            loaded = [module for name, module in sys.modules.items() if name.partition(".")[0] == PACKAGE]
+            loaded = [module for path, module in sys.modules.items() if _may_import_package(path)]
             replace_imported(loaded, name, original, replacement)
+
+
+def _may_import_package(path: str) -> bool:
+    """Return whether a module belongs to the package or to its tests, and not to the mutants, which call originals."""
+    return path.partition(".")[0] in (PACKAGE, TESTS) and not f"{path}.".startswith(f"{__package__}.")
 
 
 def _check_signature(changed: Any, original: FunctionType) -> None:
@@ -103,7 +112,7 @@ def _check_signature(changed: Any, original: FunctionType) -> None:
 
 
 def replace_imported(modules: Iterable[ModuleType], name: str, original: Any, replacement: Any) -> None:
-    """Put the replacement into all modules that imported the original.
+    """Put the replacement into all modules that imported the original, and into the closures of their functions.
 
     A constant is replaced only under the same name, because equal small constants are often one object.
     """
@@ -111,6 +120,10 @@ def replace_imported(modules: Iterable[ModuleType], name: str, original: Any, re
         for key, value in list(vars(module).items()):
             if value is original and (callable(original) or key == name):
                 setattr(module, key, replacement)
+            elif isinstance(value, FunctionType) and value is not replacement and callable(original):
+                for cell in value.__closure__ or ():
+                    if cell.cell_contents is original:
+                        cell.cell_contents = replacement
 
 
 def load_package() -> None:

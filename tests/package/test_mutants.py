@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -146,16 +150,122 @@ def test_replaced_constant_keeps_equal_constants_with_other_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "output", "expected"),
+    ("code", "text", "crash", "expected"),
     [
-        (0, "9 passed", "survived"),
-        (1, "/tests/test_turn.py:3: AssertionError\n1 failed", "killed"),
-        (None, "", "killed"),
-        (1, f"{tool.TESTS}/mutants/calls.py:3: AttributeError: no such attribute\n1 failed", "broken"),
-        (2, "1 error", "broken"),
-        (5, "no tests ran", "broken"),
-        (-9, "", "broken"),
+        (0, "", "", "survived"),
+        (1, "AssertionError", f"{tool.TESTS}/test_turn.py", "killed"),
+        (1, "AssertionError", "", "killed"),
+        (None, "", "", "killed"),
+        (1, "AttributeError: no such attribute", f"{tool.TESTS}/mutants/calls.py", "broken"),
+        (1, "", "", "broken"),
+        (2, "", "", "broken"),
+        (-9, "", "", "broken"),
     ],
 )
-def test_only_a_failed_test_kills_a_mutant(code: int | None, output: str, expected: str) -> None:
-    assert tool.verdict(code, output) == expected
+def test_only_a_failed_test_kills_a_mutant(code: int | None, text: str, crash: str, expected: str) -> None:
+    assert tool.Outcome(code, "test_it", text, crash).verdict == expected
+
+
+def test_closure_that_holds_the_original_gets_the_replacement() -> None:
+    def original() -> str:
+        return "original"
+
+    def make(function: Callable[[], str]) -> Callable[[], str]:
+        return lambda: f"it calls the {function()}"
+
+    importer = ModuleType("importer")
+    importer.call = make(original)  # type: ignore[attr-defined]
+    change.replace_imported([importer], "original", original, lambda: "replacement")
+    assert importer.call() == "it calls the replacement"
+
+
+def test_replacement_still_calls_the_original() -> None:
+    def original() -> str:
+        return "original"
+
+    def change_result(function: Callable[[], str]) -> Callable[[], str]:
+        return lambda: f"changed {function()}"
+
+    home = ModuleType("home")
+    home.function = replacement = change_result(original)  # type: ignore[attr-defined]
+    change.replace_imported([home], "function", original, replacement)
+    assert home.function() == "changed original"
+
+
+# Files of tests with one test each, and the verdict about a mutant that has only this file
+SAMPLES = {
+    "test_sees": ("assert policies._MOST_REDIRECTS == 5", "killed"),
+    "test_sees_its_import": ("assert _MOST_REDIRECTS == 5", "killed"),
+    "test_hangs": ("while policies._MOST_REDIRECTS != 5: pass", "killed"),
+    "test_sees_nothing": ("assert policies._MOST_REDIRECTS", "SURVIVED"),
+    "test_stops": ("policies._MOST_REDIRECTS == 5 or os._exit(3)", "BROKEN"),
+    "test_always_fails": ("assert False", "killed"),
+}
+RUN = """
+import sys
+from pathlib import Path
+from tests.mutants import __main__ as tool
+from tests.mutants.change import Mutant, constant
+
+tool.SECONDS = 10
+tool.find_test_file = lambda name: Path("tests", f"{name}.py")
+tool.MUTANTS = [
+    Mutant(name, "protocol.calls.policies:_MOST_REDIRECTS", constant(6), (name,)) for name in sys.argv[1:]
+]
+sys.exit(tool.main([]))
+"""
+
+
+def run_samples(directory: Path, *names: str) -> tuple[int, dict[str, str], str]:
+    """Return the exit status of the tool, the verdict about each mutant, and the whole output."""
+    package = directory / "tests"
+    package.mkdir()
+    (package / "__init__.py").write_text(f"__path__.append({str(tool.TESTS)!r})\n")
+    (package / "conftest.py").write_text("from hypothesis import settings\nsettings.register_profile('mutants')\n")
+    imports = (
+        "import os\nfrom chatgpt4online.protocol.calls import policies\n"
+        "from chatgpt4online.protocol.calls.policies import _MOST_REDIRECTS\n"
+    )
+    for name in names:
+        (package / f"{name}.py").write_text(f"{imports}def test_it():\n    {SAMPLES[name][0]}\n")
+    path = os.pathsep.join([str(directory), str(tool.TESTS.parent)])
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *names],
+        cwd=directory,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    lines = [line.split() for line in done.stdout.splitlines() if ":_MOST_REDIRECTS: " in line]
+    return done.returncode, {line[2]: line[0] for line in lines}, done.stdout + done.stderr
+
+
+def test_exit_status_is_0_if_all_mutants_are_killed(tmp_path: Path) -> None:
+    names = [name for name in SAMPLES if SAMPLES[name][1] == "killed" and name != "test_always_fails"]
+    status, found, printed = run_samples(tmp_path, *names)
+    assert found == dict.fromkeys(names, "killed"), printed
+    assert status == 0, printed
+
+
+@pytest.mark.parametrize("name", ["test_sees_nothing", "test_stops", "test_always_fails"])
+def test_exit_status_is_1_unless_a_test_that_passes_otherwise_kills_the_mutant(name: str, tmp_path: Path) -> None:
+    status, found, printed = run_samples(tmp_path, "test_sees", name)
+    assert found == {"test_sees": "killed", name: SAMPLES[name][1]}, printed
+    assert status == 1, printed
+    assert ("FAILS without a mutant: tests/test_always_fails.py::test_it" in printed) == (name == "test_always_fails")
+
+
+def test_list_shows_the_chosen_mutants_and_runs_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert tool.main(["--list", "net.url:"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    titles = [tool.title(mutant) for mutant in tool.MUTANTS if mutant.target.startswith("net.url:")]
+    assert [line.rpartition(" (")[0] for line in lines] == titles != []
+
+
+def test_word_that_is_in_no_title_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        tool.main(["no such mutant"])
+    assert raised.value.code == 2
+    assert "--list" in capsys.readouterr().err
