@@ -491,11 +491,11 @@ OTHERS = [
     Mutant("any question is replaced", _RECORD + "start", edited(_comparison(ast.NotEq, False)), CONVERSATION),
     Mutant(
         "the answer of a closed stream joins the history",
-        _RECORD + "end",
-        edited(_comparison(ast.IsNot, False)),
+        _RECORD + "record",
+        edited(_comparison(ast.Is, True)),
         CONVERSATION,
     ),
-    Mutant("half a character is kept", _RECORD + "end", edited(without_function("printable")), CONVERSATION),
+    Mutant("half a character is kept", _RECORD + "record", edited(without_function("printable")), CONVERSATION),
     Mutant("on_start is not called", _TURN + "next_request", edited(without_statement("_on_start")), CONVERSATION),
     Mutant(
         "the total time does not shorten a wait",
