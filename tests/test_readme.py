@@ -23,7 +23,9 @@ def test_code_block_runs(block, capsys, tmp_path, monkeypatch):
     assert capsys.readouterr().out or "assert" in code
 
 
-@pytest.mark.parametrize("name", ["README.rst", "CHANGELOG.rst", "CONTRIBUTING.rst", "docs/architecture.rst"])
+@pytest.mark.parametrize(
+    "name", ["README.rst", "CHANGELOG.rst", "CONTRIBUTING.rst", "docs/architecture.rst", "docs/behaviour.rst"]
+)
 def test_document_is_sound(name):
     text = (README.parent / name).read_text()
     settings = {"report_level": docutils.utils.Reporter.WARNING_LEVEL, "halt_level": 2}
