@@ -40,9 +40,18 @@ def _environment(**changes):
     return kept | {"LC_ALL": "C.UTF-8"} | changes
 
 
+@contextmanager
 def _start(*arguments, env=None, **streams):
+    """Start the program on pipes, or on the streams that are named; it does not outlive the block."""
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
-    return subprocess.Popen([*PROGRAM, *arguments], env=_environment(**env or {}), **streams)
+    with subprocess.Popen([*PROGRAM, *arguments], env=_environment(**env or {}), **streams) as process:
+        ends = threading.Timer(SECONDS, process.kill)  # so that a test that waits for it fails
+        ends.start()
+        try:
+            yield process
+        finally:
+            ends.cancel()
+            process.kill()
 
 
 def _run(*arguments, prompt=b"", env=None):
@@ -482,14 +491,14 @@ class TestTerminal:
             with _start("Hi", "--site", server.url, env=environment, stdout=program) as process:
                 os.close(program)
                 assert _read_terminal(user) == seen.encode(encoding.partition(":")[0])
-                assert (process.wait(SECONDS), process.stderr.read()) == (0, b"")
+                assert (process.wait(), process.stderr.read()) == (0, b"")
 
     def test_output_has_the_encoding_of_the_locale(self, latin_1_locale):
         with _answering(*ODD) as server, _terminal() as (user, program):
             with _start("Hi", "--site", server.url, "--notices", env=latin_1_locale, stdout=program) as process:
                 os.close(program)
                 assert _read_terminal(user) == b"H\xe9 ??\r\n"
-                assert (process.stderr.read(), process.wait(SECONDS)) == ("[thinking] Hé?\n".encode(), 0)
+                assert (process.stderr.read(), process.wait()) == ("[thinking] Hé?\n".encode(), 0)
 
     def test_errors_and_notices_have_the_encoding_of_the_terminal(self):
         failure = b'data: {"type":"error","data":"H\\u00e9 \\u4f60\\ud83d"}\n\n'
@@ -498,7 +507,7 @@ class TestTerminal:
             with _start("Hi", "--site", server.url, "--notices", env=environment, stderr=program) as process:
                 os.close(program)
                 assert _read_terminal(user) == b"[thinking] H\xe9?\r\nchatgpt4online: H\xe9 ??\r\n"
-                assert process.wait(SECONDS) == 1
+                assert process.wait() == 1
 
     @pytest.mark.parametrize(
         ("encoding", "typed", "prompt"),
@@ -513,7 +522,7 @@ class TestTerminal:
             environment = {"PYTHONIOENCODING": encoding}
             with _start("-", "--site", hello.url, env=environment, stdin=program) as process:
                 os.write(user, typed + b"\x04")  # Ctrl-D
-                assert (process.stderr.read(), process.wait(SECONDS)) == (b"", 0)
+                assert (process.stderr.read(), process.wait()) == (b"", 0)
         assert hello.requests[-1].json["newMessage"] == prompt
 
     def test_commands_to_a_terminal_are_not_passed_on(self):
@@ -521,7 +530,7 @@ class TestTerminal:
             with _terminal() as (user, program), _start("Hi", "--site", server.url, stdout=program) as process:
                 os.close(program)
                 assert _read_terminal(user).decode() == "a\ufffd[31mb\ufffdc\r\n"
-                assert process.wait(SECONDS) == 0
+                assert process.wait() == 0
             assert _run("Hi", "--site", server.url).stdout == "a\x1b[31mb\x9bc\n"
 
 
@@ -586,7 +595,7 @@ class TestStreams:
         with _answering(live("Hm", subtype="thinking"), *HELLO) as server:
             with _start("Hi", "--site", server.url, "--notices") as process:
                 process.stderr.close()
-                assert (process.stdout.read(), process.wait(SECONDS)) == (b"Hello\n", 0)
+                assert (process.stdout.read(), process.wait()) == (b"Hello\n", 0)
 
     @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "JSON"])
     def test_reader_that_has_gone_ends_the_answer_quietly(self, options):
@@ -601,7 +610,7 @@ class TestStreams:
             assert b"Hel" in os.read(process.stdout.fileno(), 65_536)
             process.stdout.close()
             go_on.set()
-            assert (process.wait(SECONDS), process.stderr.read()) == (141, b"")
+            assert (process.wait(), process.stderr.read()) == (141, b"")
 
     @pytest.mark.parametrize("arguments", [["Hi", "--demo"], ["Hi", "--demo", "--json"], ["--help"], ["--version"]])
     def test_reader_that_was_never_there_is_quiet(self, arguments):
@@ -609,7 +618,7 @@ class TestStreams:
         os.close(reader)
         with _start(*arguments, stdout=writer) as process:
             os.close(writer)
-            assert (process.wait(SECONDS), process.stderr.read()) == (141, b"")
+            assert (process.wait(), process.stderr.read()) == (141, b"")
 
     def test_one_pipe_for_both_outputs_whose_reader_has_gone_is_quiet(self):
         run = _shell('2>&1 | head -n 1; echo "$?" >&2', "Hello there", "--demo", "--json", "--notices")
@@ -623,7 +632,7 @@ class TestStreams:
                 pass
             os.write(writer, b"Hi")
             os.close(writer)
-            assert (process.stderr.read(), process.wait(SECONDS)) == (b"", 0)
+            assert (process.stderr.read(), process.wait()) == (b"", 0)
         assert hello.requests[-1].json["newMessage"] == "Hi"
         assert not os.get_blocking(reader)  # others may have this end too
         os.close(reader)
@@ -636,7 +645,7 @@ class TestStreams:
             with _start("Hi", "--site", server.url, stdout=writer) as process:
                 _wait_until_full(output, process)
                 os.close(writer)
-                assert (output.read(), process.stderr.read(), process.wait(SECONDS)) == (f"{LONG}\n".encode(), b"", 0)
+                assert (output.read(), process.stderr.read(), process.wait()) == (f"{LONG}\n".encode(), b"", 0)
 
 
 def _wait_until_full(pipe, process):
@@ -666,13 +675,13 @@ class TestSignals:
         with _start("Hi", "--site", hanging.url) as process:
             assert process.stdout.read(3) == b"Hel"
             process.send_signal(signal.SIGINT)
-            assert (process.wait(SECONDS), process.stderr.read()) == (130, b"")
+            assert (process.wait(), process.stderr.read()) == (130, b"")
 
     def test_ctrl_c_leaves_the_demo_quietly(self):
         with _start("word " * 100, "--demo") as process:
             assert process.stdout.read(3) == b"You"
             process.send_signal(signal.SIGINT)
-            assert (process.wait(SECONDS), process.stderr.read()) == (130, b"")
+            assert (process.wait(), process.stderr.read()) == (130, b"")
 
     def test_ctrl_c_ends_the_line_of_a_terminal(self, hanging):
         with _terminal() as (user, program), _start("Hi", "--site", hanging.url, stdout=program) as process:
@@ -680,7 +689,7 @@ class TestSignals:
             assert os.read(user, 3) == b"Hel"
             process.send_signal(signal.SIGINT)
             assert _read_terminal(user) == b"\r\n"
-            assert (process.wait(SECONDS), process.stderr.read()) == (130, b"")
+            assert (process.wait(), process.stderr.read()) == (130, b"")
 
     def test_ctrl_c_while_the_prompt_is_read_is_quiet(self, hello):
         reader, writer = os.pipe()
@@ -689,7 +698,7 @@ class TestSignals:
             while process.poll() is None and not os.get_blocking(reader):
                 pass
             process.send_signal(signal.SIGINT)
-            assert (process.wait(SECONDS), process.stderr.read()) == (130, b"")
+            assert (process.wait(), process.stderr.read()) == (130, b"")
         os.close(reader)
         os.close(writer)
         assert hello.requests == []
@@ -699,7 +708,7 @@ class TestSignals:
         with _start("Hi", "--site", "http://127.0.0.1:1", env={"PYTHONPATH": str(tmp_path)}) as process:
             assert process.stdout.read(9) == b"importing"
             process.send_signal(signal.SIGINT)
-            assert (process.wait(SECONDS), process.stderr.read()) == (130, b"")
+            assert (process.wait(), process.stderr.read()) == (130, b"")
 
     def test_second_ctrl_c_during_the_exit_is_quiet(self, tmp_path):
         script = "import atexit, os, signal\n"
@@ -710,7 +719,7 @@ class TestSignals:
         with _start("Hi", "--site", "http://127.0.0.1:1", env={"PYTHONPATH": str(tmp_path)}) as process:
             assert process.stderr.read(4) == b"exit"
             process.send_signal(signal.SIGINT)
-            assert (process.wait(SECONDS), process.stderr.read()) == (-signal.SIGINT, b"")
+            assert (process.wait(), process.stderr.read()) == (-signal.SIGINT, b"")
 
     @needs_pipe_size
     @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "JSON"])
@@ -718,11 +727,11 @@ class TestSignals:
         with _answering(live(LONG), end(LONG)) as server, _start("Hi", "--site", server.url, *options) as process:
             _wait_until_full(process.stdout, process)
             process.send_signal(signal.SIGINT)
-            assert (process.wait(SECONDS), process.stderr.read()) == (130, b"")
+            assert (process.wait(), process.stderr.read()) == (130, b"")
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
     def test_other_signals_end_the_process_as_the_shell_expects(self, number, hanging):
         with _start("Hi", "--site", hanging.url) as process:
             assert process.stdout.read(3) == b"Hel"
             process.send_signal(number)
-            assert (process.wait(SECONDS), process.stdout.read(), process.stderr.read()) == (-number, b"", b"")
+            assert (process.wait(), process.stdout.read(), process.stderr.read()) == (-number, b"", b"")
