@@ -670,6 +670,17 @@ def hanging():
         assert gone.wait(SECONDS)
 
 
+@pytest.fixture
+def _signals_as_a_shell_has_them():
+    """Let signals reach the program, although the tests may run under nohup or in the background, which ignore some."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_signals_as_a_shell_has_them")
 class TestSignals:
     def test_ctrl_c_leaves_quietly(self, hanging):
         with _start("Hi", "--site", hanging.url) as process:
