@@ -1,114 +1,318 @@
-"""The command line: a prompt in, the answer out as it comes."""
+"""The command line: a prompt in, the answer out as it comes.
+
+The client is imported when it is needed. So ``--help`` is quick, and a Ctrl-C during the import leaves no traceback.
+"""
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
+import signal
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, fields, is_dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
 from ._version import __version__
-from .operations import DEFAULT_SITE
 from .protocol.calls.deadline import Timeout
-from .protocol.parsing.errors import ChatError, StatusError
-from .protocol.parsing.events import Event, Notice, Text
-from .sync.client import Client
+from .protocol.calls.roots import rest_roots
+from .protocol.parsing.errors import ChatError, InvalidInput, LocalError, StatusError
+from .protocol.parsing.events import Done, Event, Notice, Reply, Text
 
+_SITE_VARIABLE = "CHATGPT4ONLINE_SITE"
 _DEMO_PAUSE = 0.05  # seconds between the pieces of the demo's answer, so that one sees it stream
-_INTERRUPTED = 130
-_BROKEN_PIPE = 141
+_NO_ANSWER = 1
+_WRONG_CALL = 2  # as argparse has it
+_INTERRUPTED = 130  # 128 and the number of SIGINT, as shells count
+_READER_GONE = 141  # 128 and the number of SIGPIPE
+_HELP_WIDTH = 79  # columns, on any terminal
 _SECRETS = {"restNonce", "new_token", "sessionId"}  # the names in a site's objects; people paste this output
 # What a terminal would take for a command is shown as U+FFFD: the text is the model's, not the user's.
 _CONTROLS = {code: "\ufffd" for code in [*range(32), *range(127, 160)] if chr(code) not in "\n\t"}
 
+_EXAMPLES = f"""\
+examples:
+  chatgpt4online "What is a nonce?" --site https://example.org --bot support
+  chatgpt4online - --site https://example.org --json < question.txt
+  chatgpt4online "Hello" --demo --notices
+  export {_SITE_VARIABLE}=https://example.org
+  chatgpt4online "Hello"
+
+exit status:
+  0 for an answer with text, 1 for none (with the reason on standard error),
+  2 for wrong arguments or a wrong prompt, 130 after Ctrl-C,
+  141 when the program that reads the output has gone
+
+Use it with sites that are yours, or whose owner allows it.
+"""
+
+
+class _NoAnswer(Exception):
+    """There is no answer, for a reason that is not the chat's."""
+
+
+class _ReaderGone(Exception):
+    """The program that reads standard output has gone."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit status: 0 for an answer, 1 for none, 2 for wrong arguments, 130 after Ctrl-C."""
-    options = _parser().parse_args(arguments)
-    for output in (sys.stdout, sys.stderr):
-        if output is not None:  # a service may have none
-            output.reconfigure(errors="replace")  # type: ignore[union-attr]  # both are text files here
-    try:
-        _answer(options)
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    except BrokenPipeError:
-        _discard_output()
-        return _BROKEN_PIPE
-    except OSError as error:
-        _discard_output()
-        return _fail(f"the answer cannot be written: {error.strerror or error}")
-    except ChatError as error:
-        return _fail(str(error))
-    return 0
+    """Return the exit status: 0 for an answer with text, 1 for none, 2 for a wrong prompt, site or value.
+
+    It is 130 after Ctrl-C, and 141 when the reader of standard output has gone. Raises SystemExit with 0 after
+    ``--help`` and ``--version``, and with 2 for arguments that cannot be read. Bytes of arguments that the locale
+    cannot decode are read as UTF-8.
+    """
+    with _prepared(sys.stdout), _prepared(sys.stderr):
+        try:
+            _answer(_read_arguments(sys.argv[1:] if arguments is None else arguments))
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # another one ends the process at once, without a traceback
+            _discard(sys.stdout)  # a reader that has stopped reading would block the exit
+            return _INTERRUPTED
+        except _ReaderGone:
+            return _READER_GONE
+        except LocalError as error:
+            return _fail(str(error), _WRONG_CALL)
+        except (ChatError, _NoAnswer, OSError) as error:
+            return _fail(str(error), _NO_ANSWER)
+        return 0
 
 
-def _fail(reason: str) -> int:
-    """Say in one line why there is no answer, and return the exit status."""
-    if sys.stderr is not None:
-        sys.stderr.write(f"chatgpt4online: {' '.join(reason.split()).translate(_CONTROLS)}\n")
-    return 1
+def _fail(reason: str, status: int) -> int:
+    """Write in one line why there is no answer, and return the exit status."""
+    _write_error(f"chatgpt4online: {' '.join(reason.split())}\n")
+    return status
 
 
-def _discard_output() -> None:
-    """Let what is left to write go nowhere: Python flushes stdout once more at exit, which would fail again."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+class _Parser(argparse.ArgumentParser):
+    """A parser that reports a wrong argument in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(_fail(f"{message} (see {self.prog} --help)", _WRONG_CALL))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class _Print(argparse.Action):
+    """Print a text and exit, as argparse does for ``--help``, but report an output that cannot be written."""
+
+    def __init__(self, option_strings: Sequence[str], make: Callable[[], str], help: str, **_: object) -> None:  # noqa: A002  # the name is argparse's
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
+        self._make = make
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        _write(self._make(), self.option_strings[-1])
+        parser.exit()
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
         prog="chatgpt4online",
-        description="Ask the chatbot of a WordPress site that runs AI Engine, and print the answer as it comes.",
-        epilog="Use it with sites that are yours, or whose owner allows it.",
+        usage="%(prog)s PROMPT (--site ADDRESS | --demo) [options]",
+        description="Ask the chatbot of a WordPress site that runs AI Engine. The answer is printed\nas it comes.",
+        epilog=_EXAMPLES,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=_HELP_WIDTH),
+        add_help=False,
     )
-    parser.add_argument("prompt", help="what to ask; - reads it from standard input")
+    parser.add_argument("prompt", nargs="?", metavar="PROMPT", help="the question; - reads it from standard input")
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--site", default=DEFAULT_SITE, metavar="URL", help="the site's address (default: %(default)s)")
-    where.add_argument("--demo", action="store_true", help="talk to a small site on this machine; needs no network")
+    where.add_argument(
+        "--site", metavar="ADDRESS", help=f"the site's address (default: the environment variable {_SITE_VARIABLE})"
+    )
+    where.add_argument(
+        "--demo", action="store_true", help="ask a small site that runs on this machine for as long as it is needed"
+    )
     parser.add_argument("--bot", default="default", metavar="ID", help="the chatbot's id (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="print each event as a line of JSON")
-    parser.add_argument("--notices", action="store_true", help="show thinking, tool calls and the like on stderr")
-    parser.add_argument("--proxy", metavar="URL", help="a proxy; without it the environment's proxies count")
-    parser.add_argument("--timeout", type=float, metavar="S", help="seconds to wait for anything (default: 10/120/60)")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument("--json", action="store_true", help="print each event, also notices, as a line of JSON")
+    parser.add_argument(
+        "--notices", action="store_true", help="show thinking, tool calls and the like on standard error"
+    )
+    parser.add_argument("--proxy", metavar="ADDRESS", help="a proxy (default: that of the environment)")
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=Timeout(),
+        metavar="SECONDS",
+        help="the longest wait for a connection, for the first byte and for each further byte "
+        "(default: 10, 120 and 60)",
+    )
+    parser.add_argument("-h", "--help", action=_Print, make=parser.format_help, help="show this text and exit")
+    version = f"{parser.prog} {__version__}\n"
+    parser.add_argument("--version", action=_Print, make=lambda: version, help="show the version and exit")
     return parser
 
 
+def _seconds(text: str) -> Timeout:
+    try:
+        return Timeout.of(float(text))
+    except ValueError:  # InvalidInput is one
+        raise argparse.ArgumentTypeError(f"a number of seconds above 0 is expected, not {text!r}") from None
+
+
+def _read_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options; ``site`` is None for the demo, and ``prompt`` is None for standard input."""
+    parser = _parser()
+    options, rest = parser.parse_known_args([_as_utf8(argument) for argument in arguments])
+    words = [word for word in (options.prompt, *rest) if word is not None]
+    unknown = [word for word in rest if word.startswith("-") and word != "-"]
+    if unknown:
+        parser.error(f"unknown option {unknown[0]}; a prompt that begins with - comes last, after --")
+    if not words:
+        parser.error("no prompt is given: write it in quotes, or - to read it from standard input")
+    if len(words) > 1 and "-" in words:
+        parser.error("the prompt is given twice: it is either text or -, which reads it from standard input")
+    if len(words) > 1:
+        parser.error(f"the prompt is one argument, not {len(words)}: put it in quotes")
+    if not options.demo:
+        options.site = _read_site(parser, options.site)
+    if options.prompt == "-":
+        options.prompt = None
+    else:
+        _check_prompt(options.prompt)
+    return options
+
+
+def _as_utf8(argument: str) -> str:
+    """Return an argument in which the bytes that the locale could not decode, which are surrogates, are UTF-8."""
+    with suppress(UnicodeError):
+        return argument.encode(errors="surrogateescape").decode()
+    return argument
+
+
+def _read_site(parser: _Parser, argument: str | None) -> str:
+    """Return the site's address: the argument, else that of the environment. Raises InvalidInput."""
+    source, site = "--site", argument
+    if site is None:
+        source, site = _SITE_VARIABLE, _as_utf8(os.environ.get(_SITE_VARIABLE, ""))
+        if not site:
+            parser.error(
+                f"no site is given: add --site ADDRESS, set the environment variable {_SITE_VARIABLE}, "
+                "or add --demo to ask a small site on this machine"
+            )
+    try:
+        rest_roots(site)
+    except InvalidInput as error:
+        raise InvalidInput(f"{source}: {error}") from None
+    return site
+
+
+def _check_prompt(prompt: str) -> None:
+    """Raise InvalidInput for a prompt that no site takes."""
+    if not prompt.strip():
+        raise InvalidInput("the prompt is empty")
+    try:
+        prompt.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput("the prompt is not UTF-8 text") from None
+
+
+def _read_prompt() -> str:
+    """Return the prompt on standard input: in UTF-8, or as the terminal has it. Raises InvalidInput and _NoAnswer."""
+    if sys.stdin is None:
+        raise _NoAnswer("the prompt cannot be read: standard input is closed")
+    try:
+        with _prepared(sys.stdin, "utf-8-sig", "strict"):
+            prompt = sys.stdin.read()
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise InvalidInput(
+            f"the prompt is not UTF-8 text: line {line} of standard input has the byte "
+            f"0x{error.object[error.start]:02x}; convert it first, for example with iconv"
+        ) from None
+    except OSError as error:
+        raise _NoAnswer(f"the prompt cannot be read: {error.strerror or error}") from error
+    _check_prompt(prompt)
+    return prompt
+
+
 def _answer(options: argparse.Namespace) -> None:
-    prompt = sys.stdin.read() if options.prompt == "-" else options.prompt
+    """Ask the question and print the answer. Raises ChatError, _NoAnswer and _ReaderGone."""
+    _open_output()  # before the question is sent, which costs the site's owner money
+    prompt = _read_prompt() if options.prompt is None else options.prompt
+    outcome = _Outcome()
     with ExitStack() as stack:
-        site = options.site
         if options.demo:
             from .testing import serve_site  # noqa: PLC0415  # only the demo needs a server
 
-            site = stack.enter_context(serve_site(pause=_DEMO_PAUSE)).url
-        timeout = Timeout() if options.timeout is None else options.timeout
-        client = stack.enter_context(Client(site, bot_id=options.bot, proxy=options.proxy, timeout=timeout))
-        events = stack.enter_context(client.events(prompt))
+            os.environ["no_proxy"] = "127.0.0.1"  # the environment's proxy would not reach this machine
+            options.site = stack.enter_context(serve_site(pause=_DEMO_PAUSE)).url
+        from .sync.client import Client  # noqa: PLC0415  # see above
+
+        client = Client(options.site, bot_id=options.bot, proxy=options.proxy, timeout=options.timeout)
+        events = stack.enter_context(stack.enter_context(client).events(prompt))
         if options.json:
-            _print_json(events)
+            _print_json(outcome.watch(events))
         else:
-            _print_text(events, options.notices)
+            _print_text(outcome.watch(events), options.notices)
+    outcome.check()
+
+
+@dataclass
+class _Outcome:
+    """What an answer has held so far."""
+
+    has_text: bool = False
+    has_unread: bool = False  # an event, or a field of the final object, that cannot be read
+    reply: Reply | None = None
+
+    def watch(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Yield these events, and note what they hold."""
+        for event in events:
+            match event:
+                case Text(text):
+                    self.has_text = self.has_text or bool(text.strip())
+                case Notice("malformed"):
+                    self.has_unread = True
+                case Done(reply):
+                    self.reply = reply
+                    self.has_text = self.has_text or bool(reply.text.strip())
+            yield event
+
+    def check(self) -> None:
+        """Raise _NoAnswer for an answer without text."""
+        if self.has_text:
+            return
+        others = [name for name in ("images", "actions", "shortcuts", "blocks") if getattr(self.reply, name, ())]
+        if others:
+            raise _NoAnswer(f"the answer has no text, but {' and '.join(others)}; --json prints them")
+        if self.has_unread:
+            raise _NoAnswer("the answer has no text, but parts that cannot be read; --json prints them")
+        raise _NoAnswer(
+            "the answer has no text; usually the model failed on the site's side, and the site's owner finds the "
+            "reason in the logs of AI Engine"
+        )
 
 
 def _print_text(events: Iterable[Event], notices: bool) -> None:
-    terminal, last = sys.stdout is not None and sys.stdout.isatty(), "\n"
+    is_terminal, is_blank, last = _open_output().isatty(), True, "\n"
+
+    def show(text: str) -> None:
+        nonlocal is_blank, last
+        is_blank, last = is_blank and not text.strip(), text or last  # before a Ctrl-C can end the writing
+        _write(text.translate(_CONTROLS) if is_terminal else text)
+
+    def end_line() -> None:
+        if not last.endswith("\n"):
+            _write("\n")
+
     try:
         for event in events:
             if isinstance(event, Text):
-                _write(event.text.translate(_CONTROLS) if terminal else event.text)
-                last = event.text or last
+                show(event.text)
             elif isinstance(event, Notice) and notices:
-                sys.stderr.write(f"[{event.kind}] {event.text}\n".translate(_CONTROLS))
-    finally:
-        if not last.endswith("\n"):
-            _write("\n")
+                _write_error(f"[{event.kind}] {event.text}\n")
+            elif isinstance(event, Done) and is_blank and event.reply.text.strip():
+                show(event.reply.text)  # the site streamed white space only
+    except ChatError:
+        end_line()
+        raise
+    except KeyboardInterrupt:
+        if is_terminal:  # another reader may have stopped reading, which would block here
+            end_line()
+        raise
+    end_line()
 
 
 def _print_json(events: Iterable[Event]) -> None:
@@ -155,8 +359,65 @@ def _to_json(value: Any) -> Any:
     return result[0]
 
 
-def _write(text: str) -> None:
+@contextmanager
+def _prepared(stream: TextIO | None, encoding: str = "utf-8", errors: str = "replace") -> Iterator[None]:
+    """Set up a standard stream (None is a closed one): UTF-8 in pipes and files, the terminal's encoding in a terminal.
+
+    For the length of the block it also waits where it would fail with "try again". Some parents leave a stream so that
+    it does not wait, and Python takes a pause in such input for its end.
+    """
+    if isinstance(stream, io.TextIOWrapper):
+        if stream.isatty():
+            stream.reconfigure(errors="replace")
+        else:
+            stream.reconfigure(encoding=encoding, errors=errors)
+    try:
+        number = stream.fileno()  # type: ignore[union-attr]  # see below
+        waits = os.get_blocking(number)
+        os.set_blocking(number, True)
+    except (AttributeError, OSError):  # closed, or no file; Windows cannot tell before Python 3.12
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.set_blocking(number, waits)
+
+
+def _open_output(what: str = "the answer") -> TextIO:
+    """Return standard output. Raises _NoAnswer if it is closed; ``what`` is what cannot be written then."""
     if sys.stdout is None:
-        raise OSError("standard output is closed")
-    sys.stdout.write(text)
-    sys.stdout.flush()
+        raise _NoAnswer(f"{what} cannot be written: standard output is closed")
+    return sys.stdout
+
+
+def _write(text: str, what: str = "the answer") -> None:
+    """Write to standard output at once. Raises _ReaderGone, and _NoAnswer that says what cannot be written."""
+    output = _open_output(what)
+    try:
+        output.write(text)
+        output.flush()
+    except BrokenPipeError:
+        _discard(output)
+        raise _ReaderGone from None
+    except OSError as error:
+        _discard(output)
+        raise _NoAnswer(f"{what} cannot be written: {error.strerror or error}") from error
+
+
+def _write_error(text: str) -> None:
+    """Write to standard error. It is not the answer, so one that cannot be written is lost and nothing else."""
+    if sys.stderr is not None:
+        try:
+            sys.stderr.write(text.translate(_CONTROLS))
+            sys.stderr.flush()
+        except OSError:
+            _discard(sys.stderr)
+
+
+def _discard(stream: TextIO | None) -> None:
+    """Let what a stream still holds go nowhere: Python writes it once more at exit, which would fail or wait again."""
+    with suppress(AttributeError, OSError):  # closed, or no file
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())  # type: ignore[union-attr]
+        os.close(null)

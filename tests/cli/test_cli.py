@@ -1,12 +1,19 @@
-"""The command line, as a process and as a function."""
+"""The command line, as a process with real pipes, terminals and closed descriptors."""
 
-import io
+import fcntl
 import json
 import os
+import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import termios
 import threading
+from array import array
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -15,134 +22,632 @@ from chatgpt4online.cli import main
 from ..support.behaviours import HELLO, streamed
 from ..support.server import LAST_CHUNK, Server, chunk, end, live, response, says, site, stream_head
 
+PROGRAM = [sys.executable, "-W", "error", "-m", "chatgpt4online"]
+README = Path(__file__).parent.parent.parent / "README.rst"
+LONG = "x" * 200_000  # more than a pipe holds
+SECONDS = 60  # for what takes one: the machine may be busy
+
+needs_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+needs_pipe_size = pytest.mark.skipif(
+    not hasattr(fcntl, "F_GETPIPE_SZ"), reason="this system does not tell how much a pipe holds"
+)
+
+
+def _environment(**changes):
+    """Return the environment of a process: that of the tests, without what the command line reads from it."""
+    ignored = r"(?i)CHATGPT4ONLINE_|PYTHON(IOENCODING|UTF8|COERCECLOCALE)|LC_|LANG|COLUMNS|.*_proxy"
+    kept = {name: value for name, value in os.environ.items() if not re.match(ignored, name)}
+    return kept | {"LC_ALL": "C.UTF-8"} | changes
+
+
+@contextmanager
+def _start(*arguments, env=None, **streams):
+    """Start the program on pipes, or on the streams that are named; it does not outlive the block."""
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
+    with subprocess.Popen([*PROGRAM, *arguments], env=_environment(**env or {}), **streams) as process:
+        ends = threading.Timer(SECONDS, process.kill)  # so that a test that waits for it fails
+        ends.start()
+        try:
+            yield process
+        finally:
+            ends.cancel()
+            process.kill()
+
+
+def _run(*arguments, prompt=b"", env=None):
+    """Run the program on pipes, and return what came of it as text in UTF-8."""
+    command = [*PROGRAM, *arguments]
+    run = subprocess.run(
+        command, input=prompt, capture_output=True, timeout=SECONDS, check=False, env=_environment(**env or {})
+    )
+    return _decoded(run)
+
+
+def _shell(redirection, *arguments):
+    """Run the program by a shell that redirects its streams."""
+    command = ["sh", "-c", f'"$@" {redirection}', "sh", *PROGRAM, *arguments]
+    run = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False, env=_environment()
+    )
+    return _decoded(run)
+
+
+def _decoded(run):
+    run.stdout, run.stderr = run.stdout.decode(), run.stderr.decode()
+    return run
+
+
+def _answering(*events):
+    return Server(site(says(streamed(*events))))
+
 
 @pytest.fixture
 def hello():
-    with Server(site(says(streamed(*HELLO)))) as server:
+    with _answering(*HELLO) as server:
         yield server
 
 
-def test_an_answer_goes_to_stdout(hello, capsys):
-    assert main(["Hi", "--site", hello.url, "--bot", "support"]) == 0
-    assert capsys.readouterr() == ("Hello\n", "")
-    assert (hello.requests[-1].json["newMessage"], hello.requests[-1].json["botId"]) == ("Hi", "support")
+@contextmanager
+def _terminal():
+    """Yield both ends of a terminal: the descriptor of its user, and the one of a program."""
+    user, program = os.openpty()
+    try:
+        yield user, program
+    finally:
+        for descriptor in (user, program):
+            with suppress(OSError):
+                os.close(descriptor)
 
 
-def test_the_prompt_comes_from_stdin(hello, capsys, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO("From\nstdin"))
-    assert main(["-", "--site", hello.url]) == 0
-    assert hello.requests[-1].json["newMessage"] == "From\nstdin"
+def _read_terminal(user):
+    """Return what a program has written to a terminal, after the program has closed it."""
+    seen = b""
+    with suppress(OSError):  # Linux reports the end as an error
+        while data := os.read(user, 65_536):
+            seen += data
+    return seen
 
 
-def test_a_line_end_is_not_doubled(capsys):
-    with Server(site(says(streamed(live("Hi\n"), end("Hi"))))) as server:
-        main(["Hi", "--site", server.url])
-    assert capsys.readouterr().out == "Hi\n"
+class TestAnswer:
+    def test_text_goes_to_stdout(self, hello):
+        run = _run("Hi", "--site", hello.url, "--bot", "support")
+        assert (run.returncode, run.stdout, run.stderr) == (0, "Hello\n", "")
+        assert (hello.requests[-1].json["newMessage"], hello.requests[-1].json["botId"]) == ("Hi", "support")
+
+    def test_line_end_is_not_doubled(self):
+        with _answering(live("Hi\n"), end("Hi")) as server:
+            assert _run("Hi", "--site", server.url).stdout == "Hi\n"
+
+    def test_final_text_is_printed_after_white_space(self):
+        with _answering(live(" "), end("Hello")) as server:
+            run = _run("Hi", "--site", server.url)
+        assert (run.returncode, run.stdout) == (0, " Hello\n")
+
+    def test_demo_streams_piece_by_piece(self):
+        run = _run("--demo", "--json", "Hello there")
+        assert (run.returncode, run.stderr) == (0, "")
+        lines = [json.loads(line) for line in run.stdout.splitlines()]
+        assert "".join(line["text"] for line in lines if line["type"] == "text") == lines[-1]["reply"]["text"]
+        assert len(lines) > 3
+
+    @pytest.mark.parametrize(("options", "shown"), [([], ""), (["--notices"], "[thinking] Hm\n")])
+    def test_notices_are_shown_when_asked_for(self, options, shown):
+        with _answering(live("Hm", subtype="thinking"), *HELLO) as server:
+            run = _run("Hi", "--site", server.url, *options)
+        assert (run.returncode, run.stdout, run.stderr) == (0, "Hello\n", shown)
+
+    def test_error_is_one_line_on_stderr_after_the_text_so_far(self):
+        with _answering(live("Hel"), b'data: {"type":"error","data":"Oops!\\nReally"}\n\n') as server:
+            run = _run("Hi", "--site", server.url)
+        assert (run.returncode, run.stdout, run.stderr) == (1, "Hel\n", "chatgpt4online: Oops! Really\n")
 
 
-def test_events_as_lines_of_json(capsys):
-    notice = live("Hm", subtype="thinking")
-    with Server(site(says(streamed(notice, *HELLO)))) as server:
-        assert main(["Hi", "--json", "--site", server.url]) == 0
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["type"] for line in lines] == ["notice", "text", "text", "done"]
-    assert lines[0]["kind"] == "thinking"
-    assert lines[-1]["reply"]["text"] == "Hello"
+NO_TEXT = {
+    "an empty final text": ([end("")], "usually the model failed"),
+    "no final text": ([end(None)], "usually the model failed"),
+    "white space only": ([live(" \n"), end("")], "usually the model failed"),
+    "a final object that PHP could not encode": (
+        [b'data: {"type":"end","data":false}\n\n'],
+        "usually the model failed",
+    ),
+    "only thinking": ([live("Hm", subtype="thinking"), end("")], "usually the model failed"),
+    "an event that PHP could not encode": ([b"data: \n\n", end("")], "but parts that cannot be read; --json"),
+    "a final text of another type": ([end(5)], "but parts that cannot be read; --json"),
+    "a picture": ([end("", images=["https://example.org/a.png"])], "but images; --json"),
+    "an action and a shortcut": (
+        [
+            end(
+                "",
+                actions=[{"type": "function", "data": {"name": "open", "args": []}}],
+                shortcuts=[{"type": "message", "data": {"label": "Yes"}}],
+            )
+        ],
+        "but actions and shortcuts; --json",
+    ),
+}
 
 
-NESTED = "[" * 600 + "]" * 600
+class TestNoText:
+    @pytest.mark.parametrize("name", NO_TEXT)
+    def test_answer_without_text_fails_with_a_reason(self, name):
+        events, reason = NO_TEXT[name]
+        with _answering(*events) as server:
+            run = _run("Hi", "--site", server.url)
+        assert (run.returncode, run.stdout.strip()) == (1, "")
+        assert run.stderr.startswith("chatgpt4online: the answer has no text")
+        assert (reason in run.stderr, run.stderr.count("\n")) == (True, 1), run.stderr
+
+    @pytest.mark.parametrize("name", NO_TEXT)
+    def test_json_is_printed_although_it_fails(self, name):
+        events, reason = NO_TEXT[name]
+        with _answering(*events) as server:
+            run = _run("Hi", "--site", server.url, "--json")
+        last = json.loads(run.stdout.splitlines()[-1])
+        assert (run.returncode, last["type"], last["reply"]["text"].strip()) == (1, "done", "")
+        assert (reason in run.stderr, run.stderr.count("\n")) == (True, 1), run.stderr
 
 
-@pytest.mark.parametrize(
-    ("sent", "expected"),
-    [
-        ('"a":NaN,"b":[Infinity,-Infinity,1.5]', {"a": None, "b": [None, None, 1.5]}),
-        ('"a":' + NESTED, {"a": json.loads(NESTED)}),
-        (
-            '"restNonce":"secret-1","new_token":"secret-2","sessionId":"secret-3","a":{"sessionId":"secret-4"}',
-            {"restNonce": "***", "new_token": "***", "sessionId": "***", "a": {"sessionId": "***"}},
-        ),
-        ('"sessionId":"","restNonce":null', {"sessionId": "", "restNonce": None}),
-        (r'"a":"\ud800","b":[[],{},true]', {"a": "\ud800", "b": [[], {}, True]}),
-    ],
-    ids=["numbers that JSON has not", "600 levels", "secrets", "no secrets", "half a surrogate pair"],
-)
-@pytest.mark.parametrize("where", ["final object", "metadata", "unknown event"])
-def test_whatever_a_site_sends_is_printed_as_json_without_secrets(sent, expected, where, capsys):
-    written = {
-        "final object": 'data: {"type":"end","data":{"success":true,"reply":"Hi",%s}}',
-        "metadata": 'data: {"type":"live","subtype":"debug","data":"Hi","metadata":{%s}}',
-        "unknown event": 'data: {"type":"ping",%s}',
-    }[where]
-    with Server(site(says(streamed((written % sent).encode() + b"\n\n", *HELLO)))) as server:
-        assert main(["Hi", "--json", "--site", server.url]) == 0
-    out = capsys.readouterr().out
-    line = [json.loads(line, parse_constant=pytest.fail) for line in out.splitlines()][
-        0 if where != "final object" else -1
-    ]
-    got = line["reply"]["raw"] if where == "final object" else line["metadata"]
-    assert got.items() >= expected.items()
-    assert "secret" not in out
+class TestJson:
+    def test_events_are_lines_of_json(self, capsys):
+        with _answering(live("Hm", subtype="thinking"), *HELLO) as server:
+            assert main(["Hi", "--json", "--site", server.url]) == 0
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [line["type"] for line in lines] == ["notice", "text", "text", "done"]
+        assert lines[0]["kind"] == "thinking"
+        assert lines[-1]["reply"]["text"] == "Hello"
+
+    NESTED = "[" * 600 + "]" * 600
+
+    @pytest.mark.parametrize(
+        ("sent", "expected"),
+        [
+            ('"a":NaN,"b":[Infinity,-Infinity,1.5]', {"a": None, "b": [None, None, 1.5]}),
+            ('"a":' + NESTED, {"a": json.loads(NESTED)}),
+            (
+                '"restNonce":"secret-1","new_token":"secret-2","sessionId":"secret-3","a":{"sessionId":"secret-4"}',
+                {"restNonce": "***", "new_token": "***", "sessionId": "***", "a": {"sessionId": "***"}},
+            ),
+            ('"sessionId":"","restNonce":null', {"sessionId": "", "restNonce": None}),
+            (r'"a":"\ud800","b":[[],{},true]', {"a": "\ud800", "b": [[], {}, True]}),
+        ],
+        ids=["numbers that JSON has not", "600 levels", "secrets", "no secrets", "half a surrogate pair"],
+    )
+    @pytest.mark.parametrize("where", ["final object", "metadata", "unknown event"])
+    def test_whatever_a_site_sends_is_printed_as_json_without_secrets(self, sent, expected, where, capsys):
+        written = {
+            "final object": 'data: {"type":"end","data":{"success":true,"reply":"Hi",%s}}',
+            "metadata": 'data: {"type":"live","subtype":"debug","data":"Hi","metadata":{%s}}',
+            "unknown event": 'data: {"type":"ping",%s}',
+        }[where]
+        with _answering((written % sent).encode() + b"\n\n", *HELLO) as server:
+            assert main(["Hi", "--json", "--site", server.url]) == 0
+        out = capsys.readouterr().out
+        line = [json.loads(line, parse_constant=pytest.fail) for line in out.splitlines()][
+            0 if where != "final object" else -1
+        ]
+        got = line["reply"]["raw"] if where == "final object" else line["metadata"]
+        assert got.items() >= expected.items()
+        assert "secret" not in out
+
+    def test_failure_is_a_line_of_json(self):
+        refusal = response(b"<h1>Slow down</h1>", "429 Too Many Requests", Retry_After="99")
+        with Server(site(says(refusal))) as server:
+            run = _run("Hi", "--json", "--site", server.url)
+        line = json.loads(run.stdout)
+        assert (line["type"], line["error"], line["status"], line["retry_after"]) == (
+            "failed",
+            "RateLimited",
+            429,
+            99.0,
+        )
+        assert (run.returncode, run.stderr.count("\n")) == (1, 1)
 
 
-def test_a_failure_as_json(capsys):
-    refusal = response(b"<h1>Slow down</h1>", "429 Too Many Requests", Retry_After="99")
-    with Server(site(says(refusal))) as server:
-        assert main(["Hi", "--json", "--site", server.url]) == 1
-    out, err = capsys.readouterr()
-    line = json.loads(out)
-    assert (line["type"], line["error"], line["status"], line["retry_after"]) == ("failed", "RateLimited", 429, 99.0)
-    assert err.count("\n") == 1
+class TestSite:
+    NOWHERE = "http://127.0.0.1:1"
+
+    def test_environment_names_the_site(self, hello):
+        assert _run("Hi", env={"CHATGPT4ONLINE_SITE": hello.url}).stdout == "Hello\n"
+
+    def test_argument_goes_before_the_environment(self, hello):
+        run = _run("Hi", "--site", hello.url, env={"CHATGPT4ONLINE_SITE": self.NOWHERE})
+        assert (run.returncode, run.stdout, run.stderr) == (0, "Hello\n", "")
+
+    @pytest.mark.parametrize("value", ["nowhere", NOWHERE])
+    def test_demo_goes_before_the_environment(self, value):
+        run = _run("Hi", "--demo", env={"CHATGPT4ONLINE_SITE": value})
+        assert (run.returncode, run.stdout, run.stderr) == (0, "You said: Hi\n", "")
+
+    @pytest.mark.parametrize("env", [{}, {"CHATGPT4ONLINE_SITE": ""}], ids=["not set", "empty"])
+    def test_no_site_is_an_error_that_says_all_three_ways(self, env):
+        run = _run("Hi", env=env)
+        assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
+        assert all(way in run.stderr for way in ("--site ADDRESS", "CHATGPT4ONLINE_SITE", "--demo"))
+
+    @pytest.mark.parametrize("order", [["--site", NOWHERE, "--demo"], ["--demo", "--site", NOWHERE]])
+    def test_demo_together_with_a_site_is_an_error(self, order):
+        run = _run("Hi", *order)
+        assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
+        assert all(option in run.stderr for option in ("--site", "--demo", "not allowed with"))
+
+    @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "ALL_PROXY"])
+    def test_demo_needs_no_proxy(self, name):
+        run = _run("Hi", "--demo", env={name: self.NOWHERE, "NO_PROXY": "example.org"})
+        assert (run.returncode, run.stdout, run.stderr) == (0, "You said: Hi\n", "")
+
+    def test_demo_that_cannot_be_served_is_one_line(self, monkeypatch, capsys):
+        def refuse(*_, **__):
+            raise OSError("no loopback")
+
+        monkeypatch.setattr(socket, "create_server", refuse)
+        assert main(["Hi", "--demo"]) == 1
+        assert capsys.readouterr() == ("", "chatgpt4online: no loopback\n")
 
 
-@pytest.mark.parametrize(("options", "shown"), [([], ""), (["--notices"], "[thinking] Hm\n")])
-def test_notices_are_shown_when_asked_for(options, shown, capsys):
-    with Server(site(says(streamed(live("Hm", subtype="thinking"), *HELLO)))) as server:
-        assert main(["Hi", "--site", server.url, *options]) == 0
-    assert capsys.readouterr() == ("Hello\n", shown)
+WRONG = {
+    "no prompt": (["--demo"], "no prompt is given: write it in quotes, or - "),
+    "an empty prompt": (["", "--demo"], "the prompt is empty"),
+    "a blank prompt": ([" \n", "--demo"], "the prompt is empty"),
+    "nothing on stdin": (["-", "--demo"], "the prompt is empty"),
+    "two words": (["Hello", "--demo", "world"], "the prompt is one argument, not 2: put it in quotes"),
+    "three words": (["Hello", "big", "world", "--demo"], "the prompt is one argument, not 3: put it in quotes"),
+    "stdin and a word": (["-", "--demo", "Hello"], "either text or -"),
+    "a word and stdin": (["Hello", "--demo", "-"], "either text or -"),
+    "an unknown option": (["Hello", "--demo", "--loud"], "unknown option --loud"),
+    "an option in place of the prompt": (["-x", "--demo"], "unknown option -x; a prompt that begins with -"),
+    "no value": (["Hello", "--site"], "argument --site: expected one argument"),
+    "a word for seconds": (
+        ["Hello", "--demo", "--timeout", "soon"],
+        "a number of seconds above 0 is expected, not 'soon'",
+    ),
+    "no seconds": (["Hello", "--demo", "--timeout", "0"], "a number of seconds above 0 is expected, not '0'"),
+    "seconds that are not a number": (["Hello", "--demo", "--timeout", "nan"], "a number of seconds above 0"),
+    "a site without a scheme": (["Hello", "--site", "example.org"], "--site: a site is a web address such as"),
+    "an empty site": (["Hello", "--site", ""], "--site: a site is a web address such as"),
+    "a bot without a name": (["Hello", "--demo", "--bot", ""], "'default' always exists"),
+    "a proxy without a host": (["Hello", "--demo", "--proxy", "http://"], "no usable proxy"),
+    "a prompt that is not UTF-8": ([b"\xff", "--demo"], "the prompt is not UTF-8 text"),
+    "a site that is not UTF-8": (["Hello", "--site", b"http://\xff"], "--site: a site is a web address such as"),
+    "a bot that is not UTF-8": (["Hello", "--demo", "--bot", b"\xff"], "bot_id is a string"),
+}
 
 
-def test_an_error_is_one_line_on_stderr_behind_what_came(capsys):
-    with Server(site(says(streamed(live("Hel"), b'data: {"type":"error","data":"Oops!\\nReally"}\n\n')))) as server:
-        assert main(["Hi", "--site", server.url]) == 1
-    assert capsys.readouterr() == ("Hel\n", "chatgpt4online: Oops! Really\n")
+class TestArguments:
+    @pytest.mark.parametrize("name", WRONG)
+    def test_wrong_argument_is_one_line(self, name):
+        arguments, reason = WRONG[name]
+        run = _run(*arguments)
+        assert (run.returncode, run.stdout) == (2, "")
+        assert run.stderr.startswith("chatgpt4online: ")
+        assert (reason in run.stderr, run.stderr.count("\n")) == (True, 1), run.stderr
 
+    def test_wrong_environment_is_named(self):
+        run = _run("Hi", env={"CHATGPT4ONLINE_SITE": "nowhere"})
+        assert (run.returncode, run.stdout) == (2, "")
+        assert run.stderr.startswith("chatgpt4online: CHATGPT4ONLINE_SITE: a site is a web address such as")
 
-def test_wrong_arguments(capsys):
-    assert main(["Hi", "--site", "nowhere"]) == 1
-    assert "web address" in capsys.readouterr().err
-    with pytest.raises(SystemExit) as raised:
-        main([])
-    assert raised.value.code == 2
+    def test_prompt_after_two_hyphens_may_begin_with_one(self):
+        assert _run("--demo", "--", "--help").stdout == "You said: --help\n"
 
+    def test_prompt_may_stand_anywhere(self):
+        assert _run("--timeout", "30", "Hi", "--demo").stdout == "You said: Hi\n"
 
-def test_help_and_version(capsys):
-    for option in ("--help", "--version"):
+    def test_wrong_arguments_raise_system_exit(self, capsys):
         with pytest.raises(SystemExit) as raised:
-            main([option])
-        assert raised.value.code == 0
-    assert "--demo" in capsys.readouterr().out
+            main([])
+        assert raised.value.code == 2
+        assert "no prompt is given" in capsys.readouterr().err
+
+    def test_argument_is_utf8_in_a_locale_that_cannot_decode_it(self):
+        run = _run("Hé".encode(), "--demo", env=ASCII)
+        assert (run.returncode, run.stdout, run.stderr) == (0, "You said: Hé\n", "")
 
 
-def _run(*arguments, **options):
-    command = [sys.executable, "-W", "error", "-m", "chatgpt4online", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+class TestHelp:
+    @pytest.mark.parametrize("columns", ["40", "80", "200"])
+    def test_help_fits_into_80_columns(self, columns):
+        run = _run("--help", env={"COLUMNS": columns})
+        assert (run.returncode, run.stderr) == (0, "")
+        assert max(map(len, run.stdout.splitlines())) < 80
+        words = "PROMPT --site --demo CHATGPT4ONLINE_SITE --bot --json --notices --proxy --timeout --version examples:"
+        assert [word for word in words.split() if word not in run.stdout] == []
+
+    def test_version_is_the_package_s(self):
+        from chatgpt4online._version import __version__
+
+        run = _run("--version")
+        assert (run.returncode, run.stdout, run.stderr) == (0, f"chatgpt4online {__version__}\n", "")
+
+    def test_help_loads_no_http_library(self):
+        script = "import sys, chatgpt4online.cli as cli\ntry: cli.main(['--help'])\nexcept SystemExit: pass\n"
+        script += "assert not {'requests', 'urllib3', 'ssl', 'h11', 'asyncio'} & set(sys.modules)"
+        subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
 
 
-def test_the_demo_streams_piece_by_piece():
-    with _run("--demo", "--json", "Hello there") as process:
-        lines = [json.loads(line) for line in process.stdout]
-        assert process.wait(20) == 0, process.stderr.read()
-    assert "".join(line["text"] for line in lines if line["type"] == "text") == lines[-1]["reply"]["text"]
-    assert len(lines) > 3
+def _commands_of_help():
+    examples = _run("--help").stdout.partition("examples:\n")[2].partition("\n\n")[0]
+    return re.sub("^  ", "", examples, flags=re.MULTILINE)
 
 
-def test_text_that_no_terminal_could_show_is_replaced():
-    with Server(site(says(streamed(live("\u043f\ud83d"), end("x"))))) as server:
-        environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-        with _run("Hi", "--site", server.url, env=environment) as process:
-            assert process.stdout.read() == b"??\n"
-            assert process.wait(20) == 0
+def _command_to_try():
+    """The command of the README that `.ci/run` runs from the built wheel."""
+    return re.search(
+        r"^    python3 .*\.venv/bin/(python -m chatgpt4online .*\n)", README.read_text("utf-8"), re.MULTILINE
+    )[1]
+
+
+@pytest.mark.parametrize("commands", [_commands_of_help, _command_to_try])
+def test_documented_command_works(commands, hello, tmp_path):
+    script = commands()
+    assert "chatgpt4online " in script
+    script = re.sub("https?://example.org", hello.url, script).replace("python -m chatgpt4online", "chatgpt4online")
+    (tmp_path / "question.txt").write_text("What is a nonce?\n")
+    program = 'chatgpt4online() { "$PYTHON" -W error -m chatgpt4online "$@"; }\nset -eu\n'
+    run = subprocess.run(
+        ["sh", "-c", program + script],
+        cwd=tmp_path,
+        env=_environment(PYTHON=sys.executable),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (0, ""), script
+    assert run.stdout.count("\n") >= script.count("chatgpt4online ")
+
+
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+LOCALES = {
+    "C": {"LC_ALL": "C"},
+    "C without the UTF-8 mode": ASCII,
+    "a latin-1 locale": None,  # see the fixture
+    "latin-1": {"PYTHONIOENCODING": "latin-1:strict"},
+    "ascii": {"PYTHONIOENCODING": "ascii"},
+    "utf-16": {"PYTHONIOENCODING": "utf-16"},
+}
+
+
+@pytest.fixture(scope="module")
+def latin_1_locale(tmp_path_factory):
+    """The environment of a locale whose encoding is ISO-8859-1, which is made here, as few systems have one."""
+    place, name = tmp_path_factory.mktemp("locales"), "en_US.ISO-8859-1"
+    if shutil.which("localedef") is None:
+        pytest.skip("this system has no localedef, which makes a locale")
+    made = subprocess.run(
+        ["localedef", "-i", "en_US", "-f", "ISO-8859-1", str(place / name)], capture_output=True, check=False
+    )
+    environment = {"LOCPATH": str(place), "LC_ALL": name}
+    script = "import locale; print(locale.getpreferredencoding())"
+    used = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | environment, capture_output=True, check=False
+    )
+    if made.returncode or used.stdout.decode().strip().upper() != "ISO-8859-1":
+        pytest.skip("this system cannot make a locale with ISO-8859-1")
+    return environment
+
+
+@pytest.fixture(params=LOCALES)
+def locale(request):
+    return LOCALES[request.param] or request.getfixturevalue("latin_1_locale")
+
+
+# Text, half a pair of surrogates, and the same as a notice; PHP sends none of them, but code of a site may.
+ODD = live("Hé \u4f60"), live("\ud83d"), live("Hé\ud83d", subtype="thinking"), end("x")
+
+
+class TestEncoding:
+    def test_pipes_have_utf8_whatever_the_locale(self, locale):
+        with _answering(*ODD) as server:
+            run = _run("-", "--site", server.url, "--notices", prompt="Grüße \u4f60\n".encode(), env=locale)
+            assert server.requests[-1].json["newMessage"] == "Grüße \u4f60\n"
+        assert (run.returncode, run.stdout, run.stderr) == (0, "Hé \u4f60?\n", "[thinking] Hé?\n")
+
+    def test_error_on_a_pipe_has_utf8_whatever_the_locale(self, locale):
+        with _answering(b'data: {"type":"error","data":"H\\u00e9 \\u4f60\\ud83d"}\n\n') as server:
+            run = _run("Hi", "--site", server.url, env=locale)
+        assert (run.returncode, run.stdout, run.stderr) == (1, "", "chatgpt4online: Hé \u4f60\ufffd\n")
+
+    def test_json_on_a_pipe_is_ascii(self, locale):
+        with _answering(*ODD) as server:
+            run = _run("Hi", "--site", server.url, "--json", env=locale)
+        assert (run.returncode, run.stdout.isascii(), run.stderr) == (0, True, "")
+        assert [json.loads(line).get("text") for line in run.stdout.splitlines()][:2] == ["Hé \u4f60", "\ud83d"]
+
+    def test_byte_order_mark_is_not_part_of_the_prompt(self, hello):
+        _run("-", "--site", hello.url, prompt=b"\xef\xbb\xbfHi")
+        assert hello.requests[-1].json["newMessage"] == "Hi"
+
+    @pytest.mark.parametrize(
+        ("prompt", "where"),
+        [
+            (b"Hi\n\xff", "line 2 of standard input has the byte 0xff"),
+            ("Hi".encode("utf-16"), "line 1"),
+            (b"H\xc3", "0xc3"),
+        ],
+        ids=["a byte", "UTF-16", "half a character"],
+    )
+    def test_prompt_that_is_not_utf8_is_an_error_that_says_where(self, prompt, where, hello):
+        run = _run("-", "--site", hello.url, prompt=prompt)
+        assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
+        assert "the prompt is not UTF-8 text: " in run.stderr
+        assert where in run.stderr
+        assert hello.requests == []
+
+
+class TestTerminal:
+    @pytest.mark.parametrize(
+        ("encoding", "seen"),
+        [("utf-8", "Hé \u4f60?\r\n"), ("latin-1:strict", "Hé ??\r\n"), ("ascii", "H? ??\r\n")],
+    )
+    def test_output_has_the_encoding_of_the_terminal(self, encoding, seen):
+        with _answering(*ODD) as server, _terminal() as (user, program):
+            environment = {"PYTHONIOENCODING": encoding}
+            with _start("Hi", "--site", server.url, env=environment, stdout=program) as process:
+                os.close(program)
+                assert _read_terminal(user) == seen.encode(encoding.partition(":")[0])
+                assert (process.wait(), process.stderr.read()) == (0, b"")
+
+    def test_output_has_the_encoding_of_the_locale(self, latin_1_locale):
+        with _answering(*ODD) as server, _terminal() as (user, program):
+            with _start("Hi", "--site", server.url, "--notices", env=latin_1_locale, stdout=program) as process:
+                os.close(program)
+                assert _read_terminal(user) == b"H\xe9 ??\r\n"
+                assert (process.stderr.read(), process.wait()) == ("[thinking] Hé?\n".encode(), 0)
+
+    def test_errors_and_notices_have_the_encoding_of_the_terminal(self):
+        failure = b'data: {"type":"error","data":"H\\u00e9 \\u4f60\\ud83d"}\n\n'
+        with _answering(*ODD[:-1], failure) as server, _terminal() as (user, program):
+            environment = {"PYTHONIOENCODING": "latin-1:strict"}
+            with _start("Hi", "--site", server.url, "--notices", env=environment, stderr=program) as process:
+                os.close(program)
+                assert _read_terminal(user) == b"[thinking] H\xe9?\r\nchatgpt4online: H\xe9 ??\r\n"
+                assert process.wait() == 1
+
+    @pytest.mark.parametrize(
+        ("encoding", "typed", "prompt"),
+        [
+            ("utf-8", b"H\xc3\xa9\xff\n", "Hé\ufffd\n"),
+            ("latin-1:strict", b"H\xe9\n", "Hé\n"),
+            ("ascii", b"H\xe9\n", "H\ufffd\n"),
+        ],
+    )
+    def test_typed_prompt_has_the_encoding_of_the_terminal(self, encoding, typed, prompt, hello):
+        with _terminal() as (user, program):
+            environment = {"PYTHONIOENCODING": encoding}
+            with _start("-", "--site", hello.url, env=environment, stdin=program) as process:
+                os.write(user, typed + b"\x04")  # Ctrl-D
+                assert (process.stderr.read(), process.wait()) == (b"", 0)
+        assert hello.requests[-1].json["newMessage"] == prompt
+
+    def test_commands_to_a_terminal_are_not_passed_on(self):
+        with _answering(live("a\x1b[31mb\x9bc"), end("x")) as server:
+            with _terminal() as (user, program), _start("Hi", "--site", server.url, stdout=program) as process:
+                os.close(program)
+                assert _read_terminal(user).decode() == "a\ufffd[31mb\ufffdc\r\n"
+                assert process.wait() == 0
+            assert _run("Hi", "--site", server.url).stdout == "a\x1b[31mb\x9bc\n"
+
+
+CLOSED_INPUT = "the prompt cannot be read: standard input is closed"
+FULL = "cannot be written: No space left on device"
+CLOSED_OUTPUT = "cannot be written: standard output is closed"
+STREAMS = {
+    # redirection, arguments, status, what is said on stderr (None: stderr takes nothing)
+    "stdin closed": ("<&-", ["-", "--demo"], 1, CLOSED_INPUT),
+    "stdin closed, but not used": ("<&-", ["Hi", "--demo"], 0, ""),
+    "stdin only for writing": ("0>> log", ["-", "--demo"], 1, "the prompt cannot be read: Bad file descriptor"),
+    "stdin and stdout closed": ("<&- >&-", ["-", "--demo"], 1, f"the answer {CLOSED_OUTPUT}"),
+    "stdout closed": (">&-", ["Hi", "--demo"], 1, f"the answer {CLOSED_OUTPUT}"),
+    "stdout closed, JSON": (">&-", ["Hi", "--demo", "--json"], 1, f"the answer {CLOSED_OUTPUT}"),
+    "stdout closed, help": (">&-", ["--help"], 1, f"--help {CLOSED_OUTPUT}"),
+    "stdout closed, version": (">&-", ["--version"], 1, f"--version {CLOSED_OUTPUT}"),
+    "stdout full": ("> /dev/full", ["Hi", "--demo"], 1, f"the answer {FULL}"),
+    "stdout full, JSON": ("> /dev/full", ["Hi", "--demo", "--json"], 1, f"the answer {FULL}"),
+    "stdout full, help": ("> /dev/full", ["--help"], 1, f"--help {FULL}"),
+    "stdout full, version": ("> /dev/full", ["--version"], 1, f"--version {FULL}"),
+    "stdout and stderr full": ("> /dev/full 2>&1", ["Hi", "--demo"], 1, None),
+    "stdout and stderr closed": (">&- 2>&-", ["Hi", "--demo"], 1, None),
+    "stderr full, wrong argument": ("2> /dev/full", ["--loud"], 2, None),
+    "stderr closed, wrong argument": ("2>&-", ["--loud"], 2, None),
+    "stderr full, wrong prompt": ("2> /dev/full", ["", "--demo"], 2, None),
+    "stderr full, help": ("2> /dev/full", ["--help"], 0, None),
+    "all closed": ("<&- >&- 2>&-", ["Hi", "--demo"], 1, None),
+}
+
+
+class TestStreams:
+    @pytest.mark.parametrize("name", STREAMS)
+    def test_stream_that_fails_is_at_most_one_line(self, name, tmp_path, monkeypatch):
+        redirection, arguments, status, said = STREAMS[name]
+        if "/dev/full" in redirection and not os.path.exists("/dev/full"):
+            pytest.skip("this system has no /dev/full")
+        monkeypatch.chdir(tmp_path)
+        run = _shell(redirection, *arguments)
+        assert run.returncode == status
+        assert run.stderr == (f"chatgpt4online: {said}\n" if said else "")
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="a directory cannot be opened")
+    def test_directory_as_stdin_is_no_traceback(self):
+        """Python itself refuses it before the program starts."""
+        run = _shell("< /", "-", "--demo")
+        assert (run.returncode, run.stdout) == (1, "")
+        assert "Traceback" not in run.stderr
+        assert "directory" in run.stderr
+
+    def test_closed_stdout_sends_no_question(self, hello):
+        assert _shell(">&-", "Hi", "--site", hello.url).returncode == 1
+        assert hello.requests == []
+
+    @needs_full
+    @pytest.mark.parametrize("redirection", ["2>&-", "2> /dev/full"])
+    def test_stderr_that_cannot_be_written_loses_only_notices(self, redirection):
+        with _answering(live("Hm", subtype="thinking"), *HELLO) as server:
+            run = _shell(redirection, "Hi", "--site", server.url, "--notices")
+        assert (run.returncode, run.stdout) == (0, "Hello\n")
+
+    def test_reader_of_stderr_that_has_gone_loses_only_notices(self):
+        with _answering(live("Hm", subtype="thinking"), *HELLO) as server:
+            with _start("Hi", "--site", server.url, "--notices") as process:
+                process.stderr.close()
+                assert (process.stdout.read(), process.wait()) == (b"Hello\n", 0)
+
+    @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "JSON"])
+    def test_reader_that_has_gone_ends_the_answer_quietly(self, options):
+        go_on = threading.Event()
+
+        def chat(peer, _):
+            peer.send(stream_head() + chunk(live("Hel")))
+            assert go_on.wait(SECONDS)
+            peer.send(chunk(live("lo"), end("Hello")) + LAST_CHUNK)
+
+        with Server(site(chat)) as server, _start("Hi", "--site", server.url, *options) as process:
+            assert b"Hel" in os.read(process.stdout.fileno(), 65_536)
+            process.stdout.close()
+            go_on.set()
+            assert (process.wait(), process.stderr.read()) == (141, b"")
+
+    @pytest.mark.parametrize("arguments", [["Hi", "--demo"], ["Hi", "--demo", "--json"], ["--help"], ["--version"]])
+    def test_reader_that_was_never_there_is_quiet(self, arguments):
+        reader, writer = os.pipe()
+        os.close(reader)
+        with _start(*arguments, stdout=writer) as process:
+            os.close(writer)
+            assert (process.wait(), process.stderr.read()) == (141, b"")
+
+    def test_one_pipe_for_both_outputs_whose_reader_has_gone_is_quiet(self):
+        run = _shell('2>&1 | head -n 1; echo "$?" >&2', "Hello there", "--demo", "--json", "--notices")
+        assert (json.loads(run.stdout)["type"], run.stderr) == ("text", "0\n")
+
+    def test_stdin_that_does_not_wait_is_read_to_its_end(self, hello):
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        with _start("-", "--site", hello.url, stdin=reader) as process:
+            while process.poll() is None and not os.get_blocking(reader):
+                pass
+            os.write(writer, b"Hi")
+            os.close(writer)
+            assert (process.stderr.read(), process.wait()) == (b"", 0)
+        assert hello.requests[-1].json["newMessage"] == "Hi"
+        assert not os.get_blocking(reader)  # others may have this end too
+        os.close(reader)
+
+    @needs_pipe_size
+    def test_stdout_that_does_not_wait_gets_everything(self):
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        with _answering(live(LONG), end(LONG)) as server, open(reader, "rb") as output:
+            with _start("Hi", "--site", server.url, stdout=writer) as process:
+                _wait_until_full(output, process)
+                os.close(writer)
+                assert (output.read(), process.stderr.read(), process.wait()) == (f"{LONG}\n".encode(), b"", 0)
+
+
+def _wait_until_full(pipe, process):
+    """Return when a pipe is full, or when the process that writes to it has ended."""
+    capacity, waiting = fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ), array("i", [0])
+    while waiting[0] < capacity and process.poll() is None:
+        fcntl.ioctl(pipe, termios.FIONREAD, waiting)
 
 
 @pytest.fixture
@@ -157,40 +662,82 @@ def hanging():
 
     with Server(site(chat)) as server:
         yield server
-        assert gone.wait(10)
+        assert gone.wait(SECONDS)
 
 
-def test_ctrl_c_leaves_quietly(hanging):
-    with _run("Hi", "--site", hanging.url) as process:
-        assert process.stdout.read(3) == b"Hel"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
-        assert process.stderr.read() == b""
+@pytest.fixture
+def _signals_as_a_shell_has_them():
+    """Let signals reach the program, although the tests may run under nohup or in the background, which ignore some."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
-def test_a_broken_pipe_is_quiet():
-    go_on = threading.Event()
+@pytest.mark.usefixtures("_signals_as_a_shell_has_them")
+class TestSignals:
+    def test_ctrl_c_leaves_quietly(self, hanging):
+        with _start("Hi", "--site", hanging.url) as process:
+            assert process.stdout.read(3) == b"Hel"
+            process.send_signal(signal.SIGINT)
+            assert (process.wait(), process.stderr.read()) == (130, b"")
 
-    def chat(peer, _):
-        peer.send(stream_head() + chunk(live("Hel")))
-        assert go_on.wait(10)
-        peer.send(chunk(live("lo"), end("Hello")) + LAST_CHUNK)
+    def test_ctrl_c_leaves_the_demo_quietly(self):
+        with _start("word " * 100, "--demo") as process:
+            assert process.stdout.read(3) == b"You"
+            process.send_signal(signal.SIGINT)
+            assert (process.wait(), process.stderr.read()) == (130, b"")
 
-    with Server(site(chat)) as server, _run("Hi", "--site", server.url) as process:
-        assert process.stdout.read(3) == b"Hel"
-        process.stdout.close()
-        go_on.set()
-        assert process.wait(20) == 141
-        assert process.stderr.read() == b""
+    def test_ctrl_c_ends_the_line_of_a_terminal(self, hanging):
+        with _terminal() as (user, program), _start("Hi", "--site", hanging.url, stdout=program) as process:
+            os.close(program)
+            assert os.read(user, 3) == b"Hel"
+            process.send_signal(signal.SIGINT)
+            assert _read_terminal(user) == b"\r\n"
+            assert (process.wait(), process.stderr.read()) == (130, b"")
 
+    def test_ctrl_c_while_the_prompt_is_read_is_quiet(self, hello):
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)  # the program lets it wait, which tells that it has begun to read
+        with _start("-", "--site", hello.url, stdin=reader) as process:
+            while process.poll() is None and not os.get_blocking(reader):
+                pass
+            process.send_signal(signal.SIGINT)
+            assert (process.wait(), process.stderr.read()) == (130, b"")
+        os.close(reader)
+        os.close(writer)
+        assert hello.requests == []
 
-@pytest.mark.parametrize("redirection", [">&-", "> /dev/full", ">&- 2>&-"])
-def test_output_that_cannot_be_written_is_told_in_one_line(redirection):
-    if "full" in redirection and not os.path.exists("/dev/full"):
-        pytest.skip("this system has no /dev/full")
-    command = f'"{sys.executable}" -m chatgpt4online --demo Hello {redirection}'
-    run = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
-    assert run.returncode == 1
-    if "2>&-" not in redirection:
-        assert run.stderr.startswith("chatgpt4online: the answer cannot be written: ")
-        assert run.stderr.count("\n") == 1
+    def test_ctrl_c_during_the_import_of_the_client_is_quiet(self, tmp_path):
+        (tmp_path / "requests.py").write_text("import os, signal\nos.write(1, b'importing')\nsignal.pause()\n")
+        with _start("Hi", "--site", "http://127.0.0.1:1", env={"PYTHONPATH": str(tmp_path)}) as process:
+            assert process.stdout.read(9) == b"importing"
+            process.send_signal(signal.SIGINT)
+            assert (process.wait(), process.stderr.read()) == (130, b"")
+
+    def test_second_ctrl_c_during_the_exit_is_quiet(self, tmp_path):
+        script = "import atexit, os, signal\n"
+        script += (
+            "atexit.register(lambda: (os.write(2, b'exit'), signal.pause()))\nsignal.raise_signal(signal.SIGINT)\n"
+        )
+        (tmp_path / "requests.py").write_text(script)
+        with _start("Hi", "--site", "http://127.0.0.1:1", env={"PYTHONPATH": str(tmp_path)}) as process:
+            assert process.stderr.read(4) == b"exit"
+            process.send_signal(signal.SIGINT)
+            assert (process.wait(), process.stderr.read()) == (-signal.SIGINT, b"")
+
+    @needs_pipe_size
+    @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "JSON"])
+    def test_ctrl_c_ends_a_program_whose_reader_has_stopped_reading(self, options):
+        with _answering(live(LONG), end(LONG)) as server, _start("Hi", "--site", server.url, *options) as process:
+            _wait_until_full(process.stdout, process)
+            process.send_signal(signal.SIGINT)
+            assert (process.wait(), process.stderr.read()) == (130, b"")
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+    def test_other_signals_end_the_process_as_the_shell_expects(self, number, hanging):
+        with _start("Hi", "--site", hanging.url) as process:
+            assert process.stdout.read(3) == b"Hel"
+            process.send_signal(number)
+            assert (process.wait(), process.stdout.read(), process.stderr.read()) == (-number, b"", b"")

@@ -5,12 +5,12 @@ import zlib
 
 import pytest
 
-from chatgpt4online import AsyncClient, Client, Done, EventParser, Failed, NotAiEngine, Text
+from chatgpt4online import AsyncClient, Client, Done, EventParser, Failed, NotAiEngine, Notice, Reply, Text
 
 from ..support import recordings
 from ..support.adapters import ADAPTERS
 from ..support.behaviours import BEHAVIOURS, HELLO
-from ..support.server import Gate, Server, chunk, site, stream_head
+from ..support.server import LAST_CHUNK, Gate, Server, chunk, end, live, says, site, stream_head
 
 pytestmark = pytest.mark.parametrize("ask", ADAPTERS.values(), ids=ADAPTERS)
 
@@ -72,6 +72,33 @@ def _flushed(pieces):
     for piece in pieces:
         yield packer.compress(piece) + packer.flush(zlib.Z_SYNC_FLUSH)
     yield packer.flush()
+
+
+THINKING = Notice("thinking", "Hm", "collapsed", {"a": 1}, 1.5)
+NO_TEXT = {
+    "an empty text": ([end("", other=1)], [], {"success": True, "reply": "", "other": 1}),
+    "no final object": ([b'data: {"type":"end","data":false}\n\n'], [], {}),
+    "a text of another type": ([end(5)], [Notice("malformed", "reply")], {"success": True, "reply": 5}),
+    "a text that is not encoded": ([b"data: \n\n", end(None)], [Notice("malformed")], {"success": True, "reply": None}),
+    "an event that is not JSON": (
+        [b"data: oops\n\n", end()],
+        [Notice("malformed", "oops")],
+        {"success": True, "reply": ""},
+    ),
+    "thinking": (
+        [live("Hm", subtype="thinking", visibility="collapsed", metadata={"a": 1}, timestamp=1.5), end()],
+        [THINKING],
+        {"success": True, "reply": ""},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_TEXT)
+def test_answer_without_text_is_an_empty_reply_after_notices(ask, name):
+    sent, notices, raw = NO_TEXT[name]
+    with Server(site(says(stream_head(), chunk(*sent), LAST_CHUNK))) as server:
+        seen = ask(server.url, chat_id="mine").events
+    assert seen == [*notices, Done(Reply("", chat_id="mine", raw=raw))]
 
 
 FRAMINGS = {

@@ -1,7 +1,7 @@
 """Run the tests against each mutant: ``python -m tests.mutants``.
 
-The tests are collected once. After that, each mutant gets a forked process, which changes the package and the names that
-the tests imported from it. This needs a system that can fork.
+The tests are collected once. After that, each mutant gets a forked process, which changes the package and the names
+that the tests imported from it. This needs a system that can fork.
 """
 
 from __future__ import annotations

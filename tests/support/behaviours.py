@@ -280,6 +280,9 @@ BEHAVIOURS = [
     chatting("plain JSON after warnings of PHP", response(WARNING + json.dumps(PLAIN).encode())),
     chatting("plain JSON", json_response(PLAIN)),
     chatting("text only in the end event", streamed(end("Hello"))),
+    chatting("no text at all", streamed(end("")), text=""),
+    chatting("no text, and no final object", streamed(b'data: {"type":"end","data":false}\n\n'), text=""),
+    chatting("text that the site could not encode", streamed(b"data: \n\n", end(None)), text=""),
     chatting("unknown content type", response(WHOLE, Content_Type="text/plain")),
     # Values that make calls of the standard library raise, and text that must not be lost
     chatting("a warning of PHP right before an event", streamed(b"<b>Warning</b>: x " + HELLO[0], *HELLO[1:])),
