@@ -1,11 +1,44 @@
+# What .ci/run runs, step by step. It needs an environment with: pip install --editable ".[test]" --group dev
 PYTHON ?= python
+DIST ?= dist
 
-.PHONY: docs peers
+.PHONY: quick test coverage lint types docs mutants bench peers dist
 
-# Needs the group: pip install --group docs (pip 25.1 or later). A warning is an error.
+# The tests that are done within seconds: no slow servers, few examples of each property.
+quick:
+	$(PYTHON) -m pytest -q -n auto --hypothesis-profile=quick -m "not slow" tests/protocol tests/net tests/package
+
+test:
+	$(PYTHON) -m pytest -q -n auto
+
+# Only the tests that are about the protocol layer: tracing more than doubles the time of a property test.
+coverage:
+	$(PYTHON) -m pytest -q -n auto --cov tests/protocol tests/cli tests/package/test_imports.py \
+	    tests/clients/test_conversation.py tests/clients/test_secrets.py tests/clients/test_settings.py \
+	    tests/clients/test_wrong_calls.py
+
+lint:
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m tests.words
+
+types:
+	$(PYTHON) -m mypy
+	$(PYTHON) -m pyright --pythonpath $(PYTHON) chatgpt4online
+
+# A warning is an error.
 docs:
 	$(PYTHON) -m sphinx -W --keep-going -n -q -E docs build/docs
 
-# Needs the extra: pip install --editable ".[peers]"
+mutants:
+	$(PYTHON) -m tests.mutants
+
+bench:
+	$(PYTHON) -m benchmarks
+
 peers:
 	$(PYTHON) -m tests.peers
+
+# The same bytes each time that the same commit is built.
+dist:
+	$(PYTHON) .ci/dist $(DIST)

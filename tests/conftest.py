@@ -18,6 +18,7 @@ _COMMON = {
 }
 settings.register_profile("default", **_COMMON)
 settings.register_profile("ci", **_COMMON, derandomize=True)
+settings.register_profile("quick", **_COMMON, derandomize=True, max_examples=5)
 # A mutant has only to be killed, not to be explained by the smallest example.
 settings.register_profile("mutants", **_COMMON, derandomize=True, phases=[Phase.explicit, Phase.generate])
 settings.load_profile("ci" if os.environ.get("CI") else "default")

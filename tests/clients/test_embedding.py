@@ -72,7 +72,7 @@ def test_loop_has_another_outcome_than_the_clients(loop: str, row: Behaviour) ->
 def test_example_has_another_outcome_than_the_clients(name: str, row: str) -> None:
     needs = EXAMPLE_LOOPS[name]
     if needs is not None and importlib.util.find_spec(needs) is None:
-        pytest.skip(f"{name} shows {needs}, which is not installed: see the extra examples")
+        pytest.skip(f"{name} shows {needs}, which is not installed: see the dependency group examples")
     (behaviour,) = (one for one in BEHAVIOURS if one.name == row)
     check(example(name), behaviour, knows_errors=False)
 

@@ -1,6 +1,6 @@
 """Libraries that replace the network in the tests of users. They work with Client, and no request reaches a site.
 
-The three libraries are in the extra ``mocks``.
+The three libraries are in the dependency group ``mocks``.
 """
 
 import gzip
@@ -15,7 +15,7 @@ from chatgpt4online import Client, ConnectionFailed
 from ..support.behaviours import HELLO, WHOLE, streamed
 from ..support.server import NONCE, Server, response, says, site
 
-REASON = "it comes with pip install 'chatgpt4online[mocks]'"
+REASON = "it comes with pip install --group mocks"
 SESSION = {"success": True, "sessionId": "N/A", "restNonce": NONCE}
 START, SUBMIT = "/wp-json/mwai/v1/start_session", "/wp-json/mwai-ui/v1/chats/submit"
 STREAM = {"Content-Type": "text/event-stream"}

@@ -31,7 +31,7 @@ def test_client_handles_the_situation_unless_the_difference_is_known(row: tuple[
 @pytest.mark.parametrize("name", PEERS)
 @pytest.mark.parametrize("row", PLAIN, ids=": ".join)
 def test_loop_handles_a_plain_situation(row: tuple[str, str], name: str) -> None:
-    pytest.importorskip(name, reason="install the extra: peers")
+    pytest.importorskip(name, reason="it comes with pip install --group peers")
     outcome = run(ROWS[row], PEERS[name])
     assert is_handled(ROWS[row], outcome), str(outcome)
 
