@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole: a reader finds the old content or the new one, whatever happens meanwhile."""
+"""Files that are replaced as a whole: a reader finds either the old content or the new content."""
 
 from __future__ import annotations
 

@@ -495,6 +495,9 @@ OTHERS = [
         edited(_comparison(ast.Is, True)),
         CONVERSATION,
     ),
+    Mutant(
+        "a turn is recorded before it is read", _RECORD + "through", lambda old: lambda self, view: view, CONVERSATION
+    ),
     Mutant("half a character is kept", _RECORD + "record", edited(without_function("printable")), CONVERSATION),
     Mutant("on_start is not called", _TURN + "next_request", edited(without_statement("_on_start")), CONVERSATION),
     Mutant(
