@@ -159,11 +159,13 @@ def _nested(size: int) -> bytes:
         (("gzip", "gzip"), gzip.compress(gzip.compress(b"", mtime=0) * 900_000, mtime=0)),  # the inner stage is empty
     ],
 )
+@pytest.mark.slow
 def test_bomb_is_refused(codings, data):
     with pytest.raises(DecodedTooLarge, match="16777216"):
         _decode(Decoder(codings), [data])
 
 
+@pytest.mark.slow
 def test_large_text_is_not_refused_as_bomb():
     assert len(_decode(Decoder(("gzip",)), [gzip.compress(b"\0" * 16_000_000, mtime=0)])) == 16_000_000
     text = b"".join(b"%d\n" % number for number in range(3_000_000))  # over 16 MiB, with the ratio of usual text

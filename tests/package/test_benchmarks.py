@@ -20,6 +20,8 @@ from benchmarks.measure import Result, interleaved, ratio
 from benchmarks.workloads import Workload
 from chatgpt4online import Event, EventParser, Notice, Text
 
+pytestmark = pytest.mark.slow
+
 COUNT = 500
 MAKERS: dict[str, Callable[[], Workload]] = {
     "tokens": lambda: workloads.tokens(COUNT),

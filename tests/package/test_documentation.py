@@ -33,6 +33,8 @@ from chatgpt4online.testing import Answer, Chat, Site, Widget
 
 from ..site import serve_site
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.rst", *sorted(DOCS.rglob("*.rst"))]

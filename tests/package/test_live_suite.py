@@ -14,6 +14,8 @@ from chatgpt4online.testing import Answer, Chat
 
 from ..site import serve_site
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 
 

@@ -20,6 +20,8 @@ from ..mutants import __main__ as tool
 from ..mutants import change, table
 from ..mutants.change import Misfit, Mutant, constant, edited, literal, returns
 
+pytestmark = pytest.mark.slow
+
 _RETRY_AFTER = "protocol.parsing.bodies:retry_after"
 
 

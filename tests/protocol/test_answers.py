@@ -440,6 +440,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.slow
 def test_megabyte_of_markup_takes_linear_time(text: str) -> None:
     """The texts are read as bodies and as messages, with and without the start of a hidden part before them."""
     for start in ("", "<script>", "<!--", "&#"):

@@ -10,6 +10,8 @@ import pytest
 from ..characterisation.approved import ABSENT, ANYTHING, APPROVED, REASONS, Approved
 from ..characterisation.replay import Row, all_rows, play, read_changed, read_table
 
+pytestmark = pytest.mark.slow
+
 TABLE = read_table()
 CHANGED = read_changed()
 GROUPS = sorted({(row.subject, row.step.partition(" ")[0]) for row in TABLE})

@@ -682,6 +682,7 @@ class TestEnds:
 
     @settings(max_examples=300)
     @given(st.lists(st.sampled_from(ANSWERS), min_size=60, max_size=60), st.sampled_from([{}, LOGIN, CREDENTIALS]))
+    @pytest.mark.slow
     def test_turn_ends_for_any_sequence_of_answers(self, answers: list[Response], headers: dict[str, str]) -> None:
         exchange, left = turn(headers=headers, retries=2), iter(answers)
         while exchange.next_request() is not None:

@@ -484,6 +484,7 @@ class TestForAnyPage:
          "<?", "</", "<script", "<script>", "<script></script>", "<style>", "</style", "&", "&#", "&#9", "=", "'", '"',
          " ", "\n", "/"],
     )  # fmt: skip
+    @pytest.mark.slow
     def test_a_megabyte_of_markup_needs_linear_work(self, text: str) -> None:
         """No test measures time. With quadratic work, one of these pages would need hours."""
         body = text * (1_000_000 // len(text))

@@ -122,6 +122,7 @@ class TestForAnyBody:
 
     @pytest.mark.parametrize("ending", [b"\n\n", b"\r\n\r\n", b"\r", b" \n", b""])
     @pytest.mark.parametrize("name", NAMES)
+    @pytest.mark.slow
     def test_cuts_change_no_event_of_a_rare_line(self, name: str, ending: bytes) -> None:
         """Each rare line is between two events, cut near its ends and byte by byte."""
         body = live("before") + b"\n\n" + RARE[name] + ending + live("after") + b"\n\n" + end(reply=None) + b"\n\n"
@@ -186,6 +187,7 @@ class TestForAnyBody:
     @example([RARE["refusal with a reference of 4301 digits"]], 403, {}, None, None)
     @example([b"<title>&#" + b"9" * 4301 + b";</title>"], 503, {}, None, None)
     @example([], 429, {"Retry-After": "99999999999999999999"}, None, None)
+    @pytest.mark.slow
     def test_no_body_raises_and_each_ends_once(
         self, pieces: list[bytes], status: int, headers: dict[str, str], event_limit: int | None, body_limit: int | None
     ) -> None:
@@ -772,6 +774,7 @@ class TestLimits:
     @pytest.mark.parametrize(
         ("piece", "count"), [("x", 9000), ("é", 4500), ("漢", 3000), ("😀", 2250), ("aé漢😀", 900)]
     )
+    @pytest.mark.slow
     def test_text_limit_is_exact(self, piece: str, count: int, rhythm: list[int], ascii_only: bool) -> None:
         """The limit counts UTF-8, whatever the encoding in JSON. The text that exceeds it is not part of the answer."""
         event = line({"type": "live", "data": piece}, ascii_only=ascii_only) + b"\n\n"
@@ -828,6 +831,7 @@ class TestLimits:
         assert "max_body_size" in str(failed.error)
 
     @pytest.mark.parametrize("start", [b"data: {", b'data: {"', b'data: {"a":1,', b'data: {"a":"data: {', b"data:"])
+    @pytest.mark.slow
     def test_line_full_of_event_starts_takes_linear_time(self, start: bytes) -> None:
         """Four times as many starts take about four times as long, not sixteen times."""
 

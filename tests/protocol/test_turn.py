@@ -932,6 +932,7 @@ class TestForAnyAnswer:
     @example([php(STALE).encode()], 403, {})
     @example([live("a") + b"\n\n", php(STALE).encode()], 200, {})
     @example([b"data: null\n\n", php(STALE).encode()], 403, {})
+    @pytest.mark.slow
     def test_cuts_change_neither_events_nor_reactions(
         self, pieces: list[bytes], status: int, headers: dict[str, str]
     ) -> None:
@@ -954,6 +955,7 @@ class TestForAnyAnswer:
     @settings(max_examples=200)
     @given(st.lists(st.tuples(cut_bodies(bodies(max_lines=3)), statuses, header_sets), max_size=12), st.integers(0, 3))
     @example([([live("a") + b"\n", b"data: " + b"[" * 100_000 + b"\n"], 200, {})] * 2, 0)
+    @pytest.mark.slow
     def test_any_answers_end_the_turn_once_without_an_exception(
         self, answers: list[tuple[list[bytes], int, dict[str, str]]], retries: int
     ) -> None:
