@@ -30,7 +30,9 @@ CLIENTS = {"Client", "AsyncClient", "ask", "stream", "aask", "astream", "Chatgpt
 
 def run(script: str, *arguments: str, data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
     for package in NEEDS.get(script, []):
-        pytest.importorskip(package, reason=f"{script} shows {package}, which is not installed: see the dependency group examples")
+        pytest.importorskip(
+            package, reason=f"{script} shows {package}, which is not installed: see the dependency group examples"
+        )
     environment = os.environ | {"PYTHONPATH": str(EXAMPLES.parent), "PYTHONIOENCODING": "utf-8"}
     command = [sys.executable, str(EXAMPLES / script), *arguments]
     return subprocess.run(command, input=data, capture_output=True, env=environment, timeout=60, check=False)
