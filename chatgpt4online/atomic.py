@@ -14,10 +14,10 @@ from typing import BinaryIO
 if sys.platform != "win32":
     import fcntl
 
-_MOST_AT_ONCE = 8  # writers of one file at the same moment; a further one takes a random name
-_LONGEST = 50  # characters of the file's name in a temporary name: at most 200 bytes, where file systems take 255
+_MOST_AT_ONCE = 8  # writers of one file at the same moment; a further one uses a random name
+_LONGEST = 50  # characters of the file's name in a temporary name: at most 200 bytes, and file systems allow 255
 
-# The opener is not written in Python, so an interrupt cannot come between the descriptor and its file object.
+# The opener is not written in Python, so an interrupt cannot happen between the descriptor and its file object.
 _private = partial(os.open, mode=0o600)
 
 
@@ -27,9 +27,9 @@ def replace_file(path: str, content: bytes, old: os.stat_result | None) -> None:
     ``old`` is the status of the file that is replaced, whose owner and permissions are kept. A new file is for its
     owner only.
 
-    The content is written into a temporary file beside it, which then takes its place. A killed process leaves that
-    file behind. Its name is therefore one of a few, and it is locked while it is written, so that the next writer
-    finds and removes it: the system unlocks the files of a process that ends, however it ends.
+    The content is written into a temporary file in the same directory, which then replaces the file. A killed process
+    leaves its temporary file behind. So that the next writer finds and removes it, the name is one of a few, and the
+    file is locked while it is written: the system unlocks the files of each process that ends or is killed.
     """
     folder, name = os.path.split(path)
     shared = [os.path.join(folder, f".{name[:_LONGEST]}.{number}.tmp") for number in range(_MOST_AT_ONCE)]
@@ -45,7 +45,7 @@ def replace_file(path: str, content: bytes, old: os.stat_result | None) -> None:
             if old is not None:
                 _take_over(file.name, old)
             if file.name == own:
-                file.close()  # Windows does not replace a file by an open one
+                file.close()  # Windows cannot rename an open file
             os.replace(file.name, path)
     except BaseException:
         _remove_abandoned(shared)
@@ -55,10 +55,11 @@ def replace_file(path: str, content: bytes, old: os.stat_result | None) -> None:
 
 
 def _create(shared: Iterable[str], own: str, opened: ExitStack) -> BinaryIO:
-    """Return a new file under one of the ``shared`` names, locked, or under the ``own`` name where none is free.
+    """Return a new locked file with one of the ``shared`` names, or a new file with the ``own`` name.
 
-    Where nothing can be locked (Windows, some network file systems), it is the ``own`` name too. ``opened`` closes the
-    file: it knows it before it is locked, so that an interrupt at any moment leaves no file locked.
+    The name is ``own`` if all others are in use, and where files cannot be locked (Windows, some network file systems).
+    ``opened`` closes the file. It gets the file before the lock, so that an interrupt at any moment leaves no file
+    locked.
     """
     for name in shared:
         try:
@@ -66,9 +67,9 @@ def _create(shared: Iterable[str], own: str, opened: ExitStack) -> BinaryIO:
         except FileExistsError:
             continue
         try:
-            if _lock(file):  # else another writer took it for an abandoned one
+            if _lock(file):  # otherwise another writer found it without a lock, and removes it as abandoned
                 return file
-        except OSError:  # there are no locks
+        except OSError:  # the file system has no locks
             file.close()
             os.unlink(name)
             break
@@ -84,7 +85,7 @@ def _remove_abandoned(names: Iterable[str]) -> None:
 
 
 def _open_existing(name: str) -> BinaryIO:
-    """Return a file that exists, open for writing if its permissions allow it: NFS locks no other."""
+    """Return an existing file, open for writing if its permissions allow it: NFS locks only files open for writing."""
     try:
         return open(name, "rb+")
     except PermissionError:
@@ -92,9 +93,9 @@ def _open_existing(name: str) -> BinaryIO:
 
 
 def _lock(file: BinaryIO) -> bool:
-    """Lock a temporary file, and return whether it has its name still and no other writer has it.
+    """Lock a temporary file. Return False if another writer has locked it, or has removed or replaced it.
 
-    Raises OSError where nothing can be locked.
+    Raises OSError where files cannot be locked.
     """
     if sys.platform == "win32":
         raise OSError("files are not locked here")
@@ -106,10 +107,10 @@ def _lock(file: BinaryIO) -> bool:
 
 
 def _take_over(name: str, old: os.stat_result) -> None:
-    """Give a file the owner and the permissions of another one."""
+    """Give a file the owner and the permissions that ``old`` has."""
     mode = stat.S_IMODE(old.st_mode)
     if sys.platform != "win32":
-        with suppress(PermissionError):  # only the superuser may
+        with suppress(PermissionError):  # only the superuser may change the owner
             os.chown(name, old.st_uid, -1)
         try:
             os.chown(name, -1, old.st_gid)

@@ -1,6 +1,6 @@
-"""The command line: a prompt in, the answer out as it comes.
+"""The command line: it sends a prompt, and prints the answer as it arrives.
 
-The client is imported when it is needed. So ``--help`` is quick, and a Ctrl-C during the import leaves no traceback.
+The client is imported only for a question. So ``--help`` is quick, and a Ctrl-C during the import leaves no traceback.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from .protocol.parsing.errors import ChatError, InvalidInput, LocalError, Status
 from .protocol.parsing.events import Done, Event, Notice, Reply, Text
 
 _SITE_VARIABLE = "CHATGPT4ONLINE_SITE"
-_DEMO_PAUSE = 0.05  # seconds between the pieces of the demo's answer, so that one sees it stream
+_DEMO_PAUSE = 0.05  # seconds between the pieces of the demo's answer, so that a user sees it stream
 _NO_ANSWER = 1
-_WRONG_CALL = 2  # as argparse has it
+_WRONG_CALL = 2  # the exit status of argparse
 _INTERRUPTED = 130  # 128 and the number of SIGINT, as shells count
 _READER_GONE = 141  # 128 and the number of SIGPIPE
 _HELP_WIDTH = 79  # columns, on any terminal
-_SECRETS = {"restNonce", "new_token", "sessionId"}  # the names in a site's objects; people paste this output
-# What a terminal would take for a command is shown as U+FFFD: the text is the model's, not the user's.
+_SECRETS = {"restNonce", "new_token", "sessionId"}  # names in a site's objects; users publish this output
+# A terminal could run control characters as commands, and the text is the model's: U+FFFD is shown in their place.
 _CONTROLS = {code: "\ufffd" for code in [*range(32), *range(127, 160)] if chr(code) not in "\n\t"}
 
 _EXAMPLES = f"""\
@@ -52,17 +52,17 @@ Use it with sites that are yours, or whose owner allows it.
 
 
 class _NoAnswer(Exception):
-    """There is no answer, for a reason that is not the chat's."""
+    """There is no answer, and the reason is not an error of the chat."""
 
 
 class _ReaderGone(Exception):
-    """The program that reads standard output has gone."""
+    """The program that reads standard output has closed it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit status: 0 for an answer with text, 1 for none, 2 for a wrong prompt, site or value.
 
-    It is 130 after Ctrl-C, and 141 when the reader of standard output has gone. Raises SystemExit with 0 after
+    It is 130 after Ctrl-C, and 141 when the reader of standard output has closed it. Raises SystemExit with 0 after
     ``--help`` and ``--version``, and with 2 for arguments that cannot be read. Bytes of arguments that the locale
     cannot decode are read as UTF-8.
     """
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             _answer(_read_arguments(sys.argv[1:] if arguments is None else arguments))
         except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # another one ends the process at once, without a traceback
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends the process without a traceback
             _discard(sys.stdout)  # a reader that has stopped reading would block the exit
             return _INTERRUPTED
         except _ReaderGone:
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(reason: str, status: int) -> int:
-    """Write in one line why there is no answer, and return the exit status."""
+    """Write the reason for a missing answer in one line, and return the exit status."""
     _write_error(f"chatgpt4online: {' '.join(reason.split())}\n")
     return status
 
@@ -175,14 +175,14 @@ def _read_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _as_utf8(argument: str) -> str:
-    """Return an argument in which the bytes that the locale could not decode, which are surrogates, are UTF-8."""
+    """Return an argument. Bytes that the locale could not decode, which are surrogates here, are decoded as UTF-8."""
     with suppress(UnicodeError):
         return argument.encode(errors="surrogateescape").decode()
     return argument
 
 
 def _read_site(parser: _Parser, argument: str | None) -> str:
-    """Return the site's address: the argument, else that of the environment. Raises InvalidInput."""
+    """Return the site's address: the argument, or else the value of the environment. Raises InvalidInput."""
     source, site = "--site", argument
     if site is None:
         source, site = _SITE_VARIABLE, _as_utf8(os.environ.get(_SITE_VARIABLE, ""))
@@ -199,7 +199,7 @@ def _read_site(parser: _Parser, argument: str | None) -> str:
 
 
 def _check_prompt(prompt: str) -> None:
-    """Raise InvalidInput for a prompt that no site takes."""
+    """Raise InvalidInput for a prompt that no site accepts."""
     if not prompt.strip():
         raise InvalidInput("the prompt is empty")
     try:
@@ -209,7 +209,7 @@ def _check_prompt(prompt: str) -> None:
 
 
 def _read_prompt() -> str:
-    """Return the prompt on standard input: in UTF-8, or as the terminal has it. Raises InvalidInput and _NoAnswer."""
+    """Return the prompt from standard input: UTF-8, or the terminal's encoding. Raises InvalidInput and _NoAnswer."""
     if sys.stdin is None:
         raise _NoAnswer("the prompt cannot be read: standard input is closed")
     try:
@@ -251,14 +251,14 @@ def _answer(options: argparse.Namespace) -> None:
 
 @dataclass
 class _Outcome:
-    """What an answer has held so far."""
+    """The parts of an answer that arrived so far, as far as the exit status depends on them."""
 
     has_text: bool = False
     has_unread: bool = False  # an event, or a field of the final object, that cannot be read
     reply: Reply | None = None
 
     def watch(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Yield these events, and note what they hold."""
+        """Yield these events, and record the parts that they hold."""
         for event in events:
             match event:
                 case Text(text):
@@ -290,7 +290,7 @@ def _print_text(events: Iterable[Event], notices: bool) -> None:
 
     def show(text: str) -> None:
         nonlocal is_blank, last
-        is_blank, last = is_blank and not text.strip(), text or last  # before a Ctrl-C can end the writing
+        is_blank, last = is_blank and not text.strip(), text or last  # set before a Ctrl-C can interrupt the write
         _write(text.translate(_CONTROLS) if is_terminal else text)
 
     def end_line() -> None:
@@ -338,7 +338,8 @@ def _write_json(record: dict[str, Any]) -> None:
 def _to_json(value: Any) -> Any:
     """Return a value as JSON can hold it, without secrets: NaN and Infinity are null, and dataclasses are objects.
 
-    It has a list of what to do in place of recursion, since a site's JSON may be nested as deeply as Python can read.
+    It keeps a list of the values to convert in place of recursion, since a site's JSON may be nested as deeply as
+    Python can read.
     """
     result = [value]
     todo: list[tuple[Any, Any]] = [(result, 0)]
@@ -363,8 +364,8 @@ def _to_json(value: Any) -> Any:
 def _prepared(stream: TextIO | None, encoding: str = "utf-8", errors: str = "replace") -> Iterator[None]:
     """Set up a standard stream (None is a closed one): UTF-8 in pipes and files, the terminal's encoding in a terminal.
 
-    For the length of the block it also waits where it would fail with "try again". Some parents leave a stream so that
-    it does not wait, and Python takes a pause in such input for its end.
+    Inside the block the stream is blocking. Some parent processes pass on a stream that is not: then Python treats a
+    pause in the input as its end, and a write to a full pipe fails.
     """
     if isinstance(stream, io.TextIOWrapper):
         if stream.isatty():
@@ -375,7 +376,7 @@ def _prepared(stream: TextIO | None, encoding: str = "utf-8", errors: str = "rep
         number = stream.fileno()  # type: ignore[union-attr]  # see below
         waits = os.get_blocking(number)
         os.set_blocking(number, True)
-    except (AttributeError, OSError):  # closed, or no file; Windows cannot tell before Python 3.12
+    except (AttributeError, OSError):  # closed, or not a file; Windows has no such function before Python 3.12
         yield
         return
     try:
@@ -385,14 +386,14 @@ def _prepared(stream: TextIO | None, encoding: str = "utf-8", errors: str = "rep
 
 
 def _open_output(what: str = "the answer") -> TextIO:
-    """Return standard output. Raises _NoAnswer if it is closed; ``what`` is what cannot be written then."""
+    """Return standard output. Raises _NoAnswer if it is closed; ``what`` names the text in its message."""
     if sys.stdout is None:
         raise _NoAnswer(f"{what} cannot be written: standard output is closed")
     return sys.stdout
 
 
 def _write(text: str, what: str = "the answer") -> None:
-    """Write to standard output at once. Raises _ReaderGone, and _NoAnswer that says what cannot be written."""
+    """Write to standard output at once. Raises _ReaderGone, and _NoAnswer whose message names the text as ``what``."""
     output = _open_output(what)
     try:
         output.write(text)
@@ -406,7 +407,7 @@ def _write(text: str, what: str = "the answer") -> None:
 
 
 def _write_error(text: str) -> None:
-    """Write to standard error. It is not the answer, so one that cannot be written is lost and nothing else."""
+    """Write to standard error. A text that cannot be written is lost, and the answer continues."""
     if sys.stderr is not None:
         try:
             sys.stderr.write(text.translate(_CONTROLS))
@@ -416,8 +417,8 @@ def _write_error(text: str) -> None:
 
 
 def _discard(stream: TextIO | None) -> None:
-    """Let what a stream still holds go nowhere: Python writes it once more at exit, which would fail or wait again."""
-    with suppress(AttributeError, OSError):  # closed, or no file
+    """Discard the buffered text of a stream. Python writes it again at exit, which would fail or block again."""
+    with suppress(AttributeError, OSError):  # closed, or not a file
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())  # type: ignore[union-attr]
         os.close(null)

@@ -73,7 +73,7 @@ def file_ids(files: Iterable[str | File]) -> tuple[str, ...]:
 
 
 def read_file_id(name: str, file: str | File) -> str:
-    """Return the id of an uploaded file; ``name`` is what the caller calls it. Raises InvalidInput for a path."""
+    """Return the id of an uploaded file; errors call it ``name``. Raises InvalidInput for a path."""
     value = file.id if isinstance(file, File) else file
     if not isinstance(value, str):
         raise InvalidInput(
@@ -105,9 +105,10 @@ def _path(value: object, what: str) -> Path:
 
 
 def _status(path: Path, problem: str) -> os.stat_result | None:
-    """Return the status of the file that a path leads to, or None where there is none.
+    """Return the status of the file that a path leads to, or None if there is no file.
 
-    Raises InvalidInput, whose text begins with ``problem``, for anything but a regular file, and OSError.
+    Raises InvalidInput, whose text begins with ``problem``, for a directory, a device, a pipe or a socket. Raises
+    OSError.
     """
     try:
         status = path.stat()
@@ -156,8 +157,8 @@ def _rewound(file: BinaryIO) -> AbstractContextManager[BinaryIO]:
 def save_history(path: str | os.PathLike[str], history: History, owner: Mapping[str, Any]) -> None:
     """Write a history to a file, together with the site and the bot (``owner``) that it belongs to.
 
-    Raises InvalidInput for a path that is not that of a file, and for a history that :func:`load_history` would refuse.
-    Raises OSError, which names ``path``.
+    Raises InvalidInput for a path that does not name a regular file, and for a history that :func:`load_history` would
+    refuse. Raises OSError, which names ``path``.
     """
     target = _path(path, "the conversation")
     old = _status(target, "the conversation cannot be written")
@@ -167,7 +168,7 @@ def save_history(path: str | os.PathLike[str], history: History, owner: Mapping[
     while (state := history.to_json()) != saved:
         content = json.dumps({**owner, **state}, ensure_ascii=False, indent=2).encode()
         if len(content) > _LARGEST:
-            raise InvalidInput(f"the conversation has {len(content):,} bytes, and a file takes {_LARGEST:,}")
+            raise InvalidInput(f"the conversation has {len(content):,} bytes, and a file holds at most {_LARGEST:,}")
         try:
             replace_file(place, content, old)
         except OSError as error:  # it may name a temporary file
@@ -176,7 +177,7 @@ def save_history(path: str | os.PathLike[str], history: History, owner: Mapping[
 
 
 def load_history(path: str | os.PathLike[str], own_site: str) -> History:
-    """Return the history in a file. Raises OSError, and InvalidInput for another file or another site's history."""
+    """Return the history in a file. Raises OSError, and InvalidInput for a file without one or for another site's."""
     source = _path(path, "the conversation")
     _status(source, "the conversation cannot be read")
     with source.open("rb") as file:
@@ -185,7 +186,7 @@ def load_history(path: str | os.PathLike[str], own_site: str) -> History:
         state = _parse(content)
         site, history = state["site"], History.from_json(state)
     except InvalidInput as error:  # its text says what is wrong
-        why = f"it is no conversation of this package, since {error}"
+        why = f"it is not a conversation of this package, since {error}"
         raise InvalidInput(f"{str(source)!r} cannot be read: {why}") from error
     if site.rstrip("/") != own_site.rstrip("/"):
         raise InvalidInput(

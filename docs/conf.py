@@ -36,8 +36,7 @@ _PUBLIC = {
     **{name: f"chatgpt4online.{name}" for name in chatgpt4online.__all__},
     "Pool": "chatgpt4online.http1.Pool",
 }
-# What a signature shows in place of what the code says: private names, and a parameter that makes a wrong keyword a
-# clear TypeError.
+# Replacements in signatures: for private names, and for the parameter that turns a wrong keyword into a TypeError.
 _SHOWN = [
     (r", \*\*unknown: ~typing\.Unpack\[[\w~.]+\]", ""),
     (r", _\w+: .*?(?=\)|, \w+:)", ""),

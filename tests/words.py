@@ -23,7 +23,9 @@ _SKIPPED = {"captures", "build", "_build"}
 
 PHRASES: dict[str, str] = {
     # Nouns and relative clauses without a subject
-    r"(?:\A|(?<=[.!?] ))(?:what|who|whose|whoever|whatever|whichever)\b[^.?!]*\.(?!\w)": "begin with the subject",
+    r"(?:\A|(?<=[.!?] ))(?:what|who|whose|whoever|whatever|whichever)\b(?:[^.?!]|[.?!](?=\w))*\.(?!\w)": (
+        "begin with the subject"
+    ),
     r"(?:whatever|whoever|whichever) (?:it|they|that|this) (?:is|are|was|were|may be)": "name it, or say 'any'",
     r"\b(?:to|for|from|of|by) who (?!it\b)\w+": "name the person: 'a user who ...'",
     r"\bwho(?:ever)? asks\b": "name the person or the program: 'the caller', 'the client'",
@@ -118,14 +120,15 @@ def _texts(source: str, tree: ast.Module) -> Iterator[_Text]:
             yield _Text(node.lineno, node.end_lineno or node.lineno, node.value)
     block: list[str] = []
     first = last = 0
+    in_lines = False  # a comment behind code is a text of its own
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             text = token.string.lstrip("#").strip()
             whole_line = token.line.lstrip().startswith("#")
-            if not (block and whole_line and token.start[0] == last + 1):
+            if not (block and whole_line and in_lines and token.start[0] == last + 1):
                 if block:
                     yield _Text(first, last, "\n".join(block))
-                block, first = [], token.start[0]
+                block, first, in_lines = [], token.start[0], whole_line
             block.append(text)
             last = token.start[0]
     if block:

@@ -32,10 +32,10 @@ class _Client(Protocol):
 
 
 class AsyncConversation:
-    """A conversation: each question is sent with all that was said before; see :class:`Conversation`.
+    """A conversation: each question is sent with all earlier messages; see :class:`Conversation`.
 
-    :meth:`AsyncClient.conversation` and :meth:`load` make it. A question whose task was cancelled is not being answered
-    any more, so the next one does not wait for it.
+    :meth:`AsyncClient.conversation` and :meth:`load` return one. A question whose task was cancelled is not being
+    answered any more, so the next one does not wait for it.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class AsyncConversation:
 
     @property
     def chat_id(self) -> str:
-        """The name of the conversation, the same for all its turns."""
+        """The id of the conversation, the same for all its turns."""
         return self._history.chat_id
 
     @property
@@ -76,7 +76,7 @@ class AsyncConversation:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the conversation to a file as readable JSON, with no nonce, cookie or password in it.
 
-        The file is replaced at once or not at all, also where the process is killed or the power fails. It keeps its
+        The file is replaced at once or not at all, even if the process is killed or the power fails. It keeps its
         owner and its permissions; a new file is readable by its owner only. A symbolic link stays, and the file that it
         leads to is replaced. A temporary file beside it, which a killed process leaves behind, is removed by the next
         save. Several threads and processes may save to one file. A file system without locks (as on Windows) keeps what
@@ -120,7 +120,7 @@ class AsyncConversation:
         timeout: Timeout | float | None = None,
         **unknown: Unpack[NoOptions],
     ) -> AsyncStream[str]:
-        """Return the pieces of the answer to a question as they come."""
+        """Return the pieces of the answer to a question as they arrive."""
         refuse_question_options(unknown, ("files", "timeout"))
         return self._read(texts, self._operations.next_turn(self._history, prompt, files), timeout)
 
@@ -132,7 +132,7 @@ class AsyncConversation:
         timeout: Timeout | float | None = None,
         **unknown: Unpack[NoOptions],
     ) -> AsyncStream[Event]:
-        """Return the events of the answer to a question as they come."""
+        """Return the events of the answer to a question as they arrive."""
         refuse_question_options(unknown, ("files", "timeout"))
         return self._read(without_failure, self._operations.next_turn(self._history, prompt, files), timeout)
 
@@ -148,7 +148,8 @@ class AsyncConversation:
     ) -> AsyncStream[str]:
         """Return the pieces of another answer to the last question; it replaces the last answer.
 
-        Raises InvalidState where nothing was asked, and, when it would be sent, where another question is the last one.
+        Raises InvalidState if no question was answered yet. The stream raises it if another question has become the
+        last one before this one is sent.
         """
         return self._read(texts, self._operations.repeated_turn(self._history, files), timeout)
 
@@ -157,7 +158,8 @@ class AsyncConversation:
     ) -> AsyncStream[str]:
         """Return the pieces of the answer to ``prompt``, which replaces the last question.
 
-        Raises InvalidState where nothing was asked, and, when it would be sent, where another question is the last one.
+        Raises InvalidState if no question was answered yet. The stream raises it if another question has become the
+        last one before this one is sent.
         """
         return self._read(texts, self._operations.edited_turn(self._history, prompt, files), timeout)
 

@@ -32,9 +32,9 @@ class _Client(Protocol):
 
 
 class Conversation:
-    """A conversation: each question is sent with all that was said before.
+    """A conversation: each question is sent with all earlier messages.
 
-    :meth:`Client.conversation` and :meth:`load` make it. A prompt is a string, or a ``{"role", "content"}`` message.
+    :meth:`Client.conversation` and :meth:`load` return one. A prompt is a string, or a ``{"role", "content"}`` message.
     The errors are those of :meth:`Client.events`. Many conversations may share a client.
 
     A question is sent when its stream is read first, with the history as it is then. It joins the history together with
@@ -42,10 +42,11 @@ class Conversation:
 
     One question is answered at a time. Another one raises InvalidState when it would be sent, also in another thread or
     task, until the first stream has ended, was closed, or has no reference any more. A stream that was not read yet
-    does not count. While a question is being answered, :attr:`messages` and :meth:`save` give the history before it.
+    delays no other question. While a question is being answered, :attr:`messages` and :meth:`save` give the history
+    before it.
 
-    Only messages that can be sent are in the history. Other messages raise InvalidInput, and half characters (lone
-    surrogates) in an answer become U+FFFD.
+    Only messages that can be sent are in the history. Other messages raise InvalidInput, and lone surrogates in an
+    answer become U+FFFD.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Conversation:
 
     @property
     def chat_id(self) -> str:
-        """The name of the conversation, the same for all its turns."""
+        """The id of the conversation, the same for all its turns."""
         return self._history.chat_id
 
     @property
@@ -86,7 +87,7 @@ class Conversation:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the conversation to a file as readable JSON, with no nonce, cookie or password in it.
 
-        The file is replaced at once or not at all, also where the process is killed or the power fails. It keeps its
+        The file is replaced at once or not at all, even if the process is killed or the power fails. It keeps its
         owner and its permissions; a new file is readable by its owner only. A symbolic link stays, and the file that it
         leads to is replaced. A temporary file beside it, which a killed process leaves behind, is removed by the next
         save. Several threads and processes may save to one file. A file system without locks (as on Windows) keeps what
@@ -130,7 +131,7 @@ class Conversation:
         timeout: Timeout | float | None = None,
         **unknown: Unpack[NoOptions],
     ) -> Stream[str]:
-        """Return the pieces of the answer to a question as they come."""
+        """Return the pieces of the answer to a question as they arrive."""
         refuse_question_options(unknown, ("files", "timeout"))
         return self._read(texts, self._operations.next_turn(self._history, prompt, files), timeout)
 
@@ -142,7 +143,7 @@ class Conversation:
         timeout: Timeout | float | None = None,
         **unknown: Unpack[NoOptions],
     ) -> Stream[Event]:
-        """Return the events of the answer to a question as they come."""
+        """Return the events of the answer to a question as they arrive."""
         refuse_question_options(unknown, ("files", "timeout"))
         return self._read(without_failure, self._operations.next_turn(self._history, prompt, files), timeout)
 
@@ -156,7 +157,8 @@ class Conversation:
     def regenerate(self, *, files: Sequence[str | File] = (), timeout: Timeout | float | None = None) -> Stream[str]:
         """Return the pieces of another answer to the last question; it replaces the last answer.
 
-        Raises InvalidState where nothing was asked, and, when it would be sent, where another question is the last one.
+        Raises InvalidState if no question was answered yet. The stream raises it if another question has become the
+        last one before this one is sent.
         """
         return self._read(texts, self._operations.repeated_turn(self._history, files), timeout)
 
@@ -165,7 +167,8 @@ class Conversation:
     ) -> Stream[str]:
         """Return the pieces of the answer to ``prompt``, which replaces the last question.
 
-        Raises InvalidState where nothing was asked, and, when it would be sent, where another question is the last one.
+        Raises InvalidState if no question was answered yet. The stream raises it if another question has become the
+        last one before this one is sent.
         """
         return self._read(texts, self._operations.edited_turn(self._history, prompt, files), timeout)
 

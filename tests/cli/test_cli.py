@@ -25,16 +25,16 @@ from ..support.server import LAST_CHUNK, Server, chunk, end, live, response, say
 PROGRAM = [sys.executable, "-W", "error", "-m", "chatgpt4online"]
 README = Path(__file__).parent.parent.parent / "README.rst"
 LONG = "x" * 200_000  # more than a pipe holds
-SECONDS = 60  # for what takes one: the machine may be busy
+SECONDS = 60  # a wait takes about one second; the limit only ends a test that has failed
 
 needs_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 needs_pipe_size = pytest.mark.skipif(
-    not hasattr(fcntl, "F_GETPIPE_SZ"), reason="this system does not tell how much a pipe holds"
+    not hasattr(fcntl, "F_GETPIPE_SZ"), reason="this system does not report the capacity of a pipe"
 )
 
 
 def _environment(**changes):
-    """Return the environment of a process: that of the tests, without what the command line reads from it."""
+    """Return the environment of the tests, without the variables that the command line reads, and with changes."""
     ignored = r"(?i)CHATGPT4ONLINE_|PYTHON(IOENCODING|UTF8|COERCECLOCALE)|LC_|LANG|COLUMNS|.*_proxy"
     kept = {name: value for name, value in os.environ.items() if not re.match(ignored, name)}
     return kept | {"LC_ALL": "C.UTF-8"} | changes
@@ -42,10 +42,10 @@ def _environment(**changes):
 
 @contextmanager
 def _start(*arguments, env=None, **streams):
-    """Start the program on pipes, or on the streams that are named; it does not outlive the block."""
+    """Start the program with pipes, or with the given streams. It is killed at the end of the block."""
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
     with subprocess.Popen([*PROGRAM, *arguments], env=_environment(**env or {}), **streams) as process:
-        ends = threading.Timer(SECONDS, process.kill)  # so that a test that waits for it fails
+        ends = threading.Timer(SECONDS, process.kill)  # then a test that waits for the process fails
         ends.start()
         try:
             yield process
@@ -55,7 +55,7 @@ def _start(*arguments, env=None, **streams):
 
 
 def _run(*arguments, prompt=b"", env=None):
-    """Run the program on pipes, and return what came of it as text in UTF-8."""
+    """Run the program with pipes, and return its exit status and its output, decoded as UTF-8."""
     command = [*PROGRAM, *arguments]
     run = subprocess.run(
         command, input=prompt, capture_output=True, timeout=SECONDS, check=False, env=_environment(**env or {})
@@ -64,7 +64,7 @@ def _run(*arguments, prompt=b"", env=None):
 
 
 def _shell(redirection, *arguments):
-    """Run the program by a shell that redirects its streams."""
+    """Run the program in a shell that redirects its streams; return its exit status and its output."""
     command = ["sh", "-c", f'"$@" {redirection}', "sh", *PROGRAM, *arguments]
     run = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False, env=_environment()
@@ -89,7 +89,7 @@ def hello():
 
 @contextmanager
 def _terminal():
-    """Yield both ends of a terminal: the descriptor of its user, and the one of a program."""
+    """Yield the two descriptors of a terminal: the end of its user, and the end of a program."""
     user, program = os.openpty()
     try:
         yield user, program
@@ -100,7 +100,7 @@ def _terminal():
 
 
 def _read_terminal(user):
-    """Return what a program has written to a terminal, after the program has closed it."""
+    """Return the output of a program on a terminal, once the program has closed it."""
     seen = b""
     with suppress(OSError):  # Linux reports the end as an error
         while data := os.read(user, 65_536):
@@ -131,12 +131,12 @@ class TestAnswer:
         assert len(lines) > 3
 
     @pytest.mark.parametrize(("options", "shown"), [([], ""), (["--notices"], "[thinking] Hm\n")])
-    def test_notices_are_shown_when_asked_for(self, options, shown):
+    def test_notices_are_shown_only_with_their_option(self, options, shown):
         with _answering(live("Hm", subtype="thinking"), *HELLO) as server:
             run = _run("Hi", "--site", server.url, *options)
         assert (run.returncode, run.stdout, run.stderr) == (0, "Hello\n", shown)
 
-    def test_error_is_one_line_on_stderr_after_the_text_so_far(self):
+    def test_error_is_one_line_on_stderr_after_the_partial_text(self):
         with _answering(live("Hel"), b'data: {"type":"error","data":"Oops!\\nReally"}\n\n') as server:
             run = _run("Hi", "--site", server.url)
         assert (run.returncode, run.stdout, run.stderr) == (1, "Hel\n", "chatgpt4online: Oops! Really\n")
@@ -178,7 +178,7 @@ class TestNoText:
         assert (reason in run.stderr, run.stderr.count("\n")) == (True, 1), run.stderr
 
     @pytest.mark.parametrize("name", NO_TEXT)
-    def test_json_is_printed_although_it_fails(self, name):
+    def test_json_of_an_answer_without_text_is_printed(self, name):
         events, reason = NO_TEXT[name]
         with _answering(*events) as server:
             run = _run("Hi", "--site", server.url, "--json")
@@ -210,10 +210,10 @@ class TestJson:
             ('"sessionId":"","restNonce":null', {"sessionId": "", "restNonce": None}),
             (r'"a":"\ud800","b":[[],{},true]', {"a": "\ud800", "b": [[], {}, True]}),
         ],
-        ids=["numbers that JSON has not", "600 levels", "secrets", "no secrets", "half a surrogate pair"],
+        ids=["numbers that JSON does not have", "600 levels", "secrets", "no secrets", "a lone surrogate"],
     )
     @pytest.mark.parametrize("where", ["final object", "metadata", "unknown event"])
-    def test_whatever_a_site_sends_is_printed_as_json_without_secrets(self, sent, expected, where, capsys):
+    def test_any_values_of_a_site_are_printed_as_json_without_secrets(self, sent, expected, where, capsys):
         written = {
             "final object": 'data: {"type":"end","data":{"success":true,"reply":"Hi",%s}}',
             "metadata": 'data: {"type":"live","subtype":"debug","data":"Hi","metadata":{%s}}',
@@ -249,17 +249,17 @@ class TestSite:
     def test_environment_names_the_site(self, hello):
         assert _run("Hi", env={"CHATGPT4ONLINE_SITE": hello.url}).stdout == "Hello\n"
 
-    def test_argument_goes_before_the_environment(self, hello):
+    def test_argument_overrides_the_environment(self, hello):
         run = _run("Hi", "--site", hello.url, env={"CHATGPT4ONLINE_SITE": self.NOWHERE})
         assert (run.returncode, run.stdout, run.stderr) == (0, "Hello\n", "")
 
     @pytest.mark.parametrize("value", ["nowhere", NOWHERE])
-    def test_demo_goes_before_the_environment(self, value):
+    def test_demo_overrides_the_environment(self, value):
         run = _run("Hi", "--demo", env={"CHATGPT4ONLINE_SITE": value})
         assert (run.returncode, run.stdout, run.stderr) == (0, "You said: Hi\n", "")
 
     @pytest.mark.parametrize("env", [{}, {"CHATGPT4ONLINE_SITE": ""}], ids=["not set", "empty"])
-    def test_no_site_is_an_error_that_says_all_three_ways(self, env):
+    def test_missing_site_is_an_error_that_names_all_three_ways_to_give_one(self, env):
         run = _run("Hi", env=env)
         assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
         assert all(way in run.stderr for way in ("--site ADDRESS", "CHATGPT4ONLINE_SITE", "--demo"))
@@ -271,11 +271,11 @@ class TestSite:
         assert all(option in run.stderr for option in ("--site", "--demo", "not allowed with"))
 
     @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "ALL_PROXY"])
-    def test_demo_needs_no_proxy(self, name):
+    def test_demo_ignores_the_proxy_of_the_environment(self, name):
         run = _run("Hi", "--demo", env={name: self.NOWHERE, "NO_PROXY": "example.org"})
         assert (run.returncode, run.stdout, run.stderr) == (0, "You said: Hi\n", "")
 
-    def test_demo_that_cannot_be_served_is_one_line(self, monkeypatch, capsys):
+    def test_demo_that_cannot_be_served_is_reported_in_one_line(self, monkeypatch, capsys):
         def refuse(*_, **__):
             raise OSError("no loopback")
 
@@ -295,12 +295,12 @@ WRONG = {
     "a word and stdin": (["Hello", "--demo", "-"], "either text or -"),
     "an unknown option": (["Hello", "--demo", "--loud"], "unknown option --loud"),
     "an option in place of the prompt": (["-x", "--demo"], "unknown option -x; a prompt that begins with -"),
-    "no value": (["Hello", "--site"], "argument --site: expected one argument"),
-    "a word for seconds": (
+    "an option without its value": (["Hello", "--site"], "argument --site: expected one argument"),
+    "seconds that are a word": (
         ["Hello", "--demo", "--timeout", "soon"],
         "a number of seconds above 0 is expected, not 'soon'",
     ),
-    "no seconds": (["Hello", "--demo", "--timeout", "0"], "a number of seconds above 0 is expected, not '0'"),
+    "zero seconds": (["Hello", "--demo", "--timeout", "0"], "a number of seconds above 0 is expected, not '0'"),
     "seconds that are not a number": (["Hello", "--demo", "--timeout", "nan"], "a number of seconds above 0"),
     "a site without a scheme": (["Hello", "--site", "example.org"], "--site: a site is a web address such as"),
     "an empty site": (["Hello", "--site", ""], "--site: a site is a web address such as"),
@@ -314,22 +314,22 @@ WRONG = {
 
 class TestArguments:
     @pytest.mark.parametrize("name", WRONG)
-    def test_wrong_argument_is_one_line(self, name):
+    def test_wrong_argument_is_reported_in_one_line(self, name):
         arguments, reason = WRONG[name]
         run = _run(*arguments)
         assert (run.returncode, run.stdout) == (2, "")
         assert run.stderr.startswith("chatgpt4online: ")
         assert (reason in run.stderr, run.stderr.count("\n")) == (True, 1), run.stderr
 
-    def test_wrong_environment_is_named(self):
+    def test_error_for_a_wrong_site_in_the_environment_names_the_variable(self):
         run = _run("Hi", env={"CHATGPT4ONLINE_SITE": "nowhere"})
         assert (run.returncode, run.stdout) == (2, "")
         assert run.stderr.startswith("chatgpt4online: CHATGPT4ONLINE_SITE: a site is a web address such as")
 
-    def test_prompt_after_two_hyphens_may_begin_with_one(self):
+    def test_prompt_after_two_hyphens_may_begin_with_a_hyphen(self):
         assert _run("--demo", "--", "--help").stdout == "You said: --help\n"
 
-    def test_prompt_may_stand_anywhere(self):
+    def test_prompt_between_options_is_read(self):
         assert _run("--timeout", "30", "Hi", "--demo").stdout == "You said: Hi\n"
 
     def test_wrong_arguments_raise_system_exit(self, capsys):
@@ -352,7 +352,7 @@ class TestHelp:
         words = "PROMPT --site --demo CHATGPT4ONLINE_SITE --bot --json --notices --proxy --timeout --version examples:"
         assert [word for word in words.split() if word not in run.stdout] == []
 
-    def test_version_is_the_package_s(self):
+    def test_version_of_the_package_is_printed(self):
         from chatgpt4online._version import __version__
 
         run = _run("--version")
@@ -370,7 +370,7 @@ def _commands_of_help():
 
 
 def _command_to_try():
-    """The command of the README that `.ci/run` runs from the built wheel."""
+    """Return the command of the README that `.ci/run` runs from the built wheel."""
     return re.search(
         r"^    python3 .*\.venv/bin/(python -m chatgpt4online .*\n)", README.read_text("utf-8"), re.MULTILINE
     )[1]
@@ -410,10 +410,10 @@ LOCALES = {
 
 @pytest.fixture(scope="module")
 def latin_1_locale(tmp_path_factory):
-    """The environment of a locale whose encoding is ISO-8859-1, which is made here, as few systems have one."""
+    """Return the environment of a locale with ISO-8859-1. It is built here, since few systems have one."""
     place, name = tmp_path_factory.mktemp("locales"), "en_US.ISO-8859-1"
     if shutil.which("localedef") is None:
-        pytest.skip("this system has no localedef, which makes a locale")
+        pytest.skip("this system has no localedef, which builds a locale")
     made = subprocess.run(
         ["localedef", "-i", "en_US", "-f", "ISO-8859-1", str(place / name)], capture_output=True, check=False
     )
@@ -423,7 +423,7 @@ def latin_1_locale(tmp_path_factory):
         [sys.executable, "-c", script], env=os.environ | environment, capture_output=True, check=False
     )
     if made.returncode or used.stdout.decode().strip().upper() != "ISO-8859-1":
-        pytest.skip("this system cannot make a locale with ISO-8859-1")
+        pytest.skip("this system cannot build a locale with ISO-8859-1")
     return environment
 
 
@@ -432,18 +432,18 @@ def locale(request):
     return LOCALES[request.param] or request.getfixturevalue("latin_1_locale")
 
 
-# Text, half a pair of surrogates, and the same as a notice; PHP sends none of them, but code of a site may.
+# Text, a lone surrogate, and a notice with both. PHP sends no lone surrogate, but code of a site may.
 ODD = live("Hé \u4f60"), live("\ud83d"), live("Hé\ud83d", subtype="thinking"), end("x")
 
 
 class TestEncoding:
-    def test_pipes_have_utf8_whatever_the_locale(self, locale):
+    def test_pipes_are_utf8_in_every_locale(self, locale):
         with _answering(*ODD) as server:
             run = _run("-", "--site", server.url, "--notices", prompt="Grüße \u4f60\n".encode(), env=locale)
             assert server.requests[-1].json["newMessage"] == "Grüße \u4f60\n"
         assert (run.returncode, run.stdout, run.stderr) == (0, "Hé \u4f60?\n", "[thinking] Hé?\n")
 
-    def test_error_on_a_pipe_has_utf8_whatever_the_locale(self, locale):
+    def test_error_on_a_pipe_is_utf8_in_every_locale(self, locale):
         with _answering(b'data: {"type":"error","data":"H\\u00e9 \\u4f60\\ud83d"}\n\n') as server:
             run = _run("Hi", "--site", server.url, env=locale)
         assert (run.returncode, run.stdout, run.stderr) == (1, "", "chatgpt4online: Hé \u4f60\ufffd\n")
@@ -465,9 +465,9 @@ class TestEncoding:
             ("Hi".encode("utf-16"), "line 1"),
             (b"H\xc3", "0xc3"),
         ],
-        ids=["a byte", "UTF-16", "half a character"],
+        ids=["a wrong byte", "UTF-16", "an incomplete character"],
     )
-    def test_prompt_that_is_not_utf8_is_an_error_that_says_where(self, prompt, where, hello):
+    def test_prompt_that_is_not_utf8_is_an_error_that_names_the_place(self, prompt, where, hello):
         run = _run("-", "--site", hello.url, prompt=prompt)
         assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
         assert "the prompt is not UTF-8 text: " in run.stderr
@@ -520,7 +520,7 @@ class TestTerminal:
                 assert (process.stderr.read(), process.wait()) == (b"", 0)
         assert hello.requests[-1].json["newMessage"] == prompt
 
-    def test_commands_to_a_terminal_are_not_passed_on(self):
+    def test_control_characters_are_replaced_only_on_a_terminal(self):
         with _answering(live("a\x1b[31mb\x9bc"), end("x")) as server:
             with _terminal() as (user, program), _start("Hi", "--site", server.url, stdout=program) as process:
                 os.close(program)
@@ -533,10 +533,10 @@ CLOSED_INPUT = "the prompt cannot be read: standard input is closed"
 FULL = "cannot be written: No space left on device"
 CLOSED_OUTPUT = "cannot be written: standard output is closed"
 STREAMS = {
-    # redirection, arguments, status, what is said on stderr (None: stderr takes nothing)
+    # redirection, arguments, exit status, message on stderr (None: stderr cannot be written)
     "stdin closed": ("<&-", ["-", "--demo"], 1, CLOSED_INPUT),
     "stdin closed, but not used": ("<&-", ["Hi", "--demo"], 0, ""),
-    "stdin only for writing": ("0>> log", ["-", "--demo"], 1, "the prompt cannot be read: Bad file descriptor"),
+    "stdin open only for writing": ("0>> log", ["-", "--demo"], 1, "the prompt cannot be read: Bad file descriptor"),
     "stdin and stdout closed": ("<&- >&-", ["-", "--demo"], 1, f"the answer {CLOSED_OUTPUT}"),
     "stdout closed": (">&-", ["Hi", "--demo"], 1, f"the answer {CLOSED_OUTPUT}"),
     "stdout closed, JSON": (">&-", ["Hi", "--demo", "--json"], 1, f"the answer {CLOSED_OUTPUT}"),
@@ -558,18 +558,18 @@ STREAMS = {
 
 class TestStreams:
     @pytest.mark.parametrize("name", STREAMS)
-    def test_stream_that_fails_is_at_most_one_line(self, name, tmp_path, monkeypatch):
-        redirection, arguments, status, said = STREAMS[name]
+    def test_failed_stream_is_reported_in_at_most_one_line(self, name, tmp_path, monkeypatch):
+        redirection, arguments, status, message = STREAMS[name]
         if "/dev/full" in redirection and not os.path.exists("/dev/full"):
             pytest.skip("this system has no /dev/full")
         monkeypatch.chdir(tmp_path)
         run = _shell(redirection, *arguments)
         assert run.returncode == status
-        assert run.stderr == (f"chatgpt4online: {said}\n" if said else "")
+        assert run.stderr == (f"chatgpt4online: {message}\n" if message else "")
 
     @pytest.mark.skipif(sys.platform == "win32", reason="a directory cannot be opened")
-    def test_directory_as_stdin_is_no_traceback(self):
-        """Python itself refuses it before the program starts."""
+    def test_directory_as_stdin_prints_no_traceback(self):
+        """Python itself reports the directory before the program starts."""
         run = _shell("< /", "-", "--demo")
         assert (run.returncode, run.stdout) == (1, "")
         assert "Traceback" not in run.stderr
@@ -581,19 +581,19 @@ class TestStreams:
 
     @needs_full
     @pytest.mark.parametrize("redirection", ["2>&-", "2> /dev/full"])
-    def test_stderr_that_cannot_be_written_loses_only_notices(self, redirection):
+    def test_only_notices_are_lost_if_stderr_cannot_be_written(self, redirection):
         with _answering(live("Hm", subtype="thinking"), *HELLO) as server:
             run = _shell(redirection, "Hi", "--site", server.url, "--notices")
         assert (run.returncode, run.stdout) == (0, "Hello\n")
 
-    def test_reader_of_stderr_that_has_gone_loses_only_notices(self):
+    def test_only_notices_are_lost_if_the_reader_of_stderr_closes_it(self):
         with _answering(live("Hm", subtype="thinking"), *HELLO) as server:
             with _start("Hi", "--site", server.url, "--notices") as process:
                 process.stderr.close()
                 assert (process.stdout.read(), process.wait()) == (b"Hello\n", 0)
 
     @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "JSON"])
-    def test_reader_that_has_gone_ends_the_answer_quietly(self, options):
+    def test_reader_that_closes_stdout_ends_the_program_quietly(self, options):
         go_on = threading.Event()
 
         def chat(peer, _):
@@ -608,18 +608,18 @@ class TestStreams:
             assert (process.wait(), process.stderr.read()) == (141, b"")
 
     @pytest.mark.parametrize("arguments", [["Hi", "--demo"], ["Hi", "--demo", "--json"], ["--help"], ["--version"]])
-    def test_reader_that_was_never_there_is_quiet(self, arguments):
+    def test_stdout_without_a_reader_ends_the_program_quietly(self, arguments):
         reader, writer = os.pipe()
         os.close(reader)
         with _start(*arguments, stdout=writer) as process:
             os.close(writer)
             assert (process.wait(), process.stderr.read()) == (141, b"")
 
-    def test_one_pipe_for_both_outputs_whose_reader_has_gone_is_quiet(self):
+    def test_reader_that_closes_stdout_and_stderr_ends_the_program_quietly(self):
         run = _shell('2>&1 | head -n 1; echo "$?" >&2', "Hello there", "--demo", "--json", "--notices")
         assert (json.loads(run.stdout)["type"], run.stderr) == ("text", "0\n")
 
-    def test_stdin_that_does_not_wait_is_read_to_its_end(self, hello):
+    def test_nonblocking_stdin_is_read_to_its_end(self, hello):
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         with _start("-", "--site", hello.url, stdin=reader) as process:
@@ -629,11 +629,11 @@ class TestStreams:
             os.close(writer)
             assert (process.stderr.read(), process.wait()) == (b"", 0)
         assert hello.requests[-1].json["newMessage"] == "Hi"
-        assert not os.get_blocking(reader)  # others may have this end too
+        assert not os.get_blocking(reader)  # the program restores the mode: other processes may share this end
         os.close(reader)
 
     @needs_pipe_size
-    def test_stdout_that_does_not_wait_gets_everything(self):
+    def test_nonblocking_stdout_gets_the_whole_answer(self):
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         with _answering(live(LONG), end(LONG)) as server, open(reader, "rb") as output:
@@ -652,7 +652,7 @@ def _wait_until_full(pipe, process):
 
 @pytest.fixture
 def hanging():
-    """A site that says a first piece and then no more."""
+    """Yield a site that sends a first piece and then waits; check that the client closes the connection."""
     gone = threading.Event()
 
     def chat(peer, _):
@@ -666,8 +666,8 @@ def hanging():
 
 
 @pytest.fixture
-def _signals_as_a_shell_has_them():
-    """Let signals reach the program, although the tests may run under nohup or in the background, which ignore some."""
+def _usual_signal_handlers():
+    """Set the usual handlers of signals: tests that run under nohup or in the background ignore some signals."""
     usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
     before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
@@ -675,15 +675,15 @@ def _signals_as_a_shell_has_them():
         signal.signal(number, handler)
 
 
-@pytest.mark.usefixtures("_signals_as_a_shell_has_them")
+@pytest.mark.usefixtures("_usual_signal_handlers")
 class TestSignals:
-    def test_ctrl_c_leaves_quietly(self, hanging):
+    def test_ctrl_c_ends_the_program_quietly(self, hanging):
         with _start("Hi", "--site", hanging.url) as process:
             assert process.stdout.read(3) == b"Hel"
             process.send_signal(signal.SIGINT)
             assert (process.wait(), process.stderr.read()) == (130, b"")
 
-    def test_ctrl_c_leaves_the_demo_quietly(self):
+    def test_ctrl_c_ends_the_demo_quietly(self):
         with _start("word " * 100, "--demo") as process:
             assert process.stdout.read(3) == b"You"
             process.send_signal(signal.SIGINT)
@@ -699,7 +699,7 @@ class TestSignals:
 
     def test_ctrl_c_while_the_prompt_is_read_is_quiet(self, hello):
         reader, writer = os.pipe()
-        os.set_blocking(reader, False)  # the program lets it wait, which tells that it has begun to read
+        os.set_blocking(reader, False)  # the program makes it blocking when it begins to read
         with _start("-", "--site", hello.url, stdin=reader) as process:
             while process.poll() is None and not os.get_blocking(reader):
                 pass

@@ -1,4 +1,4 @@
-"""Conversations, without I/O: what the next turn is, and what is kept in a file."""
+"""Conversations without sockets: the next question, the history after each answer, and the saved file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from chatgpt4online.protocol.parsing.events import without_failure
 from ..support.strategies import STALE, end, error, live, php, texts
 
 SITE = "https://example.org"
-HALF = "\ud83d"  # half of a surrogate pair, which no encoding can write
+HALF = "\ud83d"  # a lone surrogate, which no encoding can write
 KINDS = pytest.mark.parametrize("kind", [Conversation, AsyncConversation], ids=["Client", "AsyncClient"])
 
 
@@ -73,7 +73,7 @@ def sent(turn: Turn) -> dict[str, Any]:
 
 
 def finish(turn: Turn, reply: str = "Hello!", **final: Any) -> dict[str, Any]:
-    """Answer the question well; return what was asked."""
+    """Answer the question without an error, and return the body of the question."""
     asked = sent(turn)
     turn.receive_response(200, {})
     turn.receive_data(live(reply) + b"\n\n" + end(reply=reply, **final) + b"\n\n")
@@ -86,10 +86,10 @@ def says(role: str, content: str) -> dict[str, str]:
 
 
 class TestHistory:
-    """What is known of what was said."""
+    """The history after each turn."""
 
-    def test_it_grows(self) -> None:
-        """Each question is sent with all that was before it, under one chat id."""
+    def test_each_question_is_sent_with_all_earlier_messages(self) -> None:
+        """All questions have the same chat id."""
         talk = start()
         first = finish(next_turn(talk, "Hi", ()), "Hello!")
         second = finish(next_turn(talk, "How are you?", ()), "Fine.")
@@ -103,15 +103,13 @@ class TestHistory:
             says("assistant", "Fine."),
         ]
 
-    def test_messages_are_a_copy(self) -> None:
-        """What the caller does to it is no matter."""
+    def test_changes_to_the_returned_messages_do_not_change_the_history(self) -> None:
         talk = start(messages=[says("user", "Hi")])
         talk.messages[0]["content"] = "x"
         talk.messages.clear()
         assert talk.messages == [says("user", "Hi")]
 
-    def test_what_was_given_is_copied(self) -> None:
-        """Nor does what happens to the caller's own list."""
+    def test_changes_to_the_given_messages_do_not_change_the_history(self) -> None:
         given_messages = [says("user", "Hi") | {"name": "x"}]
         talk = start(messages=given_messages)
         given_messages[0]["content"] = "x"
@@ -127,20 +125,19 @@ class TestHistory:
             ({"messages": [says("user", "a")]}, Bot(start_sentence="Welcome!"), [says("user", "a")]),
         ],
     )
-    def test_start_sentence(self, options: Any, bot: Bot | None, expected: Any) -> None:
-        """The bot's first words, as the page's own widget sends them."""
+    def test_start_sentence_is_the_first_message(self, options: Any, bot: Bot | None, expected: Any) -> None:
+        """The widget of the page sends it too."""
         talk = client(bot=bot).conversation(**options)
         assert talk.messages == expected
         assert sent(next_turn(talk, "Hi", ()))["messages"] == expected
 
-    def test_a_message_as_a_prompt(self) -> None:
-        """A role of its own, or parts."""
+    def test_prompt_can_be_a_message(self) -> None:
+        """Its parts become one text in the history."""
         talk = start()
         finish(next_turn(talk, {"role": "user", "content": [{"type": "text", "text": "Hi"}]}, ()))
         assert talk.messages[0] == says("user", "Hi")
 
-    def test_files(self) -> None:
-        """Their ids go with the question they belong to."""
+    def test_file_ids_are_sent_with_the_question(self) -> None:
         assert sent(next_turn(start(), "Look", ["f1"]))["newFileId"] == "f1"
 
     @pytest.mark.parametrize(
@@ -151,8 +148,7 @@ class TestHistory:
             (b"<h1>Bad gateway</h1>", 502),
         ],
     )
-    def test_a_failed_turn(self, body: bytes, status: int) -> None:
-        """It leaves the history as it was."""
+    def test_failed_turn_leaves_the_history_unchanged(self, body: bytes, status: int) -> None:
         talk = start(messages=[says("user", "a"), says("assistant", "b")])
         turn = next_turn(talk, "Hi", ())
         sent(turn)
@@ -162,8 +158,7 @@ class TestHistory:
         assert turn.over
         assert talk.messages == [says("user", "a"), says("assistant", "b")]
 
-    def test_a_turn_that_is_left(self) -> None:
-        """So does one that nobody read to its end."""
+    def test_turn_that_is_not_read_to_its_end_leaves_the_history_unchanged(self) -> None:
         talk = start()
         turn = next_turn(talk, "Hi", ())
         sent(turn)
@@ -172,8 +167,7 @@ class TestHistory:
         assert talk.messages == []
         assert sent(next_turn(talk, "Hi", ()))["messages"] == []
 
-    def test_a_nonce_that_is_renewed(self) -> None:
-        """The same question goes out again, with the same history."""
+    def test_question_after_a_renewed_nonce_is_the_same(self) -> None:
         talk = start(messages=[says("user", "a"), says("assistant", "b")])
         turn = next_turn(talk, "Hi", ())
         first = sent(turn)
@@ -182,8 +176,7 @@ class TestHistory:
         turn.receive_eof()
         assert finish(turn) == first
 
-    def test_clear(self) -> None:
-        """A new conversation."""
+    def test_clear_starts_a_new_conversation(self) -> None:
         talk = start(start_sentence="Hey")
         before = talk.chat_id
         finish(next_turn(talk, "Hi", ()), responseId="resp_1")
@@ -207,8 +200,7 @@ class TestHistory:
         assert talk.messages == []
 
     @pytest.mark.parametrize("messages", [[{"role": "user"}], [{"content": "a"}], ["Hi"], [None]])
-    def test_messages_of_another_shape(self, messages: Any) -> None:
-        """InvalidInput when they are given, and no other error."""
+    def test_messages_with_a_wrong_shape_raise_invalid_input(self, messages: Any) -> None:
         with pytest.raises(InvalidInput):
             start(messages=messages)
 
@@ -243,15 +235,14 @@ class TestHistory:
         talk = start(discussion=Discussion("", messages=(says("user", "a"),)))
         assert finish(next_turn(talk, "a", ()))["chatId"] == finish(next_turn(talk, "b", ()))["chatId"] != ""
 
-    def test_its_repr(self) -> None:
-        """How much there is, and none of it."""
+    def test_repr_shows_the_number_of_messages_and_no_text(self) -> None:
         talk = start(messages=[says("user", "private")])
         assert "1 message" in repr(talk)
         assert "private" not in repr(talk)
 
 
-class TestAgain:
-    """The last question asked anew."""
+class TestRepeatedQuestion:
+    """The last question is asked again, or another one in its place."""
 
     def talk(self) -> Conversation:
         talk = start(start_sentence="Hey")
@@ -259,8 +250,8 @@ class TestAgain:
         finish(next_turn(talk, "two", ()), "2", responseId="resp_2")
         return talk
 
-    def test_regenerate(self) -> None:
-        """The same question behind the same history; the new answer takes the old one's place."""
+    def test_regenerate_replaces_the_last_answer(self) -> None:
+        """The question is sent with the history that it had before."""
         talk = self.talk()
         asked = finish(repeated(talk, None, ()), "two!")
         assert asked["newMessage"] == "two"
@@ -268,8 +259,7 @@ class TestAgain:
         assert talk.messages[-2:] == [says("user", "two"), says("assistant", "two!")]
         assert len(talk.messages) == 5
 
-    def test_edit(self) -> None:
-        """Another question in its place."""
+    def test_edit_replaces_the_last_question(self) -> None:
         talk = self.talk()
         asked = finish(repeated(talk, "three", ()), "3")
         assert (asked["newMessage"], len(asked["messages"])) == ("three", 3)
@@ -277,8 +267,7 @@ class TestAgain:
         assert len(talk.messages) == 5
 
     @pytest.mark.parametrize("prompt", [None, "three"])
-    def test_a_failure(self, prompt: str | None) -> None:
-        """The old answer stays."""
+    def test_failed_repetition_keeps_the_old_answer(self, prompt: str | None) -> None:
         talk = self.talk()
         before = talk.messages
         turn = repeated(talk, prompt, ())
@@ -287,17 +276,16 @@ class TestAgain:
         turn.receive_data(error("no") + b"\n\n")
         assert talk.messages == before
 
-    def test_nothing_was_asked(self) -> None:
-        """There is nothing to ask again."""
+    def test_regenerate_before_the_first_question_raises(self) -> None:
         with pytest.raises(InvalidState, match="nothing was asked"):
             repeated(start(start_sentence="Hey"), None, ())
 
 
 class TestOneAtATime:
-    """The steps that other threads can come between; over sockets, see test_conversation_turns."""
+    """Other threads act between two steps of a turn; test_conversation_turns does the same over sockets."""
 
-    def test_another_thread_begins_while_the_last_turn_is_looked_at(self) -> None:
-        """Both find that the last turn is not read any more, and only one of them begins."""
+    def test_only_one_thread_begins_while_another_checks_the_last_turn(self) -> None:
+        """Both threads find that the last turn is not read any more, and only one of them begins."""
         talk = start()
         (first, first_record), (second, second_record) = (
             talk._operations.next_turn(talk._history, question, ()) for question in ("first", "second")
@@ -317,7 +305,7 @@ class TestOneAtATime:
         assert talk.messages == [says("user", "second"), says("assistant", "Hello!")]
 
     @pytest.mark.parametrize("number", range(5))
-    def test_of_many_threads_one_begins(self, number: int) -> None:
+    def test_only_one_of_many_threads_begins_a_turn(self, number: int) -> None:
         talk, barrier, begun = start(), threading.Barrier(8), []
 
         def begin() -> None:
@@ -335,7 +323,7 @@ class TestOneAtATime:
         assert len(begun) == 1
 
     def test_answer_of_a_closed_stream_does_not_join_the_history_late(self) -> None:
-        """Its last bytes were read already when another thread closed it and asked the next question."""
+        """Another thread closed it and asked the next question, but the last bytes were already read."""
         talk = start(messages=[says("user", "a"), says("assistant", "b")])
         first, second = next_turn(talk, "first", ()), next_turn(talk, "second", ())
         sent(first)
@@ -351,7 +339,7 @@ class TestOneAtATime:
         ids=["pieces", "events"],
     )
     def test_turn_is_recorded_when_the_reader_gets_the_end(self, view: Any, before: Any, last: Any) -> None:
-        """All events arrived at once, and the reader takes them one by one."""
+        """All events arrived at once, and the reader gets them one by one."""
         talk = start()
         turn, record = talk._operations.next_turn(talk._history, "Hi", ())
         through = record.through(view)
@@ -366,7 +354,7 @@ class TestOneAtATime:
         assert talk.messages == [says("user", "Hi"), says("assistant", "Hi there")]
 
     @pytest.mark.parametrize("prompt", [None, "three"])
-    def test_question_that_is_not_the_last_any_more_is_not_replaced(self, prompt: str | None) -> None:
+    def test_question_that_is_no_longer_the_last_is_not_replaced(self, prompt: str | None) -> None:
         talk = start()
         finish(next_turn(talk, "one", ()))
         turn = repeated(talk, prompt, ())
@@ -415,22 +403,21 @@ class TestOneAtATime:
 
 
 class TestResponseIds:
-    """``previousResponseId``: behind it a site keeps the history itself (protocol sections 1.4 and 5, 20)."""
+    """``previousResponseId``: the site itself stores the history for it (protocol sections 1.4 and 5, 20)."""
 
     @pytest.mark.parametrize(
         ("response_id", "sent_on"),
         [("resp_1", True), ("v1_1", True), ("chatcmpl-1", False), ("msg_1", False), ("", False), ("xresp_1", False)],
     )
-    def test_which(self, response_id: str, sent_on: bool) -> None:
-        """Only those that mean something to the site."""
+    def test_only_response_ids_that_a_site_can_resume_are_sent(self, response_id: str, sent_on: bool) -> None:
         talk = start()
         finish(next_turn(talk, "a", ()), responseId=response_id)
         asked = sent(next_turn(talk, "b", ()))
         assert asked.get("previousResponseId") == (response_id if sent_on else None)
         assert asked["messages"] == talk.messages
 
-    def test_the_newest(self) -> None:
-        """Each answer's own; an answer without one ends it."""
+    def test_response_id_of_the_last_answer_is_sent(self) -> None:
+        """After an answer without an id, none is sent."""
         talk = start()
         finish(next_turn(talk, "a", ()), responseId="resp_1")
         assert finish(next_turn(talk, "b", ()), responseId="resp_2")["previousResponseId"] == "resp_1"
@@ -438,16 +425,16 @@ class TestResponseIds:
         assert "previousResponseId" not in sent(next_turn(talk, "d", ()))
 
     @pytest.mark.parametrize("prompt", [None, "b"])
-    def test_not_behind_an_edit(self, prompt: str | None) -> None:
-        """The site's history has the old question in it."""
+    def test_response_id_is_not_sent_with_a_replaced_question(self, prompt: str | None) -> None:
+        """The history on the site still holds the old question."""
         talk = start()
         finish(next_turn(talk, "a", ()), responseId="resp_1")
         assert "previousResponseId" not in finish(repeated(talk, prompt, ()), responseId="resp_2")
         assert sent(next_turn(talk, "c", ()))["previousResponseId"] == "resp_2"
 
     @pytest.mark.parametrize(("body", "kept"), [(error("No such response") + b"\n\n", False), (b"", True)])
-    def test_behind_a_failure(self, body: bytes, kept: bool) -> None:
-        """The provider's error may be about it, and the next turn does without; the network's is not."""
+    def test_response_id_is_discarded_only_after_an_error_of_the_provider(self, body: bytes, kept: bool) -> None:
+        """An error of the provider may be about the id. An error of the network is not."""
         talk = start()
         finish(next_turn(talk, "a", ()), responseId="resp_1")
         turn = next_turn(talk, "b", ())
@@ -459,10 +446,9 @@ class TestResponseIds:
 
 
 class TestShortcuts:
-    """Ready questions of the site."""
+    """Questions that the site offers as buttons."""
 
-    def test_by_message(self) -> None:
-        """Its text is the question, its label goes along."""
+    def test_shortcut_with_a_message_sends_its_message_and_label(self) -> None:
         talk = start(start_sentence="Hey")
         asked = finish(chosen(talk, Shortcut("message", "Prices", "What does it cost?", "x1")))
         assert (asked["newMessage"], asked["shortcutName"]) == ("What does it cost?", "Prices")
@@ -470,15 +456,15 @@ class TestShortcuts:
         assert asked["messages"] == [says("assistant", "Hey")]
         assert talk.messages[1:] == [says("user", "What does it cost?"), says("assistant", "Hello!")]
 
-    def test_by_id(self) -> None:
-        """Its text is the site's secret; the label stands for it in the history."""
+    def test_shortcut_without_a_message_sends_its_id_and_label(self) -> None:
+        """Only the site knows the text, so the label is in the history."""
         talk = start()
         asked = finish(chosen(talk, Shortcut("action", "Prices", shortcut_id="x1", action="message")))
         assert (asked["newMessage"], asked["shortcutId"], asked["shortcutName"]) == ("", "x1", "Prices")
         assert talk.messages == [says("user", "Prices"), says("assistant", "Hello!")]
 
-    def test_again(self) -> None:
-        """Another answer is asked for by the id, since the label is no question."""
+    def test_shortcut_is_repeated_by_its_id(self) -> None:
+        """The label in the history is not the question."""
         talk = start()
         finish(chosen(talk, Shortcut("message", "Prices", shortcut_id="x1")))
         asked = finish(repeated(talk, None, ()))
@@ -487,14 +473,14 @@ class TestShortcuts:
         finish(next_turn(talk, "And shipping?", ()))
         assert "shortcutId" not in sent(repeated(talk, None, ()))
 
-    def test_the_bots_ids_go_along(self) -> None:
-        """A shortcut is bound to its bot."""
+    def test_shortcut_is_sent_with_the_ids_of_the_bot(self) -> None:
+        """A site finds a shortcut only in its bot."""
         talk = client(bot=Bot("support", context_id=4)).conversation()
         asked = sent(chosen(talk, Shortcut("message", "a", shortcut_id="x1")))
         assert (asked["botId"], asked["contextId"]) == ("support", 4)
 
     @pytest.mark.parametrize(
-        ("shortcut", "words"),
+        ("shortcut", "reason"),
         [
             (Shortcut("action", "New", action="clear"), r"clear\(\)"),
             (Shortcut("callback", "Call"), "browsers only"),
@@ -507,19 +493,18 @@ class TestShortcuts:
             (Shortcut("message", "a", "", HALF), "half a character"),
         ],
     )
-    def test_what_cannot_be_sent(self, shortcut: Shortcut, words: str) -> None:
-        """The error says what to do instead."""
+    def test_shortcut_that_cannot_be_sent_is_refused_with_a_reason(self, shortcut: Shortcut, reason: str) -> None:
         talk = start()
-        with pytest.raises(InvalidInput, match=words):
+        with pytest.raises(InvalidInput, match=reason):
             chosen(talk, shortcut)
         assert talk.messages == []
 
 
 class TestDiscussions:
-    """Conversations that the site kept."""
+    """Conversations that the site has stored."""
 
-    def test_it_goes_on(self) -> None:
-        """Under its own id, with its history and its response id, and no start sentence."""
+    def test_stored_discussion_is_continued(self) -> None:
+        """The start sentence of the bot is not added."""
         stored = Discussion("c9", messages=(says("user", "a"), says("assistant", "b")), previous_response_id="resp_7")
         talk = client(bot=Bot(start_sentence="Welcome!")).conversation(discussion=stored)
         asked = sent(next_turn(talk, "c", ()))
@@ -529,10 +514,9 @@ class TestDiscussions:
 
 @KINDS
 class TestFiles:
-    """Conversations in files."""
+    """Conversations that are saved to a file and loaded from it."""
 
-    def test_round_trip(self, kind: Any, tmp_path: Path) -> None:
-        """What is loaded goes on where what was saved stopped."""
+    def test_loaded_conversation_continues_the_saved_one(self, kind: Any, tmp_path: Path) -> None:
         talk = client(kind).conversation(messages=[says("system", "Будь краток. 😀")], chat_id="c1")
         finish(next_turn(talk, "Hi\u2028there", ()), "Hello\n\0!", responseId="resp_1")
         talk.save(tmp_path / "talk.json")
@@ -542,9 +526,7 @@ class TestFiles:
         assert sent(next_turn(again, "x", ())) == sent(next_turn(talk, "x", ()))
 
     @pytest.mark.parametrize("half", ["label", "message", "shortcut_id", "icon"])
-    def test_shortcut_with_half_a_character_never_keeps_a_save_from_working(
-        self, kind: Any, tmp_path: Path, half: str
-    ) -> None:
+    def test_shortcut_with_a_lone_surrogate_never_makes_a_save_fail(self, kind: Any, tmp_path: Path, half: str) -> None:
         """Fields that are not sent may hold anything."""
         values = {"label": "Prices", "message": "What does it cost?", "shortcut_id": "x1"}
         talk = client(kind).conversation()
@@ -554,22 +536,22 @@ class TestFiles:
         assert kind.load(tmp_path / "talk.json", client(kind)).messages == talk.messages
         assert len(talk.messages) == (2 if half in ("shortcut_id", "icon") else 0)
 
-    def test_an_empty_one(self, kind: Any, tmp_path: Path) -> None:
-        """A history that was cleared stays so, whatever the bot says first."""
+    def test_empty_history_stays_empty_in_a_file(self, kind: Any, tmp_path: Path) -> None:
+        """The start sentence of the bot is not added."""
         talk = client(kind).conversation()
         talk.save(tmp_path / "talk.json")
         assert kind.load(tmp_path / "talk.json", client(kind, bot=Bot(start_sentence="Hey"))).messages == []
 
-    def test_it_is_readable(self, kind: Any, tmp_path: Path) -> None:
-        """JSON in UTF-8, line by line."""
+    def test_saved_file_is_readable(self, kind: Any, tmp_path: Path) -> None:
+        """It is JSON in UTF-8 with many lines."""
         client(kind).conversation(messages=[says("user", "Привет")]).save(tmp_path / "talk.json")
         text = (tmp_path / "talk.json").read_text("utf-8")
         assert "Привет" in text
         assert text.count("\n") > 5
         assert json.loads(text)["site"] == SITE
 
-    def test_no_secrets(self, kind: Any, tmp_path: Path) -> None:
-        """Neither nonce, nor cookie, nor password, nor token."""
+    def test_saved_file_has_no_secrets(self, kind: Any, tmp_path: Path) -> None:
+        """Secrets are the nonce, the session id, cookies, headers, the password, the token and the proxy."""
         made = client(
             kind,
             cookies={"wordpress_logged_in_1": "secret-cookie"},
@@ -583,7 +565,7 @@ class TestFiles:
         assert "secret" not in (tmp_path / "talk.json").read_text("utf-8")
 
     def test_shortcut_is_asked_again_after_a_save(self, kind: Any, tmp_path: Path) -> None:
-        """The label in the history is not the question, which only the site knows."""
+        """The label in the history is not the question. Only the site knows the question."""
         talk = client(kind).conversation()
         finish(chosen(talk, Shortcut("action", "Prices", shortcut_id="x1", action="message")))
         talk.save(tmp_path / "talk.json")
@@ -592,8 +574,7 @@ class TestFiles:
         assert asked == sent(repeated(talk, None, ()))
         assert (asked["newMessage"], asked["shortcutId"], asked["messages"]) == ("", "x1", [])
 
-    def test_another_site(self, kind: Any, tmp_path: Path) -> None:
-        """A conversation belongs to its site."""
+    def test_conversation_of_another_site_is_not_loaded(self, kind: Any, tmp_path: Path) -> None:
         client(kind).conversation().save(tmp_path / "talk.json")
         other = (Client if kind is Conversation else AsyncClient)("https://other.org")
         with pytest.raises(InvalidInput, match=r"https://example\.org.*https://other\.org"):
@@ -633,8 +614,7 @@ class TestFiles:
         ],
         ids=repr,
     )
-    def test_values_of_another_kind(self, kind: Any, tmp_path: Path, change: dict[str, Any]) -> None:
-        """A file that was edited badly is refused when it is loaded."""
+    def test_file_with_a_wrong_value_is_not_loaded(self, kind: Any, tmp_path: Path, change: dict[str, Any]) -> None:
         path = tmp_path / "talk.json"
         client(kind).conversation(messages=[says("user", "a")]).save(path)
         path.write_text(json.dumps(json.loads(path.read_text()) | change))
@@ -642,8 +622,7 @@ class TestFiles:
             kind.load(path, client(kind))
 
     @pytest.mark.parametrize("name", ["format", "site", "chat_id", "messages", "previous_response_id"])
-    def test_missing_values(self, kind: Any, tmp_path: Path, name: str) -> None:
-        """So is one with less in it."""
+    def test_file_without_a_value_is_not_loaded(self, kind: Any, tmp_path: Path, name: str) -> None:
         path = tmp_path / "talk.json"
         client(kind).conversation().save(path)
         path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != name}))
@@ -652,9 +631,11 @@ class TestFiles:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["user", "assistant", "system"]), texts)), texts.filter(str.strip))
-def test_any_words(tmp_path_factory: pytest.TempPathFactory, said: list[tuple[str, str]], question: str) -> None:
-    """P5: what was said comes out of a file, and out of a question, as it went in."""
-    messages = [says(role, content) for role, content in said]
+def test_any_messages_are_saved_loaded_and_sent_unchanged(
+    tmp_path_factory: pytest.TempPathFactory, history: list[tuple[str, str]], question: str
+) -> None:
+    """P5: the messages in a file and in a question equal those of the conversation."""
+    messages = [says(role, content) for role, content in history]
     talk = start(messages=messages)
     path = tmp_path_factory.mktemp("talks") / "talk.json"
     talk.save(path)

@@ -1,4 +1,4 @@
-"""Conversations in files, with real files, processes that are killed, and interrupts; one table for both clients."""
+"""Saved conversations, with real files, killed processes and interrupts; both clients run the same tests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SECONDS = 20  # a wait ends within milliseconds; the limit only ends a test that
 if sys.platform != "win32":
     import fcntl
 
-posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions, pipes and signals are those of POSIX systems")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="it needs permissions, pipes and signals of POSIX")
 
 
 def talk(kind: Any, messages: Any = NEW) -> Any:
@@ -41,7 +41,7 @@ def messages_in(path: Path) -> Any:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return the path of a saved conversation, alone in its directory."""
+    """Return the path of a saved conversation. Its directory has no other file."""
     talk(Conversation, OLD).save(tmp_path / "talk.json")
     return tmp_path / "talk.json"
 
@@ -53,7 +53,7 @@ def mode_of(path: Path) -> int:
 @posix
 @KINDS
 class TestPlaces:
-    """Where a conversation is written to."""
+    """Files that a conversation is saved to: their permissions, owners, links and names."""
 
     @pytest.mark.parametrize("mode", [0o600, 0o644, 0o660, 0o666, 0o400], ids=oct)
     def test_existing_file_keeps_its_permissions(self, kind: Any, path: Path, mode: int) -> None:
@@ -80,7 +80,7 @@ class TestPlaces:
         status = path.stat()
         assert (status.st_uid, status.st_gid, mode_of(path)) == (12345, 23456, 0o640)
 
-    def test_permissions_of_a_group_are_not_given_to_another(
+    def test_permissions_of_a_group_are_not_given_to_another_group(
         self, kind: Any, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A user who is not in the file's group cannot keep it."""
@@ -115,7 +115,7 @@ class TestPlaces:
         assert kind.load(tmp_path / links[-1], client(kind)).messages == NEW
 
     @pytest.mark.parametrize("name", ["x" * 255, "я" * 127, "😀" * 63], ids=["ASCII", "Cyrillic", "emoji"])
-    def test_longest_names_of_files(self, kind: Any, tmp_path: Path, name: str) -> None:
+    def test_file_with_the_longest_name_is_saved(self, kind: Any, tmp_path: Path, name: str) -> None:
         talk(kind).save(tmp_path / name)
         assert messages_in(tmp_path / name) == NEW
 
@@ -148,7 +148,7 @@ OTHER_KINDS: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("what", OTHER_KINDS)
 @pytest.mark.parametrize("linked", [False, True], ids=["itself", "by a link"])
 class TestOtherKindsOfFiles:
-    """What is not a regular file is neither replaced nor read; a pipe is not waited for."""
+    """A directory, a pipe, a socket or a device is neither replaced nor read. No call waits for a pipe."""
 
     @pytest.fixture
     def other(self, tmp_path: Path, what: str, linked: bool) -> Path:
@@ -157,17 +157,17 @@ class TestOtherKindsOfFiles:
             (tmp_path / "link").symlink_to("other")
         return tmp_path / ("link" if linked else "other")
 
-    def test_save_refuses_it(self, kind: Any, other: Path, what: str) -> None:
+    def test_save_refuses_other_kinds_of_files(self, kind: Any, other: Path, what: str) -> None:
         before = files_in(other.parent)
         with pytest.raises(InvalidInput, match=f"cannot be written: '.*' is {what}, not a regular file"):
             talk(kind).save(other)
         assert files_in(other.parent) == before
 
-    def test_load_refuses_it(self, kind: Any, other: Path, what: str) -> None:
+    def test_load_refuses_other_kinds_of_files(self, kind: Any, other: Path, what: str) -> None:
         with pytest.raises(InvalidInput, match=f"cannot be read: '.*' is {what}, not a regular file"):
             kind.load(other, client(kind))
 
-    def test_upload_refuses_it(self, kind: Any, other: Path, what: str) -> None:
+    def test_upload_refuses_other_kinds_of_files(self, kind: Any, other: Path, what: str) -> None:
         with pytest.raises(InvalidInput, match=f"cannot be read: '.*' is {what}, not a regular file"):
             client(kind)._operations.upload(other)
 
@@ -182,7 +182,7 @@ def test_null_device_is_still_a_device_after_save(kind: Any) -> None:
 
 @KINDS
 class TestErrors:
-    """What else cannot be written or read."""
+    """Errors of save and load."""
 
     @pytest.mark.parametrize("action", ["save", "load"])
     def test_missing_directory_is_named(self, kind: Any, tmp_path: Path, action: str) -> None:
@@ -191,18 +191,18 @@ class TestErrors:
             talk(kind).save(path) if action == "save" else kind.load(path, client(kind))
         assert Path(raised.value.filename) == path
 
-    def test_missing_file_is_not_found(self, kind: Any, tmp_path: Path) -> None:
+    def test_load_of_a_missing_file_raises_file_not_found(self, kind: Any, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
             kind.load(tmp_path / "talk.json", client(kind))
 
     @pytest.mark.parametrize("action", ["save", "load"])
-    def test_file_in_the_place_of_a_directory(self, kind: Any, path: Path, action: str) -> None:
+    def test_file_in_place_of_a_directory_raises(self, kind: Any, path: Path, action: str) -> None:
         with pytest.raises(NotADirectoryError):
             talk(kind).save(path / "x") if action == "save" else kind.load(path / "x", client(kind))
 
     @posix
     @pytest.mark.parametrize("action", ["save", "load"])
-    def test_links_in_a_circle(self, kind: Any, tmp_path: Path, action: str) -> None:
+    def test_links_in_a_circle_raise(self, kind: Any, tmp_path: Path, action: str) -> None:
         (tmp_path / "a").symlink_to("b")
         (tmp_path / "b").symlink_to("a")
         with pytest.raises(OSError, match="symbolic links"):
@@ -211,13 +211,13 @@ class TestErrors:
 
     @posix
     @pytest.mark.parametrize("action", ["save", "load"])
-    def test_path_with_half_a_character(self, kind: Any, tmp_path: Path, action: str) -> None:
+    def test_path_with_a_lone_surrogate_is_refused(self, kind: Any, tmp_path: Path, action: str) -> None:
         path = f"{tmp_path}/\ud83d"
         with pytest.raises(InvalidInput, match="path of the conversation cannot be opened"):
             talk(kind).save(path) if action == "save" else kind.load(path, client(kind))
 
     @pytest.mark.parametrize("step", ["fsync", "chmod", "replace"])
-    def test_failed_save_leaves_the_old_file_and_nothing_beside_it(
+    def test_failed_save_leaves_the_old_file_and_no_other(
         self, kind: Any, path: Path, monkeypatch: pytest.MonkeyPatch, step: str
     ) -> None:
         def full(*_: Any) -> None:
@@ -231,24 +231,24 @@ class TestErrors:
         assert messages_in(path) == OLD
         assert list(path.parent.iterdir()) == [path]
 
-    def test_content_is_on_the_disk_before_it_takes_the_place_of_the_old_file(
+    def test_content_is_on_the_disk_before_it_replaces_the_old_file(
         self, kind: Any, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Else a power failure could leave an empty file."""
+        """Otherwise a power failure could leave an empty file."""
         done: list[Any] = []
         monkeypatch.setattr(os, "fsync", lambda file: done.append(os.fstat(file).st_size))
         monkeypatch.setattr(os, "replace", numbered_call(os.replace, 1, lambda: done.append("replaced")))
         talk(kind, OLD).save(path)
         assert done == [path.stat().st_size, "replaced"]
 
-    def test_conversation_that_could_not_be_loaded_is_not_saved(
+    def test_conversation_that_is_too_large_to_load_is_not_saved(
         self, kind: Any, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         size = len(path.read_bytes())
         monkeypatch.setattr(files, "_LARGEST", size)
         talk(kind, OLD).save(path)
         assert kind.load(path, client(kind)).messages == OLD
-        with pytest.raises(InvalidInput, match=rf"has [\d,]+ bytes, and a file takes {size:,}"):
+        with pytest.raises(InvalidInput, match=rf"has [\d,]+ bytes, and a file holds at most {size:,}"):
             talk(kind).save(path)
         assert messages_in(path) == OLD
         monkeypatch.setattr(files, "_LARGEST", size - 1)
@@ -256,7 +256,7 @@ class TestErrors:
             kind.load(path, client(kind))
 
     def test_huge_file_is_not_read_into_memory(self, kind: Any, tmp_path: Path) -> None:
-        """The file of a terabyte is a hole, so it takes no space on the disk."""
+        """The file has a size of a terabyte and no content, so it uses no space on the disk."""
         with (tmp_path / "huge").open("wb") as file:
             file.truncate(1 << 40)
         with pytest.raises(InvalidInput, match="since it has more than 134,217,728 bytes"):
@@ -280,11 +280,11 @@ class TestErrors:
         ],
         ids=lambda value: repr(value[:20]),
     )
-    def test_file_without_a_conversation_says_what_is_wrong(
+    def test_error_for_a_file_without_a_conversation_gives_the_reason(
         self, kind: Any, tmp_path: Path, content: bytes, why: str
     ) -> None:
         (tmp_path / "talk.json").write_bytes(content)
-        with pytest.raises(InvalidInput, match=f"talk.json' cannot be read: it is no conversation of .*, since {why}$"):
+        with pytest.raises(InvalidInput, match=f"talk.json' cannot be read: it is not a conversation .*, since {why}$"):
             kind.load(tmp_path / "talk.json", client(kind))
 
     def test_byte_order_mark_of_an_editor_is_ignored(self, kind: Any, path: Path) -> None:
@@ -292,8 +292,8 @@ class TestErrors:
         assert kind.load(path, client(kind)).messages == OLD
 
     @pytest.mark.parametrize("wrong", ["other", "class", "None", "session"])
-    def test_load_with_another_kind_of_client(self, kind: Any, path: Path, wrong: str) -> None:
-        """It is refused before the file is read."""
+    def test_load_with_another_kind_of_client_is_refused(self, kind: Any, path: Path, wrong: str) -> None:
+        """The client is refused before the file is read."""
         other = client(AsyncConversation if kind is Conversation else Conversation)
         values = {"other": other, "class": type(client(kind)), "None": None, "session": client(kind).session}
         with pytest.raises(InvalidInput, match=r"^client is an? (Async)?Client here, not "):
@@ -305,7 +305,7 @@ CODE.add(files.save_history.__code__)
 
 
 def trace_steps(kind: str, step: Callable[[], None]) -> None:
-    """Call ``step`` before each line, or each opcode, of the code that saves, until ``sys.settrace(None)``."""
+    """Call ``step`` before each line, or each opcode, of the functions that save, until ``sys.settrace(None)``."""
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
         if frame.f_code not in CODE:
@@ -319,10 +319,10 @@ def trace_steps(kind: str, step: Callable[[], None]) -> None:
 
 
 class Child:
-    """A forked process that runs ``action``. It calls ``stop()`` to tell that it is somewhere, and waits there."""
+    """A forked process that runs ``action``, which calls ``stop()`` to wait for the parent process."""
 
     def __init__(self, action: Callable[[Callable[[], None]], object]) -> None:
-        told, tell = os.pipe()
+        stopped, report = os.pipe()
         wait, self._go_on = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
@@ -330,20 +330,20 @@ class Child:
                 os.close(self._go_on)
 
                 def stop() -> None:
-                    os.write(tell, b"x")
+                    os.write(report, b"x")
                     os.read(wait, 1)
 
                 action(stop)
                 os._exit(0)
             finally:
                 os._exit(1)
-        os.close(tell)
+        os.close(report)
         os.close(wait)
-        self._told = told
+        self._stopped = stopped
 
     def stopped(self) -> bool:
-        """Wait until the child has stopped, or has ended; return whether it has stopped."""
-        return os.read(self._told, 1) == b"x"
+        """Wait until the child waits in ``stop()`` or has ended; return True if it waits."""
+        return os.read(self._stopped, 1) == b"x"
 
     def go_on(self) -> None:
         os.write(self._go_on, b"x")
@@ -353,20 +353,20 @@ class Child:
         self.end()
 
     def end(self) -> int:
-        """Return the status of the child that has ended."""
-        os.close(self._told)
+        """Wait for the end of the child, and return its exit status."""
+        os.close(self._stopped)
         os.close(self._go_on)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
 def numbered(number: int, action: Callable[[], None]) -> Callable[[], None]:
-    """Return a function whose call of this number calls ``action``."""
-    left = number
+    """Return a function that calls ``action`` when it is called for the given number of times."""
+    remaining = number
 
     def step() -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
+        nonlocal remaining
+        remaining -= 1
+        if remaining == 0:
             action()
 
     return step
@@ -376,11 +376,11 @@ def numbered(number: int, action: Callable[[], None]) -> Callable[[], None]:
 @KINDS
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 class TestKilledProcesses:
-    """A process that is killed in the middle of a save."""
+    """Processes that are killed or stopped in the middle of a save."""
 
     @pytest.fixture(autouse=True)
     def no_waiting_for_disks(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A killed process, unlike a power failure, loses nothing that it has written."""
+        """Do not wait for the disk: a killed process, unlike a power failure, loses no written data."""
         monkeypatch.setattr(os, "fsync", lambda _: None)
 
     @pytest.mark.parametrize("mode", [0o600, 0o644], ids=oct)
@@ -411,7 +411,7 @@ class TestKilledProcesses:
         assert found.count(NEW) >= 1
         assert found == sorted(found, key=[OLD, NEW].index)
 
-    def test_save_beside_a_stopped_process_neither_waits_nor_disturbs_it(self, kind: Any, path: Path) -> None:
+    def test_save_beside_a_stopped_process_neither_waits_nor_changes_its_file(self, kind: Any, path: Path) -> None:
         def save(stop: Callable[[], None]) -> None:
             fsync = os.fsync
             os.fsync = lambda file: (fsync(file), stop())[0]  # type: ignore[assignment]
@@ -428,18 +428,20 @@ class TestKilledProcesses:
         assert messages_in(path) == NEW
         assert list(path.parent.iterdir()) == [path]
 
-    def test_more_writers_at_once_than_names(self, kind: Any, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_more_writers_than_shared_names_can_save_at_once(
+        self, kind: Any, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(atomic, "_MOST_AT_ONCE", 1)
-        self.test_save_beside_a_stopped_process_neither_waits_nor_disturbs_it(kind, path)
+        self.test_save_beside_a_stopped_process_neither_waits_nor_changes_its_file(kind, path)
 
-    def test_processes_that_save_at_once_never_show_half_a_file(self, kind: Any, path: Path) -> None:
-        def save(stop: Callable[[], None], who: str) -> None:
-            mine = talk(kind, [says("user", who * 20_000)])
+    def test_processes_that_save_at_once_always_leave_a_whole_file(self, kind: Any, path: Path) -> None:
+        def save(stop: Callable[[], None], letter: str) -> None:
+            mine = talk(kind, [says("user", letter * 20_000)])
             stop()
             for _ in range(25):
                 mine.save(path)
 
-        children = [Child(lambda stop, who=who: save(stop, who)) for who in "abc"]
+        children = [Child(lambda stop, letter=letter: save(stop, letter)) for letter in "abc"]
         assert all(child.stopped() for child in children)
         for child in children:
             child.go_on()
@@ -448,11 +450,11 @@ class TestKilledProcesses:
             (message,) = kind.load(path, client(kind)).messages[:1]
             seen.add(message["content"])
         assert [child.end() for child in children] == [0, 0, 0]
-        assert seen <= {"old", *(who * 20_000 for who in "abc")}
+        assert seen <= {"old", *(letter * 20_000 for letter in "abc")}
         assert list(path.parent.iterdir()) == [path]
 
     def test_temporary_file_without_write_permission_is_removed(self, kind: Any, path: Path) -> None:
-        """Only the superuser may write to any file."""
+        """The process has another user than the superuser, who may write to any file."""
         folder = path.parent / "folder"
         folder.mkdir()
 
@@ -472,10 +474,10 @@ class TestKilledProcesses:
 
 @KINDS
 class TestInterrupts:
-    """Ctrl-C, and a signal handler that saves."""
+    """Ctrl-C during a save, and a signal handler that saves."""
 
     @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-    def test_interrupt_at_any_opcode_leaves_a_whole_file_and_nothing_beside_it(
+    def test_interrupt_at_any_opcode_leaves_a_whole_file_and_no_other(
         self, kind: Any, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(atomic, "_MOST_AT_ONCE", 2)
@@ -505,7 +507,7 @@ class TestInterrupts:
 
     @posix
     @pytest.mark.parametrize("step", ["fsync", "replace"])
-    def test_signal_handler_saves_in_the_middle_of_a_save(
+    def test_signal_handler_can_save_in_the_middle_of_a_save(
         self, kind: Any, path: Path, monkeypatch: pytest.MonkeyPatch, step: str
     ) -> None:
         mine, real = talk(kind), getattr(os, step)
@@ -520,7 +522,7 @@ class TestInterrupts:
 
 
 def numbered_call(real: Callable[..., Any], number: int, action: Callable[[], None]) -> Callable[..., Any]:
-    """Return a function that does what ``real`` does; before the call of this number it calls ``action``."""
+    """Return a function that calls ``real``. Before the call with the given number, it calls ``action``."""
     step = numbered(number, action)
 
     def call(*arguments: Any) -> Any:
@@ -534,7 +536,7 @@ def numbered_call(real: Callable[..., Any], number: int, action: Callable[[], No
 class TestSavesAtOnce:
     """Threads that save one conversation at the same time."""
 
-    def test_older_state_that_is_written_last_does_not_stay(
+    def test_older_state_that_is_written_last_is_overwritten(
         self, kind: Any, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         mine = talk(kind, OLD)
@@ -556,7 +558,7 @@ class TestSavesAtOnce:
         assert messages_in(path) == mine.messages == [*OLD, says("user", "new"), says("assistant", "new answer")]
         assert list(path.parent.iterdir()) == [path]
 
-    def test_many_threads(self, kind: Any, path: Path) -> None:
+    def test_saves_in_many_threads_always_leave_a_whole_file(self, kind: Any, path: Path) -> None:
         mine, barrier, errors = talk(kind, OLD), threading.Barrier(5), []
 
         def save() -> None:
@@ -584,16 +586,16 @@ class TestSavesAtOnce:
 
 @posix
 @KINDS
-@pytest.mark.parametrize("it_is_gone", [False, True], ids=["is locked by it", "is gone"])
-def test_new_temporary_file_that_another_writer_takes_for_an_abandoned_one(
-    kind: Any, path: Path, monkeypatch: pytest.MonkeyPatch, it_is_gone: bool
+@pytest.mark.parametrize("is_removed", [False, True], ids=["locked", "removed"])
+def test_save_uses_the_next_name_if_another_writer_locks_or_removes_its_file(
+    kind: Any, path: Path, monkeypatch: pytest.MonkeyPatch, is_removed: bool
 ) -> None:
-    """The other one comes between the making of the file and its lock; the next name is taken."""
+    """The other writer acts after the file was created and before it was locked. The next name is used."""
     temporary = path.parent / ".talk.json.0.tmp"
 
     def other() -> None:
         temporary.unlink()
-        if not it_is_gone:
+        if not is_removed:
             raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
     monkeypatch.setattr("fcntl.flock", numbered_call(fcntl.flock, 1, other))
@@ -605,7 +607,7 @@ def test_new_temporary_file_that_another_writer_takes_for_an_abandoned_one(
 @posix
 @KINDS
 class TestWithoutLocks:
-    """A file system that has no locks."""
+    """A file system without locks."""
 
     @pytest.fixture(autouse=True)
     def no_locks(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -614,24 +616,26 @@ class TestWithoutLocks:
 
         monkeypatch.setattr("fcntl.flock", refused)
 
-    def test_save_replaces_the_file(self, kind: Any, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """By a closed one, as Windows wants it; Linux shows which files are open."""
+    def test_save_without_locks_replaces_the_file(self, kind: Any, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The new file is closed before, as Windows demands. Linux shows which files are open."""
         open_files = Path("/proc/self/fd")
 
-        def look() -> None:
+        def check_open_files() -> None:
             if open_files.exists():
                 names = {os.readlink(entry) for entry in open_files.iterdir() if entry.is_symlink()}
                 assert not [name for name in names if name.startswith(str(path.parent))]
 
-        monkeypatch.setattr(os, "replace", numbered_call(os.replace, 1, look))
+        monkeypatch.setattr(os, "replace", numbered_call(os.replace, 1, check_open_files))
         talk(kind).save(path)
         assert messages_in(path) == NEW
         assert list(path.parent.iterdir()) == [path]
 
-    def test_failed_save_leaves_nothing_beside_it(self, kind: Any, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        TestErrors().test_failed_save_leaves_the_old_file_and_nothing_beside_it(kind, path, monkeypatch, "replace")
+    def test_failed_save_without_locks_leaves_no_other_file(
+        self, kind: Any, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        TestErrors().test_failed_save_leaves_the_old_file_and_no_other(kind, path, monkeypatch, "replace")
 
-    def test_temporary_file_of_another_save_is_not_touched(self, kind: Any, path: Path) -> None:
+    def test_temporary_file_of_another_save_is_kept(self, kind: Any, path: Path) -> None:
         other = path.parent / ".talk.json.0.tmp"
         other.write_text("of another save")
         talk(kind).save(path)

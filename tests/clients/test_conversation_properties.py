@@ -1,4 +1,4 @@
-"""After any sequence of calls, a conversation can be sent again, and a file gives it back as it was."""
+"""After any sequence of calls, the history of a conversation can be sent, and a saved conversation equals it."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from chatgpt4online.protocol.calls.turn import Turn
 from ..clients.test_conversation import client
 from ..support.strategies import end, error, live
 
-# Half characters, and the edges of what JSON, UTF-8 and the readers of lines take for special.
+# Lone surrogates, and characters that JSON, UTF-8 or the readers of lines treat specially.
 LETTERS = st.sampled_from(
     ["a", "é", "я", "😀", "\ud83d", "\ude00", "\0", "\u2028", "\r\n", '"', "\\", "\x7f", "\ufffd"]
 )
 WORDS = st.lists(LETTERS, max_size=4).map("".join)
 GOOD_WORDS = st.sampled_from(["a", "Hi there", "é\u2028😀"])
-NOT_TEXTS = st.sampled_from([None, 5, [], {}, ["a"], float("nan")])  # what JSON can hold
+NOT_TEXTS = st.sampled_from([None, 5, [], {}, ["a"], float("nan")])  # values that JSON can hold
 OTHERS = st.one_of(NOT_TEXTS, st.just(b"a"))
 CONTENTS = st.one_of(WORDS, GOOD_WORDS, st.lists(WORDS.map(lambda text: {"type": "text", "text": text})), OTHERS)
 ROLES = st.one_of(st.sampled_from(["user", "assistant", "system", "tool"]), WORDS, OTHERS)
@@ -81,7 +81,7 @@ SAVED: dict[str, Any] = {
 
 
 def some_of(values: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Return values for some of the names; mostly for one, since one bad value is enough to be refused."""
+    """Return values for some of the names: mostly for one, since one bad value is enough for an error."""
     single = [st.fixed_dictionaries({name: value}) for name, value in values.items()]
     return st.one_of(*single, st.fixed_dictionaries({}, optional=values))
 
@@ -90,7 +90,7 @@ ENDINGS = st.sampled_from(["good", "good", "good", "server error", "cut", "netwo
 
 
 class Talks(RuleBasedStateMachine):
-    """One conversation, on which any call is made with any values; InvalidInput and InvalidState change nothing."""
+    """One conversation that gets any calls with any values. InvalidInput and InvalidState change nothing."""
 
     kind: Any = Conversation
 
@@ -99,7 +99,7 @@ class Talks(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         self.client = client(self.kind)
         self.talk = self.client.conversation()
-        self.fsync = mock.patch("os.fsync")  # the machine saves thousands of times
+        self.fsync = mock.patch("os.fsync")  # the test saves thousands of times
         self.fsync.start()
 
     def teardown(self) -> None:
@@ -107,7 +107,7 @@ class Talks(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
     def answer(self, turns: Any, ending: str, text: str, final: str | None, response_id: Any) -> None:
-        """Send a turn, if it can be made, and answer it."""
+        """Make a turn and send its question, if that raises no error, and answer it."""
         before = self.talk.messages
         try:
             turn = turns()[0]
@@ -179,14 +179,14 @@ class Talks(RuleBasedStateMachine):
             self.talk = self.kind.load(path, self.client)
 
     @invariant()
-    def the_history_can_be_sent(self) -> None:
+    def history_can_be_sent(self) -> None:
         talk = self.talk
         assert Submission("Hi", talk.messages, chat_id=talk.chat_id).body("")
         turn, _ = talk._operations.next_turn(talk._history, "Hi", ())
         assert json.loads(turn.next_request().body)["messages"] == talk.messages
 
     @invariant()
-    def a_file_gives_it_back(self) -> None:
+    def loaded_conversation_equals_the_saved_one(self) -> None:
         self.talk.save(self.folder / "talk.json")
         again = self.kind.load(self.folder / "talk.json", self.client)
         assert again._history.to_json() == self.talk._history.to_json()
@@ -195,7 +195,7 @@ class Talks(RuleBasedStateMachine):
 
 
 class AsyncTalks(Talks):
-    """The same with an AsyncConversation."""
+    """The same calls with an AsyncConversation."""
 
     kind = AsyncConversation
 

@@ -1,4 +1,4 @@
-"""One question at a time in each conversation, over real sockets, threads and tasks; one table for both clients."""
+"""A conversation answers one question at a time, over real sockets, threads and tasks, in both clients."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ SECONDS = 20  # a wait ends within milliseconds; the limit only ends a test that
 
 @dataclass
 class Script:
-    """What the site says: the question and ``end``, in two pieces.
+    """The answers of the site: the question and ``end``, in two pieces.
 
-    It waits for the gate before the first piece of ``wait1``, and before the second piece of ``wait2``.
+    The answer to ``wait1`` waits for the gate before its first piece, and the one to ``wait2`` before its second.
     """
 
     waits: threading.Event = field(default_factory=threading.Event)
@@ -62,7 +62,7 @@ class Script:
         yield "end"
 
     def wait_for_question(self) -> None:
-        assert self.waits.wait(SECONDS), "no question came"
+        assert self.waits.wait(SECONDS), "no question arrived"
 
 
 def next_of(stream: Any) -> Any:
@@ -71,7 +71,7 @@ def next_of(stream: Any) -> Any:
 
 
 class World:
-    """A client, a conversation with a site on loopback, and what a test does with them in either kind of client."""
+    """A client and a conversation with a site on loopback, with the same methods for both kinds of client."""
 
     def __init__(self, face: Face, site: Site, script: Script) -> None:
         self.face, self.site, self.script = face, site, script
@@ -80,26 +80,26 @@ class World:
         self.talk = self.client.conversation()
 
     def call(self, value: Any) -> Any:
-        """Return a value, or what an awaitable gives."""
+        """Return a value, or the result of an awaitable."""
         return self.face.call(value)
 
     def next(self, stream: Any) -> Any:
         """Return the next piece of a stream, which stays open."""
         return self.call(next_of(stream))
 
-    def rest(self, stream: Any) -> list[Any]:
-        """Return the pieces up to the end."""
+    def read_all(self, stream: Any) -> list[Any]:
+        """Return the pieces of a stream up to its end."""
         return self.face.all(stream)
 
     def wait_for_question(self) -> None:
-        """Return once the site has the question ``wait1``; tasks go on meanwhile."""
+        """Return once the site has the question ``wait1``. Other tasks run meanwhile."""
         if self.is_sync:
             self.script.wait_for_question()
         else:
             self.call(asyncio.to_thread(self.script.wait_for_question))
 
     def in_background(self, action: Callable[[], Any]) -> Callable[[], Any]:
-        """Begin a call in a thread or a task; return a function that waits for its value or its error."""
+        """Begin a call in a thread or a task. Return a function that waits for it, and returns its value or error."""
         if not self.is_sync:
 
             async def begin() -> asyncio.Future[Any]:
@@ -129,7 +129,7 @@ class World:
         return joined
 
     def at_once(self, actions: list[Callable[[], Any]]) -> list[Any]:
-        """Begin calls at the same moment, and open the gate when one has ended; return their values or errors."""
+        """Begin calls at the same moment. Open the gate when one has ended, and return their values or errors."""
         if not self.is_sync:
 
             async def run() -> list[Any]:
@@ -163,23 +163,23 @@ def world(face: Face) -> Iterator[World]:
 
 
 def turn(question: str) -> list[dict[str, str]]:
-    """Return what the history keeps of a question."""
+    """Return the two messages that the history has after a question."""
     return [says("user", question), says("assistant", f"{question} end")]
 
 
 QUESTIONS: dict[str, Callable[[World], Any]] = {
     "ask": lambda to: to.call(to.talk.ask("second")),
     "send": lambda to: to.call(to.talk.send("second")),
-    "stream": lambda to: to.rest(to.talk.stream("second")),
-    "events": lambda to: to.rest(to.talk.events("second")),
-    "choose": lambda to: to.rest(to.talk.choose(Shortcut("message", "Second", "second"))),
-    "edit": lambda to: to.rest(to.talk.edit("second")),
-    "regenerate": lambda to: to.rest(to.talk.regenerate()),
+    "stream": lambda to: to.read_all(to.talk.stream("second")),
+    "events": lambda to: to.read_all(to.talk.events("second")),
+    "choose": lambda to: to.read_all(to.talk.choose(Shortcut("message", "Second", "second"))),
+    "edit": lambda to: to.read_all(to.talk.edit("second")),
+    "regenerate": lambda to: to.read_all(to.talk.regenerate()),
 }
 
 
 class TestSecondQuestion:
-    """A question that is asked while another one of its conversation is being answered."""
+    """A second question of a conversation, while the first one is being answered."""
 
     @pytest.mark.parametrize("name", QUESTIONS)
     def test_second_question_raises_and_the_first_keeps_its_answer(self, world: World, name: str) -> None:
@@ -190,7 +190,7 @@ class TestSecondQuestion:
             QUESTIONS[name](world)
         assert [asked["newMessage"] for asked in chats(world.site)] == ["before", "wait2"]
         world.script.gate.set()
-        assert world.rest(first) == ["end"]
+        assert world.read_all(first) == ["end"]
         assert world.talk.messages == [*turn("before"), *turn("wait2")]
         QUESTIONS[name](world)
         assert len(world.talk.messages) == (4 if name in ("edit", "regenerate") else 6)
@@ -204,7 +204,7 @@ class TestSecondQuestion:
         assert str(first()) == "wait1 end"
         assert world.talk.messages == turn("wait1")
 
-    def test_of_two_questions_at_once_exactly_one_is_sent(self, world: World) -> None:
+    def test_exactly_one_of_two_simultaneous_questions_is_sent(self, world: World) -> None:
         for number in range(1, 11):
             world.talk.clear()
             world.script.gate.clear()
@@ -213,12 +213,12 @@ class TestSecondQuestion:
             assert len(chats(world.site)) == number
             assert world.talk.messages == turn("wait1")
 
-    def test_question_in_another_conversation_is_answered_meanwhile(self, world: World) -> None:
+    def test_other_conversation_is_answered_at_the_same_time(self, world: World) -> None:
         first = world.talk.stream("wait2")
         world.next(first)
         assert str(world.call(world.client.conversation().ask("other"))) == "other end"
         world.script.gate.set()
-        assert world.rest(first) == ["end"]
+        assert world.read_all(first) == ["end"]
 
 
 def read_to_its_end(to: World) -> Any:
@@ -244,7 +244,7 @@ def closed_before_its_first_piece(to: World) -> Any:
 def closed_before_it_was_read(to: World) -> Any:
     stream = to.talk.stream("wait1")
     to.call(stream.close())
-    assert to.rest(stream) == []
+    assert to.read_all(stream) == []
     return stream
 
 
@@ -276,7 +276,7 @@ def failed(to: World) -> Any:
 def cut(to: World) -> Any:
     stream = to.talk.stream("cut")
     with pytest.raises(Truncated):
-        to.rest(stream)
+        to.read_all(stream)
     return stream
 
 
@@ -297,7 +297,7 @@ def refused_before_it_was_sent(to: World) -> Any:
 
 
 def interrupted(to: World) -> Any:
-    """Ctrl-C in the thread that waits, or a task that is cancelled."""
+    """Interrupt the thread that waits by Ctrl-C, or cancel the task that waits."""
     stream = to.talk.stream("wait1")
     if to.is_sync:
 
@@ -341,25 +341,25 @@ ENDS = [
 
 @pytest.mark.parametrize("end", ENDS, ids=[end.__name__ for end in ENDS])
 @pytest.mark.filterwarnings("ignore:unclosed <AsyncStream:ResourceWarning")
-def test_next_question_is_asked_after_a_stream_that_was(world: World, end: Callable[[World], Any]) -> None:
-    """The stream that is not read any more is still referred to, except where it was dropped."""
+def test_next_question_can_be_asked_after_a_stream_that_was(world: World, end: Callable[[World], Any]) -> None:
+    """The test still has a reference to the stream, except if it was dropped."""
     world.call(world.talk.ask("before"))
-    held = end(world)
-    known = turn("before") + (turn("first") if end is read_to_its_end else [])
-    assert world.talk.messages == known
+    stream = end(world)
+    expected = turn("before") + (turn("first") if end is read_to_its_end else [])
+    assert world.talk.messages == expected
     assert str(world.call(world.talk.ask("next"))) == "next end"
-    assert world.talk.messages == [*known, *turn("next")]
-    assert chats(world.site)[-1]["messages"] == known
-    del held
+    assert world.talk.messages == [*expected, *turn("next")]
+    assert chats(world.site)[-1]["messages"] == expected
+    del stream
 
 
 class TestStreamsMadeAhead:
-    """A question is sent when its stream is read first, with the history as it is then."""
+    """Streams that are made before they are read: each question is sent when its stream is read first."""
 
     def test_streams_made_together_and_read_one_by_one_lose_no_turn(self, world: World) -> None:
         streams = [world.talk.stream(question) for question in ("a", "b", "c")]
         for stream in streams:
-            world.rest(stream)
+            world.read_all(stream)
         assert world.talk.messages == [*turn("a"), *turn("b"), *turn("c")]
         assert [asked["messages"] for asked in chats(world.site)] == [[], turn("a"), [*turn("a"), *turn("b")]]
 
@@ -367,24 +367,24 @@ class TestStreamsMadeAhead:
         world.call(world.talk.ask("old"))
         stream = world.talk.stream("new")
         world.talk.clear()
-        world.rest(stream)
+        world.read_all(stream)
         assert world.talk.messages == turn("new")
         assert (chats(world.site)[-1]["messages"], chats(world.site)[-1]["chatId"]) == ([], world.talk.chat_id)
 
     @pytest.mark.parametrize("change", ["edit", "regenerate"])
-    def test_question_that_is_not_the_last_any_more_is_not_replaced(self, world: World, change: str) -> None:
+    def test_question_that_is_no_longer_the_last_is_not_replaced(self, world: World, change: str) -> None:
         world.call(world.talk.ask("a"))
         stream = world.talk.edit("x") if change == "edit" else world.talk.regenerate()
         world.call(world.talk.ask("b"))
         with pytest.raises(InvalidState, match=r"call edit\(\) or regenerate\(\) again"):
-            world.rest(stream)
+            world.read_all(stream)
         assert world.talk.messages == [*turn("a"), *turn("b")]
         assert len(chats(world.site)) == 2
 
     def test_second_regenerate_replaces_the_answer_of_the_first(self, world: World) -> None:
         world.call(world.talk.ask("a"))
         for stream in [world.talk.regenerate(), world.talk.regenerate()]:
-            world.rest(stream)
+            world.read_all(stream)
         assert world.talk.messages == turn("a")
         assert [asked["messages"] for asked in chats(world.site)] == [[], [], []]
 
@@ -415,7 +415,7 @@ class TestAnswersThatArriveAtOnce:
         assert talk.messages == [says("user", "Hi"), says("assistant", "one two")]
 
     def test_turn_is_recorded_when_its_reader_gets_the_last_event(self, face: Face, talk: Any) -> None:
-        """Many programs leave the loop there."""
+        """Many programs leave the loop at that event."""
         stream = talk.events("Hi")
         while not isinstance(face.call(next_of(stream)), Done):
             assert talk.messages == []
@@ -426,7 +426,7 @@ class TestAnswersThatArriveAtOnce:
 
 
 class TestMeanwhile:
-    """What else a program does with a conversation while a question is being answered."""
+    """Other calls of a conversation while a question is being answered."""
 
     def test_clear_forgets_the_question_that_is_being_answered(self, world: World) -> None:
         world.call(world.talk.ask("before"))
@@ -435,11 +435,11 @@ class TestMeanwhile:
         world.talk.clear()
         assert str(world.call(world.talk.ask("new"))) == "new end"
         world.script.gate.set()
-        assert world.rest(first) == ["end"]
+        assert world.read_all(first) == ["end"]
         assert world.talk.messages == turn("new")
         assert chats(world.site)[-1]["chatId"] == world.talk.chat_id
 
-    def test_messages_and_save_give_the_history_before_it(self, world: World, tmp_path: Path) -> None:
+    def test_messages_and_save_give_the_history_before_the_question(self, world: World, tmp_path: Path) -> None:
         world.call(world.talk.ask("before"))
         first = world.talk.stream("wait2")
         world.next(first)
@@ -447,7 +447,7 @@ class TestMeanwhile:
         again = world.face.conversation_class.load(tmp_path / "talk.json", world.client)
         assert world.talk.messages == again.messages == turn("before")
         world.script.gate.set()
-        world.rest(first)
+        world.read_all(first)
         world.talk.save(tmp_path / "talk.json")
         again = world.face.conversation_class.load(tmp_path / "talk.json", world.client)
         assert world.talk.messages == again.messages == [*turn("before"), *turn("wait2")]

@@ -1,4 +1,4 @@
-"""What servers do, and what programs with an HTTP library of their own make of it: the rows of both clients."""
+"""Programs with an HTTP library of their own read the same odd servers as both clients, with the same outcomes."""
 
 from __future__ import annotations
 

@@ -383,7 +383,7 @@ FILES = {
         f"load {content[:10]}": Row(
             lambda to, content=content: to.face.conversation_class.load(to.file(content), to.client),
             InvalidInput,
-            ("file.json", "it is no conversation of this package"),
+            ("file.json", "it is not a conversation of this package"),
             ("indices", "Errno"),
         )
         for content in ("[1, 2]", "{}", "null", "5", '"talk"', "Hello", '{"site": 5}', '{"site": "x"}', "[" * 9999)
@@ -391,7 +391,7 @@ FILES = {
     "load a number of 5,000 digits": Row(
         lambda to: to.face.conversation_class.load(to.file('{"site": ' + "9" * 5000 + "}"), to.client),
         InvalidInput,
-        ("file.json", "it is no conversation of this package"),
+        ("file.json", "it is not a conversation of this package"),
         ("digits",),
     ),
     "load the conversation with another site": Row(

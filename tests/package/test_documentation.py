@@ -1,7 +1,7 @@
 """The code blocks of README.rst and of docs/ run against sites on loopback, and every public name is documented.
 
 The Python blocks of a page run in their order, in one namespace, against one site. ``https://example.org`` in a block
-is the address of that site. What a block prints is compared where the page says "It prints::" below it. A test function
+is the address of that site. The output of a block is compared if the page says "It prints::" below it. A test function
 of a block is called if it has no parameters. Console blocks run too: a line that begins with ``$`` is a command, and
 the other lines are its output. A block that cannot run on loopback has the comment ``.. not run: REASON`` above it.
 """
@@ -96,7 +96,7 @@ def answer(chat: Chat) -> Any:
 
 
 def serve_documented_site() -> Site:
-    """Return the site that the pages speak of."""
+    """Return the site that the pages describe."""
     support = Widget("support", name="Support", start_sentence="How can I help?", uploads=True, multi_upload=True)
     users = {"ann": "abcd efgh ijkl mnop qrst uvwx"}
     return serve_site(answer, bots=["default", support], users=users, discussions=True, token="the-token-of-the-site")

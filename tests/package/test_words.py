@@ -13,6 +13,7 @@ from .. import words
 BAD = {
     "What is no event is skipped.": "What is no event is skipped.",
     "The parser is lazy. What is left waits.": "What is left waits.",
+    "What fails is in policies.py or in a table.": "What fails is in policies.py or in a table.",
     "It reads any body, whatever it is": "whatever it is",
     "the nonce goes to who logs in": "to who logs",
     "the answer for who asks": "who asks",
@@ -116,6 +117,7 @@ message = f"the answer of {1} stood still"
 
 
 def test_nothing(x=1):  # written anew
+    # What follows is a plain docstring.
     "A plain docstring."
 '''
 
@@ -129,6 +131,7 @@ def test_each_part_of_a_python_file_is_checked(tmp_path: Path) -> None:
         (5, "stood still"),
         (8, "anew"),
         (8, "test_nothing"),
+        (9, "What follows is a plain docstring."),
     ]
 
 

@@ -1,1 +1,1 @@
-"""What the tests share: servers, recordings, both clients behind one face."""
+"""The parts that the tests share: servers, recordings, and one interface to both clients."""

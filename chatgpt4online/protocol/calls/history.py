@@ -1,4 +1,4 @@
-"""The history of a conversation: what was said so far, and what the next question needs of it."""
+"""The history of a conversation: its messages, and the values that the next question needs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ T = TypeVar("T")
 View: TypeAlias = Callable[[list[Event]], tuple[list[T], ChatError | None]]
 """A function that turns events into the items for the reader of a stream, and the error that ends it or None."""
 
-_FORMAT = 1  # the version of the saved form
-_RESUMABLE = ("resp_", "v1_")  # a site keeps the history itself behind these response ids (protocol section 1.4)
+_FORMAT = 1  # the version of the saved format
+_RESUMABLE = ("resp_", "v1_")  # the site itself stores the history for these response ids (protocol section 1.4)
 _BUSY = "another question is being answered here: read or close its stream first"
-_SHORTCUT_FIELDS = ("label", "message", "shortcut_id")  # what is needed to choose a shortcut again
+_SHORTCUT_FIELDS = ("label", "message", "shortcut_id")  # the fields that choose a shortcut again
 
 
 class LastQuestion(NamedTuple):
@@ -46,10 +46,10 @@ class State:
     _next: dict[str, State] = field(default_factory=dict, init=False, repr=False)
 
     def follow(self, state: State) -> bool:
-        """Put ``state`` into the place of this one; return False where another state is there already.
+        """Let ``state`` follow this one, and return True. Return False if another state follows it already.
 
-        ``dict.setdefault`` is atomic, so that one of two threads wins. A lock could stay locked: in a forked process,
-        and while a signal handler interrupts the thread that holds it.
+        ``dict.setdefault`` is atomic, so that only one of two threads succeeds. A lock could stay locked: in
+        a forked process, and while a signal handler interrupts the thread that holds it.
         """
         return self._next.setdefault("state", state) is state
 
@@ -80,7 +80,7 @@ class History:
     """The messages of a conversation under one chat id, which names the conversation to the site.
 
     :class:`TurnRecord` adds each question together with its answer. Raises InvalidInput for messages and for a chat id
-    that could not be sent.
+    that cannot be sent.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class History:
 
     @property
     def chat_id(self) -> str:
-        """The name of the conversation."""
+        """The id of the conversation."""
         return self.state.chat_id
 
     @property
@@ -125,10 +125,10 @@ class History:
             pass  # another thread recorded a turn at this moment; it is forgotten too
 
     def begin(self, turn: TurnRecord) -> State:
-        """Return the history as it is, after noting that ``turn`` is being answered.
+        """Record that ``turn`` is being answered, and return the history as it is.
 
-        Raises InvalidState while another turn is being answered. A turn whose stream was closed, failed or was dropped
-        is not.
+        Raises InvalidState while another turn is being answered. A turn whose stream was closed, has failed or was
+        dropped is not being answered any more.
         """
         while True:
             state = self.state
@@ -157,7 +157,7 @@ class History:
 
     @classmethod
     def from_json(cls, saved: Json) -> History:
-        """Return the history that :meth:`to_json` gave. Raises InvalidInput, which says what is wrong."""
+        """Return the history in the JSON object of :meth:`to_json`. Raises InvalidInput, which says what is wrong."""
         for name in ("format", "chat_id", "previous_response_id", "messages"):
             if name not in saved:
                 raise InvalidInput(f"it has no {name!r}")
@@ -205,10 +205,10 @@ class TurnRecord:
         return recording
 
     def start(self, submission: Submission) -> Submission:
-        """Return the question with the history before it, as it is now that the question begins to be sent.
+        """Return the question with the history before it. It is called just before the question is sent.
 
-        Raises InvalidState while another question is being answered, and where the question to replace is not the last
-        one any more.
+        Raises InvalidState while another question is being answered, and if the question to replace is not the last one
+        any more.
         """
         state = self._history.begin(self)
         if self._replaced is not None and state.last_question() != self._replaced:
@@ -243,7 +243,7 @@ class TurnRecord:
         reply, self._unread = self._unread, None
         state = self._history.state
         if reply is not None and state.running is self:
-            answer = {"role": "assistant", "content": printable(reply.text)}  # it has to be sent again
+            answer = {"role": "assistant", "content": printable(reply.text)}  # the next question sends it
             response_id = reply.response_id if is_id(reply.response_id) else ""
             messages = (*self._before, self._question, answer)
             state.follow(State(state.chat_id, messages, response_id, self._shortcut))
@@ -269,7 +269,7 @@ def one_message(question: str | Message) -> Message:
     if not isinstance(question, str | Mapping):
         raise InvalidInput(
             f"a question is a string, or one {{'role', 'content'}} message, {not_(question)}; "
-            "the conversation itself adds what was said before"
+            "the conversation itself adds the earlier messages"
         )
     return {"role": "user", "content": question} if isinstance(question, str) else question
 
@@ -294,7 +294,7 @@ def shortcut_question(shortcut: Shortcut, bot: Mapping[str, Any]) -> Submission:
 
 
 def _sendable(messages: Iterable[Message]) -> tuple[dict[str, str], ...]:
-    """Return messages as a history keeps them. Raises InvalidInput for messages that could not be sent."""
+    """Return messages as a history keeps them. Raises InvalidInput for messages that cannot be sent."""
     found = list(messages)
     Submission("Hi", found)
     return tuple({"role": message["role"], "content": message["content"]} for message in found)
@@ -311,6 +311,6 @@ def _read_shortcut(saved: Any) -> Shortcut | None:
 
 
 def _sent_shortcut(question: Submission) -> Shortcut | None:
-    """Return the shortcut that a question stands for, with only what was sent of it, or None."""
+    """Return the shortcut of a question, with only the fields that were sent, or None."""
     label, shortcut_id = question.shortcut_name or "", question.shortcut_id or ""
     return Shortcut("message", label, question.message, shortcut_id) if label or shortcut_id else None
