@@ -503,7 +503,7 @@ def _compare_first(found: dict[str, Way], url: str, runner: asyncio.Runner, roun
 
 
 def _compare_streams(found: dict[str, Way], url: str, count: int, rounds: int) -> list[Result]:
-    names = [name for name in ("AsyncClient", "asyncio", "h11", "aiohttp", "httpx async") if name in found]
+    names: list[str] = [name for name in ("AsyncClient", "asyncio", "h11", "aiohttp", "httpx async") if name in found]
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for number in range(rounds):
         for name in names[:: -1 if number % 2 else 1]:

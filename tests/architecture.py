@@ -53,7 +53,7 @@ def drawn(text: str) -> str:
     for name, picture in PICTURES.items():
         pattern = re.compile(rf"(\.\. picture: {name}\n\n(?:::\n\n)?)(.*?)(\n\n\.\. end of picture)", re.DOTALL)
         assert pattern.search(text), f"the document has no place for the picture {name!r}"
-        text = pattern.sub(lambda match, made=picture: match[1] + made() + match[3], text)  # type: ignore[misc]
+        text = pattern.sub(lambda match, made=picture: match[1] + made() + match[3], text)
     return text
 
 

@@ -213,7 +213,7 @@ def retry_provider() -> None:
     from chatgpt4online.protocol.parsing.errors import ServerError
 
     with playing(ServerError("no model")) as (_, provider), playing() as (_, works):
-        broken = type("BrokenSite", (provider,), {})
+        broken: Any = type("BrokenSite", (provider,), {})
         both = RotatedProvider([broken, works], shuffle=False)
         reply = Client(provider=both).chat.completions.create("Hello", model="gpt-4")
         assert reply.choices[0].message.content == "You said: Hello", reply

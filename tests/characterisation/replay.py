@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path as File
 from typing import Any, NamedTuple
 
+from ..support.exchanges import sent_json
 from .answers import (
     ANSWERS,
     BODIES,
@@ -111,7 +112,7 @@ def _described(request: Request) -> dict[str, Any]:
         described["nonce"] = headers["x-wp-nonce"]
     described["body"] = _KINDS.get(headers.get("content-type", ""), "strange")
     if described["body"] == "json":
-        sent = json.loads(bytes(request.body))  # type: ignore[arg-type]
+        sent = sent_json(request)
         told = {name: sent[name] for name in ("session", "newFileId") if sent.get(name)}
         described |= {f"body_{name}": value for name, value in told.items()}
     elif described["body"] == "none" and request.body:
@@ -209,7 +210,7 @@ _RETRIED_USUAL = ("html_429_after_5", "html_503", "lost")
 
 
 @cache
-def _paths() -> Mapping[tuple[str, ...], Path]:
+def _paths() -> Mapping[tuple[str, str, str, str], Path]:
     paths = list(all_paths())
     named = {path.name: path for path in paths}
     if len(named) < len(paths):

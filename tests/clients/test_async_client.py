@@ -1,16 +1,17 @@
 """The asynchronous client, against servers on loopback."""
 
 import asyncio
-import collections.abc
 import functools
 import gc
-import inspect
 import select
 import socket
 import sys
 import threading
 import warnings
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
 import trustme
@@ -37,6 +38,9 @@ from ..support.behaviours import HELLO, PLAIN, REFUSED, streamed
 from ..support.server import (
     LAST_CHUNK,
     NONCE,
+    Peer,
+    Received,
+    Script,
     Server,
     chunk,
     end,
@@ -52,12 +56,16 @@ from ..support.server import (
 hello = site(says(streamed(*HELLO)))
 
 
-def run(test):
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def run(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
     """Make a test of an async function. It must not hang, and must leave no task behind."""
 
     @functools.wraps(test)
-    def wrapper(*args, **options):
-        async def main():
+    def wrapper(*args: P.args, **options: P.kwargs) -> None:
+        async def main() -> None:
             async with asyncio.timeout(30):
                 await test(*args, **options)
             await turns()
@@ -66,16 +74,15 @@ def run(test):
         asyncio.run(main())
         gc.collect()
 
-    wrapper.__signature__ = inspect.signature(test)
     return wrapper
 
 
-async def turns(count=5):
+async def turns(count: int = 5) -> None:
     for _ in range(count):
         await asyncio.sleep(0)
 
 
-async def seen(event):
+async def seen(event: threading.Event) -> None:
     """Wait for a value that a server's thread stores."""
     assert await asyncio.to_thread(event.wait, 10)
 
@@ -83,23 +90,23 @@ async def seen(event):
 class Hang:
     """A chat that sends something, and then waits for the end of the connection."""
 
-    def __init__(self, *pieces):
+    def __init__(self, *pieces: bytes) -> None:
         self.pieces = pieces
         self.begun, self.gone = threading.Event(), threading.Event()
 
-    def __call__(self, peer, _=None):
+    def __call__(self, peer: Peer, _: Received | None = None) -> None:
         peer.send(*self.pieces)
         self.begun.set()
         peer.wait_for_close()
         self.gone.set()
 
 
-async def collect(stream):
+async def collect(stream: AsyncIterable[T]) -> list[T]:
     return [item async for item in stream]
 
 
 @pytest.fixture
-def no_proxies(monkeypatch):
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -107,11 +114,11 @@ def no_proxies(monkeypatch):
 
 class TestGenerator:
     @run
-    async def test_stream_is_an_async_generator(self):
+    async def test_stream_is_an_async_generator(self) -> None:
         with Server(hello) as server:
             async with AsyncClient(server.url) as client:
                 pieces = client.stream("Hi")
-                assert isinstance(pieces, collections.abc.AsyncGenerator)
+                assert isinstance(pieces, AsyncGenerator)
                 assert isinstance(pieces, AsyncStream)
                 assert aiter(pieces) is pieces
                 assert await pieces.asend(None) == "Hel"
@@ -125,7 +132,7 @@ class TestGenerator:
                 assert pieces.reply.text == "Hello"
 
     @run
-    async def test_athrow_closes_the_stream(self):
+    async def test_athrow_closes_the_stream(self) -> None:
         chat = Hang(stream_head() + chunk(live("Hel")))
         with Server(site(chat)) as server:
             async with AsyncClient(server.url) as client:
@@ -139,7 +146,7 @@ class TestGenerator:
                     await client.stream("Hi").athrow(ZeroDivisionError)
 
     @run
-    async def test_reply_before_the_end_raises_with_the_text_so_far(self):
+    async def test_reply_before_the_end_raises_with_the_text_so_far(self) -> None:
         with Server(site(Hang(stream_head() + chunk(live("Hel"))))) as server:
             async with AsyncClient(server.url) as client:
                 async with client.stream("Hi") as pieces:
@@ -151,7 +158,7 @@ class TestGenerator:
                 assert repr(pieces).endswith("closed>")
 
     @run
-    async def test_error_is_raised_once_and_kept_for_reply(self):
+    async def test_error_is_raised_once_and_kept_for_reply(self) -> None:
         oops = b'data: {"type":"error","data":"Oops!"}\n\n'
         with Server(site(says(streamed(live("Hel"), oops)))) as server:
             async with AsyncClient(server.url) as client:
@@ -165,7 +172,7 @@ class TestGenerator:
                     pieces.reply  # noqa: B018
 
     @run
-    async def test_second_task_cannot_read_the_same_stream(self):
+    async def test_second_task_cannot_read_the_same_stream(self) -> None:
         chat = Hang(stream_head() + chunk(live("Hel")))
         with Server(site(chat)) as server:
             async with AsyncClient(server.url) as client:
@@ -180,10 +187,10 @@ class TestGenerator:
                 assert await first == []
 
     @run
-    async def test_reset_raises_with_the_text_so_far(self):
+    async def test_reset_raises_with_the_text_so_far(self) -> None:
         shown = threading.Event()
 
-        def chat(peer, _):
+        def chat(peer: Peer, _: Received) -> None:
             peer.send(stream_head() + chunk(live("Hel")))
             assert shown.wait(10)
             peer.reset()
@@ -205,7 +212,7 @@ class TestClosing:
     )
     @pytest.mark.parametrize("closed", ["stream", "client"])
     @run
-    async def test_aclose_ends_the_wait_of_a_reader(self, sent, closed):
+    async def test_aclose_ends_the_wait_of_a_reader(self, sent: bytes, closed: str) -> None:
         chat = Hang(sent)
         with Server(site(chat)) as server:
             async with AsyncClient(server.url) as client:
@@ -218,7 +225,7 @@ class TestClosing:
                 assert server.seen() == ["start_session", "submit"]
 
     @run
-    async def test_aclose_of_the_client_ends_all_streams(self):
+    async def test_aclose_of_the_client_ends_all_streams(self) -> None:
         chat = Hang(stream_head() + chunk(live("Hel")))
         with Server(site(chat)) as server:
             client = AsyncClient(server.url)
@@ -230,10 +237,10 @@ class TestClosing:
             assert await asyncio.gather(*readers) == [[]] * 5
 
     @run
-    async def test_aclose_ends_the_wait_for_a_retry_without_a_request(self):
+    async def test_aclose_ends_the_wait_for_a_retry_without_a_request(self) -> None:
         asked = threading.Event()
 
-        def chat(peer, _):
+        def chat(peer: Peer, _: Received) -> None:
             peer.send(response(b"", "503 Service Unavailable", Retry_After="29"))
             asked.set()
 
@@ -251,12 +258,12 @@ class TestClosing:
 
     @pytest.mark.parametrize("way", ["CONNECT", "socks5", "TLS", "TCP"])
     @run
-    async def test_aclose_interrupts_the_making_of_a_connection(self, way, no_proxies):
+    async def test_aclose_interrupts_the_making_of_a_connection(self, way: str, no_proxies: None) -> None:
         if way == "socks5":
             pytest.importorskip("python_socks")
         chat = Hang()
 
-        def script(peer):
+        def script(peer: Peer) -> None:
             peer.socket.recv(1)
             chat(peer)
 
@@ -266,7 +273,7 @@ class TestClosing:
             for filler in fillers:
                 filler.setblocking(False)
                 filler.connect_ex(address)
-            options = {
+            options: dict[str, Any] = {
                 "CONNECT": {"site": "https://example.org", "proxy": server.url},
                 "socks5": {"site": "http://127.0.0.1:9", "proxy": server.url.replace("http", "socks5")},
                 "TLS": {"site": server.url.replace("http", "https")},
@@ -288,10 +295,10 @@ class TestClosing:
                 filler.close()
 
     @run
-    async def test_aclose_ends_the_wait_for_the_search_of_another_stream(self):
+    async def test_aclose_ends_the_wait_for_the_search_of_another_stream(self) -> None:
         held = Hang()
 
-        def script(peer):
+        def script(peer: Peer) -> None:
             for _ in peer.requests():
                 held(peer)
 
@@ -308,7 +315,7 @@ class TestClosing:
                 assert await readers[0] == []
 
     @run
-    async def test_break_inside_async_with_closes_the_socket(self):
+    async def test_break_inside_async_with_closes_the_socket(self) -> None:
         chat = Hang(stream_head() + chunk(live("Hel")))
         with Server(site(chat)) as server:
             async with AsyncClient(server.url) as client:
@@ -318,7 +325,7 @@ class TestClosing:
                 await seen(chat.gone)
 
     @run
-    async def test_dropped_stream_warns_and_closes_its_connection(self):
+    async def test_dropped_stream_warns_and_closes_its_connection(self) -> None:
         chat = Hang(stream_head() + chunk(live("Hel")))
         with Server(site(chat)) as server:
             async with AsyncClient(server.url) as client:
@@ -332,15 +339,15 @@ class TestClosing:
                 await seen(chat.gone)
 
     @run
-    async def test_dropped_stream_without_a_connection_does_not_warn(self):
+    async def test_dropped_stream_without_a_connection_does_not_warn(self) -> None:
         with Server(hello) as server:
             async with AsyncClient(server.url) as client:
                 client.stream("Hi")
                 await collect(client.stream("Hi"))
                 gc.collect()
 
-    def test_unclosed_client_warns(self):
-        async def leave(url):
+    def test_unclosed_client_warns(self) -> None:
+        async def leave(url: str) -> None:
             await AsyncClient(url).ask("Hi")
 
         with Server(hello) as server, warnings.catch_warnings(record=True) as caught:
@@ -352,7 +359,7 @@ class TestClosing:
             gc.collect()
 
     @run
-    async def test_closed_client_raises_invalid_state(self):
+    async def test_closed_client_raises_invalid_state(self) -> None:
         client = AsyncClient("http://127.0.0.1:9")
         before = client.stream("Hi")
         await client.aclose()
@@ -364,10 +371,10 @@ class TestClosing:
             await client.ask("Hi")
         assert repr(client) == "<AsyncClient of http://127.0.0.1:9, closed>"
 
-    def test_client_on_another_loop_raises(self):
+    def test_client_on_another_loop_raises(self) -> None:
         ending = session_response().replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
 
-        def script(peer):
+        def script(peer: Peer) -> None:
             for _ in peer.requests():
                 peer.send(ending)
 
@@ -386,16 +393,17 @@ class Steps:
     yet.
     """
 
-    def __init__(self, number, late):
+    def __init__(self, number: int, late: bool) -> None:
         self.left = number
         self.late = late
-        self.victim = None
+        self.victim: asyncio.Task[Any] | None = None
+        self.driver: asyncio.Task[Any] | None = None
         self.fired = False
 
-    def make_task(self, loop, coroutine, **options):
+    def make_task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
         return asyncio.Task(Stepped(coroutine, self), loop=loop, **options)
 
-    def count(self, awaited):
+    def count(self, awaited: Any) -> Any:
         if self.victim is None or self.victim.done() or asyncio.current_task() is self.driver:
             return awaited
         self.left -= 1
@@ -408,52 +416,52 @@ class Steps:
         return awaited
 
 
-class Stepped(collections.abc.Coroutine):
+class Stepped(Coroutine[Any, Any, T]):
     """A coroutine whose awaits are counted."""
 
-    def __init__(self, coroutine, steps):
+    def __init__(self, coroutine: Coroutine[Any, Any, T], steps: Steps) -> None:
         self.coroutine = coroutine
         self.steps = steps
 
-    def __await__(self):
+    def __await__(self) -> Any:
         return self
 
-    def send(self, value):
+    def send(self, value: Any) -> Any:
         return self.steps.count(self.coroutine.send(value))
 
-    def throw(self, *error):
+    def throw(self, *error: Any) -> Any:
         return self.steps.count(self.coroutine.throw(*error))
 
-    def close(self):
+    def close(self) -> None:
         self.coroutine.close()
 
 
 class Counted:
     """A script whose open connections are counted."""
 
-    def __init__(self, script):
+    def __init__(self, script: Script) -> None:
         self.script = script
         self.open = 0
         self.changed = threading.Condition()
 
-    def __call__(self, peer):
+    def __call__(self, peer: Peer) -> None:
         self._add(1)
         try:
             self.script(peer)
         finally:
             self._add(-1)
 
-    def _add(self, count):
+    def _add(self, count: int) -> None:
         with self.changed:
             self.open += count
             self.changed.notify_all()
 
-    def becomes(self, count):
+    def becomes(self, count: int) -> bool:
         with self.changed:
             return self.changed.wait_for(lambda: self.open == count, 10)
 
 
-def renewing(peer):
+def renewing(peer: Peer) -> None:
     """Return a site that accepts only one nonce."""
     for request in peer.requests():
         if request.route == "start_session":
@@ -476,10 +484,10 @@ CANCELLED = {
 class TestCancellation:
     @pytest.mark.parametrize("late", [False, True], ids=["at once", "too late"])
     @pytest.mark.parametrize("kind", CANCELLED)
-    def test_cancellation_at_any_await_leaves_nothing_behind(self, kind, late):
+    def test_cancellation_at_any_await_leaves_nothing_behind(self, kind: str, late: bool) -> None:
         script, state = CANCELLED[kind]
 
-        async def main(steps, url, counted):
+        async def main(steps: Steps, url: str, counted: Counted) -> None:
             async with AsyncClient(url) as client:
                 if state == "warm":
                     await client.ask("Hi")
@@ -488,10 +496,10 @@ class TestCancellation:
                 steps.driver = asyncio.current_task()
                 asyncio.get_running_loop().set_task_factory(steps.make_task)
                 steps.victim = asyncio.get_running_loop().create_task(client.ask("Hi"))
-                (outcome,) = await asyncio.gather(steps.victim, return_exceptions=True)
+                outcomes = await asyncio.gather(steps.victim, return_exceptions=True)
                 assert asyncio.all_tasks() == {asyncio.current_task()}
                 if steps.fired:
-                    assert isinstance(outcome, asyncio.CancelledError), outcome
+                    assert isinstance(outcomes[0], asyncio.CancelledError), outcomes
                 assert (await client.ask("Hi")).text == "Hello"
                 # This question used the connection that was left, if there was one. No other exists.
                 assert await asyncio.to_thread(counted.becomes, 1), steps.__dict__
@@ -506,7 +514,7 @@ class TestCancellation:
         assert 5 < number < 199
 
     @run
-    async def test_cancellation_of_a_reader_closes_the_connection(self):
+    async def test_cancellation_of_a_reader_closes_the_connection(self) -> None:
         chat = Hang(stream_head() + chunk(live("Hel")))
         with Server(site(chat)) as server:
             async with AsyncClient(server.url) as client:
@@ -523,7 +531,7 @@ class TestCancellation:
 
 class TestTimeouts:
     @run
-    async def test_connect_limit_expires(self, no_proxies):
+    async def test_connect_limit_expires(self, no_proxies: None) -> None:
         with Server(Hang()) as server:
             async with AsyncClient(
                 "https://example.org", proxy=server.url, timeout=Timeout(connect=0.2), retries=0
@@ -536,7 +544,7 @@ class TestTimeouts:
         ("sent", "clock"), [(b"", "first_byte"), (stream_head() + chunk(live("Hel")), "idle")], ids=["head", "body"]
     )
     @run
-    async def test_timeout_of_a_question_replaces_the_clients(self, sent, clock):
+    async def test_timeout_of_a_question_replaces_the_clients(self, sent: bytes, clock: str) -> None:
         with Server(site(Hang(sent))) as server:
             async with AsyncClient(server.url) as client:
                 with pytest.raises(TimedOut) as raised:
@@ -545,8 +553,8 @@ class TestTimeouts:
         assert raised.value.partial_text == ("Hel" if sent else "")
 
     @run
-    async def test_total_ends_a_stream_that_never_pauses(self):
-        def chat(peer, _):
+    async def test_total_ends_a_stream_that_never_pauses(self) -> None:
+        def chat(peer: Peer, _: Received) -> None:
             peer.send(stream_head())
             while True:
                 peer.send(chunk(live("x")))
@@ -560,7 +568,7 @@ class TestTimeouts:
         assert set(raised.value.partial_text) == {"x"}
 
     @run
-    async def test_time_of_a_slow_reader_does_not_count_as_idle(self):
+    async def test_time_of_a_slow_reader_does_not_count_as_idle(self) -> None:
         with Server(hello) as server:
             async with AsyncClient(server.url, timeout=0.3) as client:
                 shown = []
@@ -572,7 +580,7 @@ class TestTimeouts:
 
 class TestNonce:
     @run
-    async def test_tasks_share_one_search_for_a_nonce(self):
+    async def test_tasks_share_one_search_for_a_nonce(self) -> None:
         with Server(hello) as server:
             async with AsyncClient(server.url) as client:
                 replies = await asyncio.gather(*(client.ask("Hi") for _ in range(50)))
@@ -581,10 +589,10 @@ class TestNonce:
         assert {request.headers["x-wp-nonce"] for request in server.requests[1:]} == {NONCE}
 
     @run
-    async def test_cancelled_leader_of_a_search_does_not_fail_the_others(self):
+    async def test_cancelled_leader_of_a_search_does_not_fail_the_others(self) -> None:
         asked, release = threading.Event(), threading.Event()
 
-        def script(peer):
+        def script(peer: Peer) -> None:
             for request in peer.requests():
                 if request.route == "start_session":
                     asked.set()
@@ -607,7 +615,7 @@ class TestNonce:
         assert server.seen().count("start_session") == 2
 
     @run
-    async def test_start_session_stores_a_new_nonce(self):
+    async def test_start_session_stores_a_new_nonce(self) -> None:
         with Server(site(says(streamed(*HELLO)), nonces=["1111111111", "2222222222"])) as server:
             async with AsyncClient(server.url) as client:
                 assert await client.start_session() == Session("1111111111", "65f0c0ffee123")
@@ -618,10 +626,10 @@ class TestNonce:
             assert server.connections == 1
 
     @run
-    async def test_nonce_is_not_sent_to_another_host(self):
+    async def test_nonce_is_not_sent_to_another_host(self) -> None:
         with Server(site(says(streamed(*HELLO)), nonces=["2222222222"]), host="127.0.0.2") as other:
 
-            def chat(peer, request):
+            def chat(peer: Peer, request: Received) -> None:
                 peer.send(response(b"", "307 Temporary Redirect", Location=other.url + request.target))
 
             with Server(site(chat)) as first:
@@ -639,7 +647,7 @@ class TestNonce:
 
 class TestConnections:
     @run
-    async def test_next_question_is_one_request_on_the_open_connection(self):
+    async def test_next_question_is_one_request_on_the_open_connection(self) -> None:
         with Server(hello) as server:
             async with AsyncClient(server.url) as client:
                 for _ in range(3):
@@ -648,10 +656,10 @@ class TestConnections:
             assert server.connections == 1
 
     @run
-    async def test_idle_connection_that_the_server_closed_is_replaced(self):
+    async def test_idle_connection_that_the_server_closed_is_replaced(self) -> None:
         closed = threading.Event()
 
-        def script(peer):
+        def script(peer: Peer) -> None:
             for request in peer.requests():
                 peer.send(session_response() if request.route == "start_session" else streamed(*HELLO))
                 if request.route == "submit":
@@ -669,12 +677,12 @@ class TestConnections:
         assert server.connections == 3
 
     @run
-    async def test_slow_reader_slows_the_server_down(self):
+    async def test_slow_reader_slows_the_server_down(self) -> None:
         piece = chunk(live("x" * 16_000))
         blocked = threading.Event()
         sent = []
 
-        def chat(peer, _):
+        def chat(peer: Peer, request: Received) -> None:
             peer.send(stream_head())
             for _ in range(2_000):
                 if not select.select([], [peer.socket], [], 1)[1]:
@@ -695,10 +703,10 @@ class TestConnections:
                 assert len(pieces.text) == 32_000_000
 
     @run
-    async def test_300_streams_at_once_have_a_connection_each(self):
+    async def test_300_streams_at_once_have_a_connection_each(self) -> None:
         together = threading.Barrier(300)
 
-        def chat(peer, _):
+        def chat(peer: Peer, _: Received) -> None:
             peer.send(stream_head() + chunk(HELLO[0]))
             together.wait(20)
             peer.send(chunk(*HELLO[1:]) + LAST_CHUNK)
@@ -713,7 +721,7 @@ class TestConnections:
 
 class TestRequests:
     @run
-    async def test_request_names_the_client_and_accepts_an_uncompressed_stream(self):
+    async def test_request_names_the_client_and_accepts_an_uncompressed_stream(self) -> None:
         with Server(hello) as server:
             async with AsyncClient(server.url, headers={"X-Mine": "1"}) as client:
                 await client.ask("Hi")
@@ -725,7 +733,7 @@ class TestRequests:
         assert headers["host"].startswith("127.0.0.1:")
 
     @run
-    async def test_options_of_a_question_are_sent(self):
+    async def test_options_of_a_question_are_sent(self) -> None:
         messages = [
             {"role": role, "content": text} for role, text in (("user", "a"), ("assistant", "b"), ("user", "c"))
         ]
@@ -734,6 +742,7 @@ class TestRequests:
                 events = await collect(client.events(messages, chat_id="mine"))
                 await client.ask(messages, flatten=True)
         assert [type(event) for event in events] == [Text, Text, Done]
+        assert isinstance(events[-1], Done)
         assert events[-1].reply.chat_id == "mine"
         first, second = (request.json for request in server.requests[1:])
         assert (first["newMessage"], first["messages"], first["chatId"]) == ("c", messages[:2], "mine")
@@ -741,11 +750,11 @@ class TestRequests:
         assert (second["newMessage"], second["messages"]) == ("User: a\nAssistant: b\nUser: c\nAssistant:", [])
 
     @run
-    async def test_cookies_are_kept_except_phpsessid(self):
+    async def test_cookies_are_kept_except_phpsessid(self) -> None:
         cookies = b"Set-Cookie: PHPSESSID=abc; path=/\r\nSet-Cookie: mwai_session_id=xyz; path=/; HttpOnly\r\n"
         head = session_response().replace(b"\r\n", b"\r\n" + cookies, 1)
 
-        def script(peer):
+        def script(peer: Peer) -> None:
             for request in peer.requests():
                 peer.send(head if request.route == "start_session" else streamed(*HELLO))
 
@@ -755,7 +764,7 @@ class TestRequests:
         assert set(server.requests[-1].headers["cookie"].split("; ")) == {"mwai_session_id=xyz", "mine=1"}
 
     @run
-    async def test_http_pool_is_used_and_not_closed(self):
+    async def test_http_pool_is_used_and_not_closed(self) -> None:
         with Server(hello) as server:
             own = http1.Pool()
             for _ in range(2):
@@ -779,7 +788,12 @@ class TestRequests:
         ids=str,
     )
     @run
-    async def test_wrong_option_raises_a_clear_error(self, options, words, monkeypatch):
+    async def test_wrong_option_raises_a_clear_error(
+        self,
+        options: dict[str, Any],
+        words: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
         monkeypatch.setitem(sys.modules, "python_socks", None)
         with Server(hello) as server:
             with pytest.raises(InvalidInput) as raised:
@@ -788,7 +802,7 @@ class TestRequests:
         assert words in str(raised.value) or words in str(raised.value).lower()
 
     @run
-    async def test_refused_connection_raises_after_its_retries(self):
+    async def test_refused_connection_raises_after_its_retries(self) -> None:
         with Server(lambda peer: None) as server:
             url = server.url
         async with AsyncClient(url, retries=1) as client:
@@ -799,14 +813,14 @@ class TestRequests:
         assert str(raised.value) == f"no connection to {name}: connection refused (after 2 tries)"
 
 
-def connecting(peer):
+def connecting(peer: Peer) -> None:
     """Return an HTTP proxy that opens tunnels to any address."""
     request = next(peer.requests())
     host, _, port = request.target.rpartition(":")
     with socket.create_connection((host, int(port))) as there:
         peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
 
-        def pass_on(source, target):
+        def pass_on(source: socket.socket, target: socket.socket) -> None:
             with suppress(OSError):
                 while data := source.recv(65_536):
                     target.sendall(data)
@@ -821,7 +835,7 @@ def connecting(peer):
 
 
 @pytest.fixture(scope="module")
-def authority():
+def authority() -> trustme.CA:
     return trustme.CA()
 
 
@@ -829,7 +843,7 @@ class TestProxiesAndTls:
     """Proxies and TLS."""
 
     @pytest.fixture
-    def secure(self, authority):
+    def secure(self, authority: trustme.CA) -> Iterator[Server]:
         """Return a site with a certificate of ``authority``."""
         import ssl
 
@@ -839,13 +853,13 @@ class TestProxiesAndTls:
             yield server
 
     @pytest.fixture
-    def bundle(self, authority, tmp_path):
+    def bundle(self, authority: trustme.CA, tmp_path: Path) -> str:
         path = tmp_path / "ca.pem"
         authority.cert_pem.write_to_path(str(path))
         return str(path)
 
     @run
-    async def test_proxy_is_used(self, monkeypatch, no_proxies):
+    async def test_proxy_is_used(self, monkeypatch: pytest.MonkeyPatch, no_proxies: None) -> None:
         with Server(hello) as proxy:
             async with AsyncClient("http://example.org", proxy=proxy.url.replace("//", "//user:pass@")) as client:
                 assert (await client.ask("Hi")).text == "Hello"
@@ -857,7 +871,7 @@ class TestProxiesAndTls:
         assert "proxy-authorization" not in proxy.requests[-1].headers
 
     @run
-    async def test_no_proxy_is_obeyed(self, monkeypatch, no_proxies):
+    async def test_no_proxy_is_obeyed(self, monkeypatch: pytest.MonkeyPatch, no_proxies: None) -> None:
         monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         with Server(hello) as server:
@@ -866,9 +880,11 @@ class TestProxiesAndTls:
 
     @pytest.mark.parametrize("through", ["nothing", "a proxy"])
     @run
-    async def test_trusted_certificate_is_accepted(self, secure, bundle, through, no_proxies):
+    async def test_trusted_certificate_is_accepted(
+        self, secure: Server, bundle: str, through: str, no_proxies: None
+    ) -> None:
         with Server(connecting) as proxy:
-            options = {"proxy": proxy.url.replace("//", "//user:pass@")} if through == "a proxy" else {}
+            options: dict[str, Any] = {"proxy": proxy.url.replace("//", "//user:pass@")} if through == "a proxy" else {}
             async with AsyncClient(secure.url, verify=bundle, **options) as client:
                 assert (await client.ask("Hi")).text == "Hello"
                 assert await collect(client.stream("Hi")) == ["Hel", "lo"]
@@ -879,7 +895,7 @@ class TestProxiesAndTls:
                 assert "proxy-authorization" not in secure.requests[0].headers
 
     @run
-    async def test_untrusted_certificate_is_refused(self, secure, no_proxies):
+    async def test_untrusted_certificate_is_refused(self, secure: Server, no_proxies: None) -> None:
         async with AsyncClient(secure.url) as client:
             with pytest.raises(ConnectionFailed, match=r"(?i)certificate") as raised:
                 await client.ask("Hi")
@@ -887,7 +903,9 @@ class TestProxiesAndTls:
         assert secure.requests == []
 
     @run
-    async def test_verify_false_or_a_context_is_accepted(self, secure, authority, no_proxies):
+    async def test_verify_false_or_a_context_is_accepted(
+        self, secure: Server, authority: trustme.CA, no_proxies: None
+    ) -> None:
         import ssl
 
         context = ssl.create_default_context()
@@ -899,7 +917,7 @@ class TestProxiesAndTls:
 
 class TestModuleLevel:
     @run
-    async def test_module_functions_aask_and_astream(self):
+    async def test_module_functions_aask_and_astream(self) -> None:
         with Server(hello) as server:
             assert str(await aask("Hi", site=server.url, timeout=30)) == "Hello"
             pieces = astream("Hi", site=server.url, bot_id="support")
@@ -909,7 +927,7 @@ class TestModuleLevel:
             assert server.requests[-1].json["botId"] == "support"
 
     @run
-    async def test_astream_closes_its_client_at_the_end(self):
+    async def test_astream_closes_its_client_at_the_end(self) -> None:
         chat = Hang(stream_head() + chunk(live("Hel")))
         with Server(site(chat)) as server:
             async with astream("Hi", site=server.url) as pieces:
@@ -919,7 +937,7 @@ class TestModuleLevel:
             astream("Hi", site=server.url)
 
     @run
-    async def test_failed_astream_closes_its_client(self):
+    async def test_failed_astream_closes_its_client(self) -> None:
         with Server(site(says(streamed(live("Hel"))))) as server:
             with pytest.raises(Truncated):
                 await collect(astream("Hi", site=server.url))
@@ -936,8 +954,8 @@ class TestCancelledWaits:
     """A cancelled wait for the next piece ends the answer. Iteration must not look as if the answer were complete."""
 
     @run
-    async def test_next_piece_after_a_cancelled_wait_raises_with_the_text_so_far(self):
-        def chat(peer, _):
+    async def test_next_piece_after_a_cancelled_wait_raises_with_the_text_so_far(self) -> None:
+        def chat(peer: Peer, _: Received) -> None:
             peer.send(stream_head() + chunk(live("Hel")))
             peer.wait_for_close()
 

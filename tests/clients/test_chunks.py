@@ -1,7 +1,9 @@
 """The chunk reader of the sync client gives the same bytes as h11, however the bytes are cut."""
 
 import io
+from collections.abc import Iterable
 from http.client import IncompleteRead
+from typing import Any
 
 import h11
 import pytest
@@ -21,14 +23,14 @@ SIZE = 65_536
 class Pieces(io.RawIOBase):
     """A file that returns one piece for each read, as a socket does, and counts the reads."""
 
-    def __init__(self, pieces):
+    def __init__(self, pieces: Iterable[bytes]) -> None:
         self.left = list(pieces)
         self.reads = 0
 
-    def readable(self):
+    def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer):
+    def readinto(self, buffer: Any) -> int:
         self.reads += 1
         piece = self.left.pop(0) if self.left else b""
         if len(piece) > len(buffer):
@@ -38,7 +40,7 @@ class Pieces(io.RawIOBase):
         return size
 
 
-def read(pieces):
+def read(pieces: Iterable[bytes]) -> tuple[list[bytes], Exception | None]:
     """Return the parts of a body, and the error that ended it."""
     reader = ChunkReader(io.BufferedReader(Pieces(pieces), SIZE))
     parts = []
@@ -51,7 +53,7 @@ def read(pieces):
     return parts, None
 
 
-def read_by_h11(data):
+def read_by_h11(data: bytes) -> tuple[bytes, bool]:
     """Return a body, and whether h11 finds a fault."""
     http, body = _h11(), b""
     try:
@@ -73,7 +75,7 @@ def read_by_h11(data):
 )
 @example(b"5\r\nhello\r\n5\r\nworld\rX", [])
 @example(b"1\r\na\r\n-1\r\nb", [])
-def test_body_equals_that_of_h11(body, cuts):
+def test_body_equals_that_of_h11(body: bytes, cuts: list[int]) -> None:
     parts, error = read(_cut(body, cuts))
     theirs, is_faulty = read_by_h11(body)
     assert b"".join(parts) == theirs
@@ -86,7 +88,7 @@ def test_body_equals_that_of_h11(body, cuts):
 @settings(max_examples=200, deadline=None)
 @given(bodies.filter(lambda body: len(body) < 300))
 @example(b"0\x00")
-def test_cuts_change_nothing(body):
+def test_cuts_change_nothing(body: bytes) -> None:
     whole, error = read([body])
     for cut in range(1, len(body)):
         parts, other = read([body[:cut], body[cut:]])
@@ -95,7 +97,7 @@ def test_cuts_change_nothing(body):
 
 
 @given(st.lists(st.binary(min_size=1, max_size=1_000), min_size=1, max_size=40))
-def test_run_of_chunks_takes_one_read(payloads):
+def test_run_of_chunks_takes_one_read(payloads: list[bytes]) -> None:
     file = Pieces([b"".join(map(chunk, payloads)), LAST_CHUNK])
     reader = ChunkReader(io.BufferedReader(file, SIZE))
     assert reader.read1(SIZE) == b"".join(payloads)
@@ -103,7 +105,7 @@ def test_run_of_chunks_takes_one_read(payloads):
     assert reader.read1(SIZE) == b""
 
 
-def test_part_of_a_chunk_is_returned_before_the_rest_arrives():
+def test_part_of_a_chunk_is_returned_before_the_rest_arrives() -> None:
     file = Pieces([b"a\r\nhello", b"world", b"\r\n"])
     reader = ChunkReader(io.BufferedReader(file, SIZE))
     assert reader.read1(SIZE) == b"hello"
@@ -112,13 +114,13 @@ def test_part_of_a_chunk_is_returned_before_the_rest_arrives():
     assert file.reads == 2
 
 
-def test_run_behind_a_chunk_in_parts_takes_one_read():
+def test_run_behind_a_chunk_in_parts_takes_one_read() -> None:
     reader = ChunkReader(io.BufferedReader(Pieces([b"5\r\nhe", b"llo\r\n" + chunk(b"a", b"b", b"c")]), SIZE))
     assert [reader.read1(SIZE) for _ in range(3)] == [b"he", b"llo", b"abc"]
 
 
 @pytest.mark.parametrize("first", [b"hello\r\n", b"5 hello\r\n", b"\r\n", b"0x5\r\n", b"5;" + b"x" * HEAD_LIMIT])
-def test_body_that_does_not_begin_with_a_chunk_is_refused(first):
+def test_body_that_does_not_begin_with_a_chunk_is_refused(first: bytes) -> None:
     parts, error = read([first, chunk(b"hello") + LAST_CHUNK])
     assert parts == []
     assert isinstance(error, BadHead)
@@ -126,13 +128,13 @@ def test_body_that_does_not_begin_with_a_chunk_is_refused(first):
 
 
 @pytest.mark.parametrize("trailers", [b"X: y\r\n" * 1_001 + b"\r\n", b"X: " + b"y" * HEAD_LIMIT + b"\r\n\r\n", b"X: y"])
-def test_trailers_over_the_limits_or_cut_short_are_incomplete(trailers):
+def test_trailers_over_the_limits_or_cut_short_are_incomplete(trailers: bytes) -> None:
     parts, error = read([chunk(b"hello") + b"0\r\n" + trailers])
     assert parts == [b"hello"]
     assert isinstance(error, IncompleteRead)
 
 
-def test_chunks_with_extensions_are_searched_once(monkeypatch):
+def test_chunks_with_extensions_are_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The buffer is copied for each search, which would take quadratic time."""
     searched = []
     monkeypatch.setattr(

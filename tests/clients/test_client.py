@@ -4,6 +4,7 @@ import gzip
 import sys
 import threading
 import time
+from typing import Any
 
 import pytest
 import requests
@@ -29,6 +30,8 @@ from ..support.server import (
     LAST_CHUNK,
     NONCE,
     Gate,
+    Peer,
+    Received,
     Server,
     chunk,
     end,
@@ -42,10 +45,10 @@ from ..support.server import (
 )
 
 
-def test_first_event_is_returned_while_the_rest_is_held_back():
+def test_first_event_is_returned_while_the_rest_is_held_back() -> None:
     gate = Gate()
 
-    def chat(peer, _):
+    def chat(peer: Peer, _: Received) -> None:
         peer.send(stream_head() + chunk(live("Hel")))
         gate.wait()
         peer.send(chunk(live("lo"), end("Hello")) + LAST_CHUNK)
@@ -59,7 +62,7 @@ def test_first_event_is_returned_while_the_rest_is_held_back():
 
 
 class TestStream:
-    def test_stream_is_a_generator(self):
+    def test_stream_is_a_generator(self) -> None:
         with Server(site(says(streamed(*HELLO)))) as server, Client(server.url) as client:
             pieces = client.stream("Hi")
             assert iter(pieces) is pieces
@@ -72,8 +75,8 @@ class TestStream:
             with pytest.raises(ZeroDivisionError):
                 client.stream("Hi").throw(ZeroDivisionError())
 
-    def test_reply_before_the_end_raises_with_the_text_so_far(self):
-        def chat(peer, _):
+    def test_reply_before_the_end_raises_with_the_text_so_far(self) -> None:
+        def chat(peer: Peer, _: Received) -> None:
             peer.send(stream_head() + chunk(live("Hel")))
             peer.wait_for_close()
 
@@ -86,10 +89,10 @@ class TestStream:
             pieces.close()
             assert list(pieces) == []
 
-    def test_break_closes_the_connection(self):
+    def test_break_closes_the_connection(self) -> None:
         gone = threading.Event()
 
-        def chat(peer, _):
+        def chat(peer: Peer, _: Received) -> None:
             peer.send(stream_head() + chunk(live("Hel")))
             peer.wait_for_close()
             gone.set()
@@ -103,17 +106,18 @@ class TestStream:
         "sent", [b"", stream_head() + chunk(live("Hel"))], ids=["before it began", "in the answer"]
     )
     @pytest.mark.parametrize("closed", ["stream", "client"])
-    def test_close_from_another_thread_unblocks_the_reader(self, sent, closed):
+    def test_close_from_another_thread_unblocks_the_reader(self, sent: bytes, closed: str) -> None:
         waiting, gone = threading.Event(), threading.Event()
 
-        def chat(peer, _):
+        def chat(peer: Peer, _: Received) -> None:
             peer.send(sent)
             waiting.set()
             peer.wait_for_close()
             gone.set()
 
         with Server(site(chat)) as server, Client(server.url) as client:
-            pieces, shown = client.stream("Hi"), []
+            pieces = client.stream("Hi")
+            shown: list[str] = []
             reader = threading.Thread(target=lambda: shown.extend(pieces))
             reader.start()
             assert waiting.wait(10)
@@ -124,10 +128,10 @@ class TestStream:
         assert shown in ([], ["Hel"])
         assert repr(pieces).endswith("closed>")
 
-    def test_close_ends_the_wait_for_a_retry(self):
+    def test_close_ends_the_wait_for_a_retry(self) -> None:
         asked = threading.Event()
 
-        def chat(peer, _):
+        def chat(peer: Peer, _: Received) -> None:
             peer.send(response(b"", "503 Service Unavailable", Retry_After="29"))
             asked.set()
 
@@ -140,10 +144,10 @@ class TestStream:
             reader.join(10)
             assert not reader.is_alive()
 
-    def test_reset_raises_with_the_text_so_far(self):
+    def test_reset_raises_with_the_text_so_far(self) -> None:
         gate = Gate()
 
-        def chat(peer, _):
+        def chat(peer: Peer, _: Received) -> None:
             peer.send(stream_head() + chunk(live("Hel")))
             gate.wait()
             peer.reset()
@@ -159,8 +163,8 @@ class TestStream:
 
 
 class TestTimeouts:
-    def test_total_ends_a_stream_that_never_pauses(self):
-        def chat(peer, _):
+    def test_total_ends_a_stream_that_never_pauses(self) -> None:
+        def chat(peer: Peer, _: Received) -> None:
             peer.send(stream_head())
             while True:
                 peer.send(chunk(live("x")))
@@ -172,15 +176,15 @@ class TestTimeouts:
         assert raised.value.clock == "total"
         assert set(raised.value.partial_text) == {"x"}
 
-    def test_timeout_of_a_question_replaces_the_clients(self):
-        def chat(peer, _):
+    def test_timeout_of_a_question_replaces_the_clients(self) -> None:
+        def chat(peer: Peer, _: Received) -> None:
             peer.wait_for_close()
 
         with Server(site(chat)) as server, Client(server.url) as client, pytest.raises(TimedOut) as raised:
             client.ask("Hi", timeout=0.3)
         assert (raised.value.clock, raised.value.seconds) == ("first_byte", 0.3)
 
-    def test_time_of_a_slow_reader_does_not_count_as_idle(self):
+    def test_time_of_a_slow_reader_does_not_count_as_idle(self) -> None:
         with Server(site(says(streamed(*HELLO)))) as server, Client(server.url, timeout=0.3) as client:
             shown = []
             for piece in client.stream("Hi"):
@@ -190,7 +194,7 @@ class TestTimeouts:
 
 
 class TestNonce:
-    def test_threads_share_one_search_for_a_nonce(self):
+    def test_threads_share_one_search_for_a_nonce(self) -> None:
         with Server(site(says(streamed(*HELLO)))) as server, Client(server.url) as client:
             replies = []
             threads = [threading.Thread(target=lambda: replies.append(client.ask("Hi"))) for _ in range(12)]
@@ -202,14 +206,14 @@ class TestNonce:
         assert server.seen().count("start_session") == 1
         assert {request.headers["x-wp-nonce"] for request in server.requests[1:]} == {NONCE}
 
-    def test_next_question_is_one_request_on_the_open_connection(self):
+    def test_next_question_is_one_request_on_the_open_connection(self) -> None:
         with Server(site(says(streamed(*HELLO)))) as server, Client(server.url) as client:
             for _ in range(3):
                 client.ask("Hi")
             assert server.seen() == ["start_session", "submit", "submit", "submit"]
             assert server.connections == 1
 
-    def test_start_session_stores_a_new_nonce(self):
+    def test_start_session_stores_a_new_nonce(self) -> None:
         with Server(site(says(streamed(*HELLO)), nonces=["1111111111", "2222222222"])) as server:
             with Client(server.url) as client:
                 assert client.start_session() == Session("1111111111", "65f0c0ffee123")
@@ -219,10 +223,10 @@ class TestNonce:
             assert server.requests[-1].json["session"] == "65f0c0ffee123"
             assert "x-wp-nonce" not in server.requests[1].headers
 
-    def test_nonce_is_not_sent_to_another_host(self):
+    def test_nonce_is_not_sent_to_another_host(self) -> None:
         with Server(site(says(streamed(*HELLO)), nonces=["2222222222"]), host="127.0.0.2") as other:
 
-            def chat(peer, request):
+            def chat(peer: Peer, request: Received) -> None:
                 peer.send(response(b"", "307 Temporary Redirect", Location=other.url + request.target))
 
             with Server(site(chat)) as first:
@@ -239,7 +243,7 @@ class TestNonce:
 
 
 class TestRequests:
-    def test_request_names_the_client_and_accepts_an_uncompressed_stream(self):
+    def test_request_names_the_client_and_accepts_an_uncompressed_stream(self) -> None:
         with Server(site(says(streamed(*HELLO)))) as server, Client(server.url, headers={"X-Mine": "1"}) as client:
             client.ask("Hi")
         headers = server.requests[-1].headers
@@ -248,7 +252,7 @@ class TestRequests:
         assert headers["accept-encoding"] == "identity"
         assert headers["x-mine"] == "1"
 
-    def test_history_is_sent_as_messages(self):
+    def test_history_is_sent_as_messages(self) -> None:
         messages = [
             {"role": "user", "content": "a"},
             {"role": "assistant", "content": "b"},
@@ -262,11 +266,11 @@ class TestRequests:
         assert (second["newMessage"], second["messages"]) == ("User: a\nAssistant: b\nUser: c\nAssistant:", [])
         assert second["chatId"] not in ("", "mine")
 
-    def test_cookies_are_kept_except_phpsessid(self):
+    def test_cookies_are_kept_except_phpsessid(self) -> None:
         cookies = [("Set-Cookie", "PHPSESSID=abc; path=/"), ("Set-Cookie", "mwai_session_id=xyz; path=/; HttpOnly")]
         head = session_response().replace(b"\r\n", b"\r\n" + "".join(f"{k}: {v}\r\n" for k, v in cookies).encode(), 1)
 
-        def script(peer):
+        def script(peer: Peer) -> None:
             for request in peer.requests():
                 peer.send(head if request.route == "start_session" else streamed(*HELLO))
 
@@ -275,7 +279,7 @@ class TestRequests:
         sent = set(server.requests[-1].headers["cookie"].split("; "))
         assert sent == {"mwai_session_id=xyz", "mine=1"}
 
-    def test_proxy_is_used(self, monkeypatch):
+    def test_proxy_is_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
             monkeypatch.delenv(name, raising=False)
             monkeypatch.delenv(name.upper(), raising=False)
@@ -289,7 +293,7 @@ class TestRequests:
         assert proxy.requests[0].headers["proxy-authorization"] == "Basic dXNlcjpwYXNz"
         assert "proxy-authorization" not in proxy.requests[-1].headers
 
-    def test_http_session_is_used_and_not_closed(self):
+    def test_http_session_is_used_and_not_closed(self) -> None:
         with Server(site(says(streamed(*HELLO)))) as server, requests.Session() as own:
             own.headers["X-Own"] = "1"
             with Client(server.url, http=own) as client:
@@ -298,15 +302,15 @@ class TestRequests:
             own.post(server.url + "/wp-json/mwai/v1/start_session", data=b"")
             assert server.connections == 1
 
-    def test_close_unblocks_the_reader_with_an_http_session(self):
-        def chat(peer, _):
+    def test_close_unblocks_the_reader_with_an_http_session(self) -> None:
+        def chat(peer: Peer, _: Received) -> None:
             peer.send(stream_head() + chunk(live("Hel")))
             peer.wait_for_close()
 
         with Server(site(chat)) as server, requests.Session() as own, Client(server.url, http=own) as client:
             pieces, begun, shown = client.stream("Hi"), threading.Event(), []
 
-            def read():
+            def read() -> None:
                 for piece in pieces:
                     shown.append(piece)
                     begun.set()
@@ -332,14 +336,19 @@ class TestRequests:
         ],
         ids=str,
     )
-    def test_wrong_option_raises_a_clear_error(self, options, words, monkeypatch):
+    def test_wrong_option_raises_a_clear_error(
+        self,
+        options: dict[str, Any],
+        words: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
         monkeypatch.setitem(sys.modules, "python_socks", None)
         with pytest.raises(InvalidInput) as raised:
             with Client(**{"site": "http://127.0.0.1:9", **options}) as client:
                 client.ask("Hi")
         assert words in str(raised.value).lower() or words in str(raised.value)
 
-    def test_refused_connection_raises_after_its_retries(self):
+    def test_refused_connection_raises_after_its_retries(self) -> None:
         with Server(lambda peer: None) as server:
             url = server.url
         with Client(url, retries=1) as client, pytest.raises(ConnectionFailed) as raised:
@@ -348,7 +357,7 @@ class TestRequests:
         name = url.removeprefix("http://")
         assert str(raised.value) == f"no connection to {name}: connection refused (after 2 tries)"
 
-    def test_closed_client_raises_invalid_state(self):
+    def test_closed_client_raises_invalid_state(self) -> None:
         client = Client("http://127.0.0.1:9")
         client.close()
         client.close()
@@ -357,7 +366,7 @@ class TestRequests:
         assert repr(client) == "<Client of http://127.0.0.1:9, closed>"
 
 
-def test_module_functions_ask_and_stream():
+def test_module_functions_ask_and_stream() -> None:
     with Server(site(says(streamed(*HELLO)))) as server:
         reply = ask("Hi", site=server.url, timeout=30)
         assert isinstance(reply, Reply)
@@ -369,7 +378,7 @@ def test_module_functions_ask_and_stream():
         assert server.requests[-1].json["botId"] == "support"
 
 
-def test_notice_is_an_event_and_not_text():
+def test_notice_is_an_event_and_not_text() -> None:
     notice = live("Thinking...", subtype="thinking", visibility="collapsed", timestamp=1.5, metadata={"a": 1})
     with Server(site(says(streamed(notice, *HELLO)))) as server, Client(server.url) as client:
         events = list(client.events("Hi"))
@@ -377,14 +386,14 @@ def test_notice_is_an_event_and_not_text():
         assert list(client.stream("Hi")) == ["Hel", "lo"]
 
 
-def test_json_answer_to_a_streamed_question_is_read():
+def test_json_answer_to_a_streamed_question_is_read() -> None:
     final = {"success": True, "reply": "Hello", "new_token": "9999999999"}
     with Server(site(says(json_response(final)))) as server, Client(server.url) as client:
         assert list(client.events("Hi"))[:-1] == [Text("Hello")]
         assert client.session.nonce == "9999999999"
 
 
-def test_gzip_bomb_is_too_large():
+def test_gzip_bomb_is_too_large() -> None:
     bomb = gzip.compress(b'{"success":true,"reply":"' + b"x" * 5_000_000)
     with Server(site(says(response(bomb, Content_Encoding="gzip")))) as server:
         with Client(server.url, max_body_size=100_000) as client, pytest.raises(Exception, match="larger than 100000"):

@@ -414,7 +414,12 @@ class TestKilledProcesses:
     def test_save_beside_a_stopped_process_neither_waits_nor_changes_its_file(self, kind: Any, path: Path) -> None:
         def save(stop: Callable[[], None]) -> None:
             fsync = os.fsync
-            os.fsync = lambda file: (fsync(file), stop())[0]  # type: ignore[assignment]
+
+            def stopping(fd: Any) -> None:
+                fsync(fd)
+                stop()
+
+            os.fsync = stopping
             talk(kind).save(path)
 
         child = Child(save)

@@ -35,7 +35,7 @@ LETTERS = st.sampled_from(
 )
 WORDS = st.lists(LETTERS, max_size=4).map("".join)
 GOOD_WORDS = st.sampled_from(["a", "Hi there", "é\u2028😀"])
-NOT_TEXTS = st.sampled_from([None, 5, [], {}, ["a"], float("nan")])  # values that JSON can hold
+NOT_TEXTS: st.SearchStrategy[Any] = st.sampled_from([None, 5, [], {}, ["a"], float("nan")])  # what JSON can hold
 OTHERS = st.one_of(NOT_TEXTS, st.just(b"a"))
 CONTENTS = st.one_of(WORDS, GOOD_WORDS, st.lists(WORDS.map(lambda text: {"type": "text", "text": text})), OTHERS)
 ROLES = st.one_of(st.sampled_from(["user", "assistant", "system", "tool"]), WORDS, OTHERS)
@@ -136,7 +136,7 @@ class Talks(RuleBasedStateMachine):
             turn.receive_eof()
         assert turn.over
 
-    answered = {
+    answered: dict[str, Any] = {
         "ending": ENDINGS,
         "text": WORDS,
         "final": st.one_of(st.none(), WORDS),
@@ -200,9 +200,8 @@ class AsyncTalks(Talks):
     kind = AsyncConversation
 
 
-class TestConversation(Talks.TestCase):
-    settings = settings(max_examples=100, stateful_step_count=12)
+TestConversation = Talks.TestCase
+TestConversation.settings = settings(max_examples=100, stateful_step_count=12)
 
-
-class TestAsyncConversation(AsyncTalks.TestCase):
-    settings = settings(max_examples=100, stateful_step_count=12)
+TestAsyncConversation = AsyncTalks.TestCase
+TestAsyncConversation.settings = settings(max_examples=100, stateful_step_count=12)

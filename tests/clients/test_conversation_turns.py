@@ -148,7 +148,7 @@ class World:
             finally:
                 ended.release()
 
-        results = [self.in_background(lambda action=action: in_step(action)) for action in actions]  # type: ignore[misc]
+        results = [self.in_background(lambda action=action: in_step(action)) for action in actions]
         assert ended.acquire(timeout=SECONDS)
         self.script.gate.set()
         return [result() for result in results]

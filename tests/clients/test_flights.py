@@ -76,12 +76,13 @@ class Crowd:
             flights = client._transport.flights
             streams = [client.stream(f"q{number}", timeout=self.timeouts.get(number)) for number in range(self.count)]
             threads = [threading.Thread(target=self._read, args=(*pair,)) for pair in enumerate(streams)]
-            self.stop = streams[0].close
+            self.stop: Callable[[], object] = streams[0].close
             threads[0].start()
             until(lambda: flights._current)
             for thread in threads[1:]:
                 thread.start()
             flight = flights._current
+            assert flight is not None
             until(lambda: len(flight.waiting) == self.count - 1)
             meanwhile(self)
             for thread in threads:

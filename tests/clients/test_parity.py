@@ -2,21 +2,46 @@
 
 import inspect
 import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 
-from chatgpt4online import AsyncClient, Client, Done, EventParser, Failed, NotAiEngine, Notice, Reply, Text
+from chatgpt4online import (
+    AsyncClient,
+    Client,
+    Done,
+    Event,
+    EventParser,
+    Failed,
+    NotAiEngine,
+    Notice,
+    Reply,
+    Text,
+)
 
 from ..support import recordings
-from ..support.adapters import ADAPTERS
-from ..support.behaviours import BEHAVIOURS, HELLO
-from ..support.server import LAST_CHUNK, Gate, Server, chunk, end, live, says, site, stream_head
+from ..support.adapters import ADAPTERS, Ask
+from ..support.behaviours import BEHAVIOURS, HELLO, Behaviour
+from ..support.server import (
+    LAST_CHUNK,
+    Gate,
+    Peer,
+    Received,
+    Server,
+    chunk,
+    end,
+    live,
+    says,
+    site,
+    stream_head,
+)
 
 pytestmark = pytest.mark.parametrize("ask", ADAPTERS.values(), ids=ADAPTERS)
 
 
 @pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda behaviour: behaviour.name)
-def test_both_clients_have_the_expected_outcome(ask, behaviour):
+def test_both_clients_have_the_expected_outcome(ask: Ask, behaviour: Behaviour) -> None:
     with Server(behaviour.make()) as server:
         seen = ask(server.url, "stream", **behaviour.options)
         assert server.seen() == list(behaviour.routes)
@@ -30,14 +55,14 @@ def test_both_clients_have_the_expected_outcome(ask, behaviour):
     assert "".join(seen.items) == seen.text == behaviour.text
 
 
-def expected_events(name):
+def expected_events(name: str) -> list[Event]:
     recording = recordings.load(name)
     headers = {key.decode(): value.decode() for key, value in recording.headers}
     parser = EventParser(status=recording.status, headers=headers)
     return [*parser.receive_data(recording.body), *parser.receive_eof()]
 
 
-def is_page(name):
+def is_page(name: str) -> bool:
     """Return whether an answer is a page in place of the API.
 
     Such an answer starts a search, which test_discovery covers.
@@ -47,11 +72,11 @@ def is_page(name):
 
 
 @pytest.mark.parametrize("name", [name for name in recordings.names() if not is_page(name)])
-def test_recorded_response_over_a_socket_gives_the_events_of_its_body(ask, name):
+def test_recorded_response_over_a_socket_gives_the_events_of_its_body(ask: Ask, name: str) -> None:
     """The bytes arrive in the reads of the recording."""
     recording, expected = recordings.load(name), expected_events(name)
 
-    def chat(peer, _):
+    def chat(peer: Peer, _: Received) -> None:
         peer.send(*recordings.recorded_reads(name))
         if recording.notes["ended_by"].startswith("FIN"):
             peer.close()
@@ -63,11 +88,13 @@ def test_recorded_response_over_a_socket_gives_the_events_of_its_body(ask, name)
         expected[-1].reply.chat_id = "mine"
         assert seen[-1] == expected[-1]
     else:
+        assert isinstance(seen[-1], Failed)
+        assert isinstance(expected[-1], Failed)
         for attribute in ("__class__", "partial_text", "status", "code", "message", "retry_after"):
             assert getattr(seen[-1].error, attribute, None) == getattr(expected[-1].error, attribute, None)
 
 
-def _flushed(pieces):
+def _flushed(pieces: Iterable[bytes]) -> Iterator[bytes]:
     packer = zlib.compressobj(wbits=31)
     for piece in pieces:
         yield packer.compress(piece) + packer.flush(zlib.Z_SYNC_FLUSH)
@@ -75,7 +102,7 @@ def _flushed(pieces):
 
 
 THINKING = Notice("thinking", "Hm", "collapsed", {"a": 1}, 1.5)
-NO_TEXT = {
+NO_TEXT: dict[str, tuple[list[bytes], list[Notice], dict[str, Any]]] = {
     "an empty text": ([end("", other=1)], [], {"success": True, "reply": "", "other": 1}),
     "no final object": ([b'data: {"type":"end","data":false}\n\n'], [], {}),
     "a text of another type": ([end(5)], [Notice("malformed", "reply")], {"success": True, "reply": 5}),
@@ -94,7 +121,7 @@ NO_TEXT = {
 
 
 @pytest.mark.parametrize("name", NO_TEXT)
-def test_answer_without_text_is_an_empty_reply_after_notices(ask, name):
+def test_answer_without_text_is_an_empty_reply_after_notices(ask: Ask, name: str) -> None:
     sent, notices, raw = NO_TEXT[name]
     with Server(site(says(stream_head(), chunk(*sent), LAST_CHUNK))) as server:
         seen = ask(server.url, chat_id="mine").events
@@ -115,11 +142,11 @@ FRAMINGS = {
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)
-def test_event_is_returned_before_the_server_sends_the_next(ask, framing):
+def test_event_is_returned_before_the_server_sends_the_next(ask: Ask, framing: str) -> None:
     head, pieces = FRAMINGS[framing]
     gate = Gate()
 
-    def chat(peer, _):
+    def chat(peer: Peer, _: Received) -> None:
         peer.send(head)
         for piece in pieces[:3]:
             peer.send(piece)
@@ -134,7 +161,7 @@ def test_event_is_returned_before_the_server_sends_the_next(ask, framing):
 class TestSignatures:
     """The parameters of both clients have the same names, order and defaults."""
 
-    def test_methods_of_both_clients_have_the_same_parameters(self, ask):
+    def test_methods_of_both_clients_have_the_same_parameters(self, ask: Ask) -> None:
         del ask
         public = [
             name for name, member in vars(Client).items() if inspect.isfunction(member) and not name.startswith("_")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ..peers import __main__ as benchmark
+from ..peers.__main__ import Results
 from ..peers.drivers import OURS, PEERS
-from ..peers.situation import Outcome, Situation, is_handled, run
+from ..peers.situation import Outcome, is_handled, run
 from ..peers.table import KNOWN, SITUATIONS
 
 ROWS = {(situation.group, situation.name): situation for situation in SITUATIONS}
@@ -45,7 +46,7 @@ def test_known_differences_name_rows_and_drivers() -> None:
     assert {key[2] for key in KNOWN} <= set(OURS)
 
 
-def _results(row: tuple[str, str], *, peer: str, ours: str) -> list[tuple[Situation, dict[str, Outcome]]]:
+def _results(row: tuple[str, str], *, peer: str, ours: str) -> Results:
     outcomes = dict.fromkeys(PEERS, Outcome([peer], is_over=True)) | dict.fromkeys(OURS, Outcome([ours], is_over=True))
     return [(ROWS[row], outcomes)]
 

@@ -179,10 +179,10 @@ def test_child_keeps_no_copy_of_a_connection(kind: str) -> None:
             assert next(stream) == "Hel"
             close: Callable[[], object] = client.close
         else:
-            client = AsyncClient(server.url)
-            stream = client.stream("Hi")
-            assert loop.run_until_complete(anext(stream)) == "Hel"
-            close = functools.partial(run_to_end, loop, client)
+            async_client = AsyncClient(server.url)
+            async_stream = async_client.stream("Hi")
+            assert loop.run_until_complete(anext(async_stream)) == "Hel"
+            close = functools.partial(run_to_end, loop, async_client)
         hold, let_go = os.pipe()
         child = in_child(lambda: os.read(hold, 1).decode())
         close()

@@ -21,7 +21,7 @@ from chatgpt4online.provider import Chatgpt4Online
 from chatgpt4online.testing import Answer, Chat
 
 from ..site import serve_site
-from ..support.server import NONCE, Server, chunk, end, json_response, live, response, says, stream_head
+from ..support.server import NONCE, Peer, Server, chunk, end, json_response, live, response, says, stream_head
 from ..support.server import site as scripted
 
 QUESTION = [{"role": "user", "content": "Hi"}]
@@ -166,8 +166,12 @@ class TestNonce:
             assert proxy.requests[0].target == "http://site.invalid/wp-json/mwai/v1/start_session"
 
     def test_refused_nonce_raises_an_error_of_this_package(self) -> None:
+        def missing(peer: Peer) -> None:
+            for _ in peer.requests():
+                peer.send(json_response({}, "404 Not Found"))
+
         with Server(scripted(says())) as server:
-            server.script = lambda peer: [peer.send(json_response({}, "404 Not Found")) for _ in peer.requests()]
+            server.script = missing
             with pytest.raises(errors.StatusError):
                 asyncio.run(at(server.url).get_nonce())
 
@@ -493,7 +497,7 @@ class TestErrors:
         """Return the error that this answer becomes."""
 
         def chat(peer: Any, _: object) -> None:
-            if answer == "hang":
+            if isinstance(answer, str):  # "hang"
                 peer.wait_for_close()
             elif answer is None:
                 peer.reset()

@@ -100,13 +100,14 @@ def test_no_repr_of_a_client_shows_a_secret(client_class: Any, option: str) -> N
 
 def test_no_repr_of_the_core_shows_a_secret() -> None:
     headers = {"Authorization": SECRET}
-    for value in (
+    values: tuple[object, ...] = (
         Session(SECRET, SECRET),
         Bot(nonce=SECRET, session_id=SECRET),
         CallerHeaders(headers, ("https", "example.org", 443)),  # type: ignore[arg-type]  # only shown
         Turn(SITE, Submission("Hi"), Session(SECRET, SECRET), headers=headers),
         Exchange(None, SITE, Session(SECRET, SECRET), headers=headers),
-    ):
+    )
+    for value in values:
         assert SECRET not in texts_of(value)
 
 
@@ -158,7 +159,8 @@ def test_refused_secret_is_described_and_not_shown(data: Any, before: str, after
 def test_refused_session_is_described_and_not_shown(before: str, after: str, name: str) -> None:
     """For a session that the caller made, and for one that the caller changed."""
     secret = before + SECRET + after
-    session = Session(**{name: f"https://ann:{secret}@example.org/wp-json" if name == "root" else secret})
+    fields: dict[str, Any] = {name: f"https://ann:{secret}@example.org/wp-json" if name == "root" else secret}
+    session = Session(**fields)
     assert SECRET not in repr(session)
     with Client(SITE) as client:
         for change in (lambda: setattr(client, "session", session), lambda: setattr(client.session, name, secret)):
@@ -189,12 +191,12 @@ def test_no_repr_shows_a_secret_in_an_address() -> None:
             assert SECRET not in texts_of(value)
     for client_class in (Client, AsyncClient):
         client = client_class(f"https://example.org/?token={SECRET}")
-        for value in (client, client.conversation(), client.stream("Hi")):
-            assert SECRET not in texts_of(value)
+        for shown in (client, client.conversation(), client.stream("Hi")):
+            assert SECRET not in texts_of(shown)
 
 
 def test_every_option_with_a_secret_is_in_the_table() -> None:
     """Add a new option of the clients to the table if it holds a secret."""
     public = {"site", "bot_id", "custom_id", "context_id", "timeout", "retries", "session"}
     limits = {"max_event_size", "max_body_size", "max_text_size"}
-    assert set(Operations.__slots__) == set(GOOD) | public | limits  # type: ignore[attr-defined]  # the slots of the dataclass
+    assert set(Operations.__slots__) == set(GOOD) | public | limits

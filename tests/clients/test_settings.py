@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import tempfile
 from base64 import b64encode
@@ -15,6 +14,8 @@ import pytest
 from chatgpt4online import AsyncClient, Bot, Client, File, InvalidInput, Session
 from chatgpt4online.operations import Operations, new_chat_id
 from chatgpt4online.protocol.calls.multipart import Multipart
+
+from ..support.exchanges import sent_file, sent_json
 
 SITE = "https://example.org"
 
@@ -289,7 +290,7 @@ class TestFiles:
         assert Operations(SITE).question("Hi", files=[File("f1"), "f2"]).submission.file_ids == ("f1", "f2")
         request = with_nonce(Operations(SITE)).delete_files([File("f1"), "f2"]).next_request()
         assert request is not None
-        assert json.loads(bytes(request.body)) == {"files": ["f1", "f2"]}  # type: ignore[arg-type]
+        assert sent_json(request) == {"files": ["f1", "f2"]}
 
 
 class TestPictures:
@@ -300,7 +301,7 @@ class TestPictures:
         settings, prompt = with_nonce(Operations(SITE)), asking(WORDS, picture(kind))
         request = settings.turn(settings.question(prompt)).next_request()
         assert request is not None
-        sent = b"".join(request.body)  # type: ignore[arg-type]
+        sent = sent_file(request)
         assert f"\r\nContent-Type: {kind}\r\n\r\nabc\r\n".encode() in sent
 
     def test_picture_without_text_is_a_question(self) -> None:

@@ -131,7 +131,7 @@ def test_stream_that_is_collected_in_a_section_is_freed_after_it() -> None:
     with Server(Sites()) as server, Client(server.url) as client:
         stream = client.stream("Hi")
         next(stream)
-        response = stream._response
+        response: Any = stream._response
         with client._transport.sections:
             del stream
             gc.collect()

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -30,19 +32,31 @@ from chatgpt4online import (
     Truncated,
 )
 
-from ..support.adapters import ADAPTERS
+from ..support.adapters import ADAPTERS, Ask
 from ..support.behaviours import HELLO, WHOLE, headed, streamed, then_close
-from ..support.server import LAST_CHUNK, Server, chunk, response, says, session_response, site, stream_head
+from ..support.server import (
+    LAST_CHUNK,
+    Peer,
+    Received,
+    Script,
+    Server,
+    chunk,
+    response,
+    says,
+    session_response,
+    site,
+    stream_head,
+)
 
 VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-QUICK = {"timeout": 1, "retries": 0}
+QUICK: dict[str, Any] = {"timeout": 1, "retries": 0}
 MANY = 130  # threads; more than the connections that urllib3 keeps by default, and than a service usually has
 
 both = pytest.mark.parametrize("ask", ADAPTERS.values(), ids=ADAPTERS)
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch):
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the proxies and certificate authorities of this machine from the environment."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -51,7 +65,7 @@ def environment(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def failure(ask, url, **options) -> ChatError:
+def failure(ask: Ask, url: str, **options: Any) -> ChatError:
     """Return the error of one question, whenever it is raised."""
     try:
         seen = ask(url, "stream", **(QUICK | options))
@@ -64,14 +78,14 @@ def failure(ask, url, **options) -> ChatError:
 # -- Answers of servers ------------------------------------------------------------------------------------------------
 
 
-def sends(*pieces: bytes) -> Callable:
+def sends(*pieces: bytes) -> Callable[[], Script]:
     return lambda: site(says(*pieces))
 
 
-def then_reset(*pieces: bytes) -> Callable:
+def then_reset(*pieces: bytes) -> Callable[[], Script]:
     """Return a site that sends this, and resets the connection once the client has received it."""
 
-    def chat(peer, _):
+    def chat(peer: Peer, _: Received) -> None:
         peer.send(*pieces)
         with suppress(OSError):
             peer.socket.settimeout(0.3)
@@ -81,10 +95,10 @@ def then_reset(*pieces: bytes) -> Callable:
     return lambda: site(chat)
 
 
-def drips(*pieces: bytes, head: bytes = b"", times: int = 40) -> Callable:
+def drips(*pieces: bytes, head: bytes = b"", times: int = 40) -> Callable[[], Script]:
     """Return a site that sends a piece every tenth of a second."""
 
-    def chat(peer, _):
+    def chat(peer: Peer, _: Received) -> None:
         peer.send(head)
         pause = threading.Event()
         for number in range(times):
@@ -99,12 +113,12 @@ class Row:
     """A server, and the error that both clients raise. ``words`` are parts of its message."""
 
     name: str
-    make: Callable
+    make: Callable[[], Script]
     error: type[Exception]
     words: str = ""
     text: str = ""
     retryable: bool | None = False
-    options: dict = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 UNCHUNKED = "the body is not chunked, although the head of the response says so"
@@ -289,7 +303,7 @@ ROWS = [
 
 @both
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_both_clients_raise_the_same_error_with_the_same_words(ask, row):
+def test_both_clients_raise_the_same_error_with_the_same_words(ask: Ask, row: Row) -> None:
     with Server(row.make()) as server:
         error = failure(ask, server.url, **row.options)
         assert server.seen() == ["start_session", "submit"]
@@ -323,7 +337,7 @@ ANSWERS = {
 
 @both
 @pytest.mark.parametrize("name", ANSWERS)
-def test_both_clients_read_the_same_answer(ask, name):
+def test_both_clients_read_the_same_answer(ask: Ask, name: str) -> None:
     with Server(ANSWERS[name]()) as server:
         seen = ask(server.url, "stream", **QUICK)
     assert (seen.error, seen.text) == (None, "Hello")
@@ -354,7 +368,9 @@ def ask_twice_async(url: str) -> None:
     ],
     ids=["nothing", "nothing, chunked", "half a head", "another last chunk", "a blank line"],
 )
-def test_connection_with_bytes_left_over_is_not_used_again(ask, answer, connections):
+def test_connection_with_bytes_left_over_is_not_used_again(
+    ask: Callable[[str], None], answer: bytes, connections: int
+) -> None:
     """The bytes would be read as the beginning of the next response."""
     with Server(site(lambda peer, _: peer.send(answer))) as server:
         ask(server.url)
@@ -365,8 +381,8 @@ def test_connection_with_bytes_left_over_is_not_used_again(ask, answer, connecti
 @pytest.mark.parametrize(
     ("timeout", "clock"), [(Timeout(connect=30, first_byte=1), "first_byte"), (Timeout(total=1), "total")]
 )
-def test_upload_that_the_server_does_not_receive_times_out(ask, timeout, clock):
-    def script(peer):
+def test_upload_that_the_server_does_not_receive_times_out(ask: Ask, timeout: Timeout, clock: str) -> None:
+    def script(peer: Peer) -> None:
         next(peer.requests())
         peer.send(session_response())
         peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -409,11 +425,13 @@ def ask_each_async(url: str, prompts: list[str]) -> list[int]:
 
 @pytest.mark.parametrize("ask", [ask_each, ask_each_async], ids=ADAPTERS)
 @pytest.mark.parametrize("head", ["", "Connection: close\r\n"])
-def test_refusal_of_an_upload_is_read_before_the_whole_upload_is_sent(ask, head):
+def test_refusal_of_an_upload_is_read_before_the_whole_upload_is_sent(
+    ask: Callable[[str, list[str]], list[int]], head: str
+) -> None:
     """The connection is not used again, since the server still expects the rest of the upload."""
     refusal = response(b"Too big", "413 Payload Too Large").replace(b"\r\n", b"\r\n" + head.encode(), 1)
 
-    def script(peer):
+    def script(peer: Peer) -> None:
         if peer.server.connections > 1:
             site(says(streamed(*HELLO)))(peer)
             return
@@ -431,11 +449,11 @@ def test_refusal_of_an_upload_is_read_before_the_whole_upload_is_sent(ask, head)
 # -- Ways to a server --------------------------------------------------------------------------------------------------
 
 
-def relay(peer, host: str, port: int) -> None:
+def relay(peer: Peer, host: str, port: int) -> None:
     """Copy bytes between a client and a server until one of them closes."""
     far = socket.create_connection((host, port))
 
-    def carry(source, target):
+    def carry(source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError, ValueError):
             while data := source.recv(65_536):
                 target.sendall(data)
@@ -450,17 +468,17 @@ def relay(peer, host: str, port: int) -> None:
     far.close()
 
 
-def read_head(peer) -> bytes:
+def read_head(peer: Peer) -> bytes:
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         head += peer.socket.recv(1)
     return head
 
 
-def http_proxy(heads: list[bytes], interim: bytes = b"HTTP/1.1 102 Processing\r\n\r\n") -> Callable:
+def http_proxy(heads: list[bytes], interim: bytes = b"HTTP/1.1 102 Processing\r\n\r\n") -> Script:
     """Return an HTTP proxy for tunnels."""
 
-    def script(peer):
+    def script(peer: Peer) -> None:
         heads.append(read_head(peer))
         host, _, port = heads[-1].split()[1].decode().rpartition(":")
         peer.send(interim + b"HTTP/1.1 299\r\nContent-Length: 9\r\n\r\n")
@@ -469,10 +487,10 @@ def http_proxy(heads: list[bytes], interim: bytes = b"HTTP/1.1 102 Processing\r\
     return script
 
 
-def socks_proxy(heads: list[bytes]) -> Callable:
+def socks_proxy(heads: list[bytes]) -> Script:
     """Return a SOCKS5 proxy that resolves names."""
 
-    def script(peer):
+    def script(peer: Peer) -> None:
         read = peer.socket.makefile("rb", buffering=0).read
         read(read(2)[1])
         peer.send(b"\x05\x00")
@@ -487,22 +505,22 @@ def socks_proxy(heads: list[bytes]) -> Callable:
 
 
 @pytest.fixture(scope="module")
-def authority():
+def authority() -> trustme.CA:
     return trustme.CA()
 
 
 @pytest.fixture(scope="module")
-def tls(authority):
+def tls(authority: trustme.CA) -> ssl.SSLContext:
     return certified(authority, "127.0.0.1")
 
 
-def certified(authority, *names, **options):
+def certified(authority: trustme.CA, *names: str, **options: Any) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(*names, **options).configure_cert(context)
     return context
 
 
-def trusting(authority) -> ssl.SSLContext:
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
     """Return a context that trusts one authority."""
     return ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
 
@@ -510,7 +528,7 @@ def trusting(authority) -> ssl.SSLContext:
 WAYS = ["direct", "http", "https", "socks5h"]
 
 
-def way_to(stack: ExitStack, way: str, tls, heads: list[bytes]) -> dict:
+def way_to(stack: ExitStack, way: str, tls: ssl.SSLContext, heads: list[bytes]) -> dict[str, Any]:
     """Return the options of a client for one way to a server: direct, through a proxy, with or without TLS."""
     if way == "direct":
         return {}
@@ -523,11 +541,14 @@ def way_to(stack: ExitStack, way: str, tls, heads: list[bytes]) -> dict:
 
 @both
 @pytest.mark.parametrize("way", WAYS)
-def test_context_of_the_caller_is_used_and_not_changed(ask, way, tls, authority, tmp_path, monkeypatch):
+def test_context_of_the_caller_is_used_and_not_changed(
+    ask: Ask, way: str, tls: ssl.SSLContext, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bundle = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(bundle)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    context, heads = trusting(authority), []
+    context = trusting(authority)
+    heads: list[bytes] = []
     with ExitStack() as stack:
         options = way_to(stack, way, tls, heads)
         server = stack.enter_context(Server(site(says(streamed(*HELLO))), tls=tls))
@@ -539,7 +560,9 @@ def test_context_of_the_caller_is_used_and_not_changed(ask, way, tls, authority,
 
 @both
 @pytest.mark.parametrize("way", WAYS)
-def test_context_that_trusts_another_authority_refuses_the_server(ask, way, tls, authority, tmp_path, monkeypatch):
+def test_context_that_trusts_another_authority_refuses_the_server(
+    ask: Ask, way: str, tls: ssl.SSLContext, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The environment trusts the server, but the context of the caller does not."""
     bundle = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(bundle)
@@ -556,10 +579,12 @@ def test_context_that_trusts_another_authority_refuses_the_server(ask, way, tls,
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_close_from_another_thread_works_with_every_kind_of_connection(way, tls, authority):
+def test_close_from_another_thread_works_with_every_kind_of_connection(
+    way: str, tls: ssl.SSLContext, authority: trustme.CA
+) -> None:
     """TLS inside TLS has no socket of its own to shut down."""
 
-    def chat(peer, _):
+    def chat(peer: Peer, _: Received) -> None:
         peer.send(stream_head() + chunk(HELLO[0]))
         peer.wait_for_close()
 
@@ -569,7 +594,7 @@ def test_close_from_another_thread_works_with_every_kind_of_connection(way, tls,
         client = stack.enter_context(Client(server.url, verify=trusting(authority), **options))
         pieces, begun, shown = client.stream("Hi"), threading.Event(), []
 
-        def read():
+        def read() -> None:
             for piece in pieces:
                 shown.append(piece)
                 begun.set()
@@ -590,10 +615,11 @@ def closed_port() -> int:
 
 @both
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_site_that_is_down_is_named(ask, scheme):
+def test_site_that_is_down_is_named(ask: Ask, scheme: str) -> None:
     port = closed_port()
     error = failure(ask, f" {scheme}://127.0.0.1:{port} ")
     assert str(error) == f"no connection to 127.0.0.1:{port}: connection refused"
+    assert isinstance(error, ConnectionFailed)
     assert error.retryable
 
 
@@ -601,13 +627,14 @@ def test_site_that_is_down_is_named(ask, scheme):
 @pytest.mark.parametrize("form", ["{}", " {} ", "http://{}", "http://us%65r:secret@{}", "https://user:secret@{}",
                                   "socks5://user:secret@{}", "socks4://{}", "socks5h://{}"])  # fmt: skip
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_proxy_that_is_down_is_named_without_its_password(ask, form, scheme):
+def test_proxy_that_is_down_is_named_without_its_password(ask: Ask, form: str, scheme: str) -> None:
     if "socks" in form:
         pytest.importorskip("python_socks")
     port = closed_port()
     error = failure(ask, f"{scheme}://site.example", proxy=form.format(f"127.0.0.1:{port}"))
     place = f"site.example:{443 if scheme == 'https' else 80}"
     assert str(error) == f"no connection to {place} through the proxy 127.0.0.1:{port}: connection refused"
+    assert isinstance(error, ConnectionFailed)
     assert error.retryable
 
 
@@ -628,8 +655,8 @@ def test_proxy_that_is_down_is_named_without_its_password(ask, form, scheme):
         (b"HTTP/1.1 200 OK\r\n\r\n220 smtp\r\n", "no connection to site.example:443: site.example:443 does not", False),
     ],
 )
-def test_refusal_of_a_proxy_is_reported(ask, answer, words, retryable):
-    def script(peer):
+def test_refusal_of_a_proxy_is_reported(ask: Ask, answer: bytes, words: str, retryable: bool) -> None:
+    def script(peer: Peer) -> None:
         read_head(peer)
         peer.send(answer)
         if answer:
@@ -656,7 +683,9 @@ def test_refusal_of_a_proxy_is_reported(ask, answer, words, retryable):
     ],
 )
 @pytest.mark.parametrize("by", ["option", "environment"])
-def test_credentials_for_a_proxy_are_sent_in_utf_8(ask, userinfo, credentials, by, monkeypatch):
+def test_credentials_for_a_proxy_are_sent_in_utf_8(
+    ask: Ask, userinfo: str, credentials: str, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Server(site(says(streamed(*HELLO)))) as proxy:
         address = f"http://{userinfo}@127.0.0.1:{proxy.port}"
         if by == "environment":
@@ -670,8 +699,8 @@ def test_credentials_for_a_proxy_are_sent_in_utf_8(ask, userinfo, credentials, b
 
 
 @both
-def test_credentials_for_a_proxy_do_not_reach_the_server(ask, tls, authority):
-    heads = []
+def test_credentials_for_a_proxy_do_not_reach_the_server(ask: Ask, tls: ssl.SSLContext, authority: trustme.CA) -> None:
+    heads: list[bytes] = []
     with Server(site(says(streamed(*HELLO))), tls=tls) as server, Server(http_proxy(heads)) as proxy:
         proxy_address = f"http://user:secret@127.0.0.1:{proxy.port}"
         assert ask(server.url, proxy=proxy_address, verify=trusting(authority)).text == "Hello"
@@ -682,7 +711,7 @@ def test_credentials_for_a_proxy_do_not_reach_the_server(ask, tls, authority):
 
 @both
 @pytest.mark.parametrize("no_proxy", ["127.0.0.1", "127.0.0.0/8", "10.0.0.0/8, ::ffff:1 127.0.0.1", "*"])
-def test_server_in_no_proxy_is_asked_directly(ask, no_proxy, monkeypatch):
+def test_server_in_no_proxy_is_asked_directly(ask: Ask, no_proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port()}")
     monkeypatch.setenv("no_proxy", no_proxy)
     with Server(site(says(streamed(*HELLO)))) as server:
@@ -690,7 +719,7 @@ def test_server_in_no_proxy_is_asked_directly(ask, no_proxy, monkeypatch):
 
 
 @both
-def test_credentials_in_netrc_are_not_sent(ask, tmp_path, monkeypatch):
+def test_credentials_in_netrc_are_not_sent(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login user password secret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     with Server(site(says(streamed(*HELLO)))) as server:
@@ -700,7 +729,7 @@ def test_credentials_in_netrc_are_not_sent(ask, tmp_path, monkeypatch):
 
 @both
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8 on loopback")
-def test_silent_address_leaves_time_for_the_next_address(ask, monkeypatch):
+def test_silent_address_leaves_time_for_the_next_address(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     with ExitStack() as stack:
         server = stack.enter_context(Server(site(says(streamed(*HELLO))), host="127.0.0.2"))
         silent = stack.enter_context(socket.socket())
@@ -712,7 +741,7 @@ def test_silent_address_leaves_time_for_the_next_address(ask, monkeypatch):
             filling.connect_ex(("127.0.0.1", server.port))
         usual = socket.getaddrinfo
 
-        def found(host, port, *args, **options):
+        def found(host: str, port: int, *args: Any, **options: Any) -> Any:
             if host == "two.example":
                 return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{n}", port)) for n in (1, 2)]
             return usual(host, port, *args, **options)
@@ -735,10 +764,18 @@ def test_silent_address_leaves_time_for_the_next_address(ask, monkeypatch):
         ("variable", "the environment variable SSL_CERT_FILE names '/nowhere', which does not exist"),
     ],
 )
-def test_untrusted_certificate_is_refused(ask, case, words, tls, authority, tmp_path, monkeypatch):
+def test_untrusted_certificate_is_refused(
+    ask: Ask,
+    case: str,
+    words: str,
+    tls: ssl.SSLContext,
+    authority: trustme.CA,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     (tmp_path / "empty.pem").touch()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    verify = str(tmp_path / ("empty.pem" if case == "empty" else "ca.pem"))
+    verify: str | bool = str(tmp_path / ("empty.pem" if case == "empty" else "ca.pem"))
     then = datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 2, 1, tzinfo=UTC)
     if case == "host":
         tls = certified(authority, "site.example")
@@ -757,7 +794,9 @@ def test_untrusted_certificate_is_refused(ask, case, words, tls, authority, tmp_
 
 @both
 @pytest.mark.parametrize("name", VARIABLES[:1] + VARIABLES[2:])
-def test_environment_variable_names_the_trusted_authorities(ask, name, tls, authority, tmp_path, monkeypatch):
+def test_environment_variable_names_the_trusted_authorities(
+    ask: Ask, name: str, tls: ssl.SSLContext, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv(name, str(tmp_path / "ca.pem"))
     with Server(site(says(streamed(*HELLO))), tls=tls) as server:
@@ -773,8 +812,8 @@ def test_environment_variable_names_the_trusted_authorities(ask, name, tls, auth
         (b"", "closed the connection during the TLS handshake; check that it uses https://"),
     ],
 )
-def test_port_without_tls_is_reported(ask, greeting, words):
-    def script(peer):
+def test_port_without_tls_is_reported(ask: Ask, greeting: bytes, words: str) -> None:
+    def script(peer: Peer) -> None:
         peer.socket.recv(65_536)
         peer.send(greeting)
         if greeting:
@@ -786,7 +825,7 @@ def test_port_without_tls_is_reported(ask, greeting, words):
 
 
 @both
-def test_endless_tls_handshake_times_out(ask):
+def test_endless_tls_handshake_times_out(ask: Ask) -> None:
     with Server(lambda peer: peer.wait_for_close()) as server:
         error = failure(ask, f"https://127.0.0.1:{server.port}")
     assert isinstance(error, TimedOut)
@@ -795,17 +834,17 @@ def test_endless_tls_handshake_times_out(ask):
 
 @both
 @pytest.mark.parametrize("verify", ["", 0, None, "/nowhere", b"/tmp", []])
-def test_wrong_verify_is_refused(ask, verify):
+def test_wrong_verify_is_refused(ask: Ask, verify: object) -> None:
     assert isinstance(failure(ask, "https://site.example", verify=verify), InvalidInput)
 
 
 # -- Many ------------------------------------------------------------------------------------------------------------
 
 
-def test_many_threads_share_a_client_without_a_warning(caplog):
+def test_many_threads_share_a_client_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     together = threading.Barrier(MANY)
 
-    def chat(peer, _):
+    def chat(peer: Peer, _: Received) -> None:
         together.wait(30)
         peer.send(streamed(*HELLO))
 

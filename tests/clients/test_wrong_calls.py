@@ -131,7 +131,7 @@ class Row:
     without: tuple[str, ...] = ()
 
 
-def option(words: str | tuple[str, ...], error: type[Exception] = InvalidInput, **options: Any) -> Row:
+def option(words: str | tuple[str, ...], error: type[Exception] = InvalidInput, /, **options: Any) -> Row:
     """Return the row of a client that cannot be made with these options. The words begin with the option's name."""
     (name,) = options
     name = "header" if name == "headers" else name
@@ -520,14 +520,18 @@ CALLS = {
 ROWS = {**OPTIONS, **PROMPTS, **FILES, **CALLS}
 
 
+# Their arguments are of wrong types.
+turn_of: Any = Turn
+submission_of: Any = Submission
+
 # Calls of the protocol layer, for embedders: the name that the message contains, and what is wrong.
 CORE: dict[str, tuple[str, Callable[[], Any]]] = {
-    "turn of a string": ("Submission('Hello')", lambda: Turn(SITE, "Hello")),  # type: ignore[arg-type]
-    "turn with a nonce": ("Session(nonce=...)", lambda: Turn(SITE, Submission("Hi"), SECRET)),  # type: ignore[arg-type]
-    "turn with a header None": ("headers", lambda: Turn(SITE, Submission("Hi"), headers={"a": None})),  # type: ignore[dict-item]
-    "turn with a header of bytes": ("headers", lambda: Turn(SITE, Submission("Hi"), headers={"a": SECRET.encode()})),  # type: ignore[dict-item]
-    "turn with a name of bytes": ("headers", lambda: Turn(SITE, Submission("Hi"), headers={SECRET.encode(): "a"})),  # type: ignore[dict-item]
-    "submission of None": ("the message is a string", lambda: Submission(None)),  # type: ignore[arg-type]
+    "turn of a string": ("Submission('Hello')", lambda: turn_of(SITE, "Hello")),
+    "turn with a nonce": ("Session(nonce=...)", lambda: turn_of(SITE, Submission("Hi"), SECRET)),
+    "turn with a header None": ("headers", lambda: turn_of(SITE, Submission("Hi"), headers={"a": None})),
+    "turn with a header of bytes": ("headers", lambda: turn_of(SITE, Submission("Hi"), headers={"a": SECRET.encode()})),
+    "turn with a name of bytes": ("headers", lambda: turn_of(SITE, Submission("Hi"), headers={SECRET.encode(): "a"})),
+    "submission of None": ("the message is a string", lambda: submission_of(None)),
     "submission for no bot": ("bot_id", lambda: Submission("Hi", bot_id=None)),
     **{
         f"turn with {name}": (

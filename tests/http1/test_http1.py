@@ -13,7 +13,9 @@ import sys
 import threading
 import warnings
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
 
 import h11
 import pytest
@@ -34,20 +36,22 @@ from chatgpt4online.http1 import (
     WaitExpired,
 )
 from chatgpt4online.http1.chunks import ChunkMerger
+from chatgpt4online.http1.connect import AddressInfo
 from chatgpt4online.http1.connection import Connection
 from chatgpt4online.net import proxies
 from chatgpt4online.net import tls as tls_module
 from chatgpt4online.net import url as url_module
 
-Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
-Script = Callable[[Reader, Writer], Awaitable[None]]
+Reader = asyncio.StreamReader
+Writer = asyncio.StreamWriter
+SiteScript = Callable[["Site", Reader, Writer], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\n"
 LENGTH = OK + b"Content-Length: 5\r\n\r\nhello"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch):
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
                  "SSL_CERT_FILE", "SSL_CERT_DIR"):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
@@ -57,14 +61,14 @@ def _plain_environment(monkeypatch):
 class Site:
     """A running server: the number of its connections, and the requests that it received."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.port = 0
         self.connections = 0
         self.heads: list[bytes] = []
         self.bodies: list[bytes] = []
         self.closed = asyncio.Event()
 
-    def url(self, path="/", scheme="http", host="127.0.0.1"):
+    def url(self, path: str = "/", scheme: str = "http", host: str = "127.0.0.1") -> str:
         return f"{scheme}://{host}:{self.port}{path}"
 
     async def request(self, reader: Reader) -> bytes:
@@ -85,12 +89,17 @@ class Site:
 
 
 @contextlib.asynccontextmanager
-async def serving(script: Callable[[Site, Reader, Writer], Awaitable[None]], *, tls=None, host="127.0.0.1"):
-    site, tasks = Site(), set()
+async def serving(
+    script: SiteScript, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[Site]:
+    site = Site()
+    tasks: set[asyncio.Task[Any]] = set()
 
     async def handle(reader: Reader, writer: Writer) -> None:
         site.connections += 1
-        tasks.add(asyncio.current_task())
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
         try:
             await script(site, reader, writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -111,7 +120,7 @@ async def serving(script: Callable[[Site, Reader, Writer], Awaitable[None]], *, 
         await server.wait_closed()
 
 
-def answering(*answers: bytes, close=False, then: Awaitable | None = None):
+def answering(*answers: bytes, close: bool = False) -> SiteScript:
     """Return a script that answers the requests of a connection with these answers, in this order."""
 
     async def script(site: Site, reader: Reader, writer: Writer) -> None:
@@ -130,7 +139,7 @@ def answering(*answers: bytes, close=False, then: Awaitable | None = None):
 def run(main: Callable[[], Awaitable[None]]) -> None:
     """Run a test, and check that it leaves no task behind."""
 
-    async def guarded():
+    async def guarded() -> None:
         await asyncio.wait_for(main(), 60)
         for _ in range(20):
             await asyncio.sleep(0)
@@ -140,7 +149,16 @@ def run(main: Callable[[], Awaitable[None]]) -> None:
     gc.collect()
 
 
-async def post(pool: Pool, url: str, body=b"{}", headers=None, *, connect=30.0, first_byte=30.0, method="POST"):
+async def post(
+    pool: Pool,
+    url: str,
+    body: bytes | AsyncIterable[bytes] = b"{}",
+    headers: Mapping[str, str] | None = None,
+    *,
+    connect: float | None = 30.0,
+    first_byte: float | None = 30.0,
+    method: str = "POST",
+) -> Response:
     return await pool.send(method, url, headers or {}, body, connect=connect, first_byte=first_byte)
 
 
@@ -151,8 +169,14 @@ async def body_of(response: Response) -> bytes:
     return b"".join(pieces)
 
 
+class PoolOptions(TypedDict, total=False):
+    proxy: str | None
+    verify: bool | str | ssl.SSLContext
+    idle_seconds: float
+
+
 @contextlib.asynccontextmanager
-async def pooling(**options) -> AsyncIterator[Pool]:
+async def pooling(**options: Unpack[PoolOptions]) -> AsyncIterator[Pool]:
     pool = Pool(**options)
     try:
         yield pool
@@ -193,10 +217,10 @@ ANSWERS = {
 
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("cut", ["whole", "bytes"])
-def test_body_is_read_with_each_framing(name, cut):
+def test_body_is_read_with_each_framing(name: str, cut: str) -> None:
     answer, body, keeps = ANSWERS[name]
 
-    async def script(site, reader, writer):
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         while True:
             await site.request(reader)
             for piece in [answer] if cut == "whole" else [answer[i : i + 1] for i in range(len(answer))]:
@@ -204,9 +228,10 @@ def test_body_is_read_with_each_framing(name, cut):
                 await writer.drain()
                 await asyncio.sleep(0)
             if not keeps:
-                return writer.write_eof()
+                writer.write_eof()
+                return
 
-    async def main():
+    async def main() -> None:
         async with serving(script) as site, pooling() as pool:
             for _ in range(3):
                 response = await post(pool, site.url())
@@ -222,10 +247,10 @@ def test_body_is_read_with_each_framing(name, cut):
 
 @pytest.mark.parametrize("status", [204, 304])
 @pytest.mark.parametrize("framing", [b"Content-Length: 5", b"Transfer-Encoding: chunked"])
-def test_status_without_a_body_keeps_the_connection(status, framing):
+def test_status_without_a_body_keeps_the_connection(status: int, framing: bytes) -> None:
     answer = b"HTTP/1.1 %d X\r\n%b\r\n\r\n" % (status, framing)
 
-    async def main():
+    async def main() -> None:
         async with serving(answering(answer, answer)) as site, pooling() as pool:
             for _ in range(2):
                 assert await body_of(await post(pool, site.url())) == b""
@@ -234,10 +259,10 @@ def test_status_without_a_body_keeps_the_connection(status, framing):
     run(main)
 
 
-def test_headers_are_pairs_with_lower_case_names():
+def test_headers_are_pairs_with_lower_case_names() -> None:
     answer = OK + b"Set-Cookie: a=1\r\nSet-Cookie: b=\xe9\r\nContent-Length: 0\r\n\r\n"
 
-    async def main():
+    async def main() -> None:
         async with serving(answering(answer)) as site, pooling() as pool:
             response = await post(pool, site.url())
             assert response.headers == [("set-cookie", "a=1"), ("set-cookie", "b=é"), ("content-length", "0")]
@@ -245,7 +270,7 @@ def test_headers_are_pairs_with_lower_case_names():
     run(main)
 
 
-def _gzip_blocks(events, wbits):
+def _gzip_blocks(events: list[bytes], wbits: int) -> list[bytes]:
     packer = zlib.compressobj(wbits=wbits)
     blocks = [packer.compress(event) + packer.flush(zlib.Z_SYNC_FLUSH) for event in events]
     return [*blocks, packer.flush()]
@@ -256,16 +281,16 @@ FRAMINGS = ["chunked", "one chunk", "length", "until close"]
 
 @pytest.mark.parametrize("framing", FRAMINGS)
 @pytest.mark.parametrize("coding", ["identity", "gzip", "deflate", "raw deflate"])
-def test_event_is_returned_before_the_next_is_sent(framing, coding):
+def test_event_is_returned_before_the_next_is_sent(framing: str, coding: str) -> None:
     events = [b"data: %d\n\n" % number for number in range(20)]
     wbits = {"gzip": 31, "deflate": 15, "raw deflate": -15}.get(coding)
     pieces = [*events, b""] if wbits is None else _gzip_blocks(events, wbits)
     size = sum(map(len, pieces))
-    read = asyncio.Queue()
+    read: asyncio.Queue[None] = asyncio.Queue()
 
-    async def script(site, reader, writer):
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         await site.request(reader)
-        head = OK + b"Content-Encoding: %b\r\n" % coding.split()[-1].encode()
+        head = OK + b"Content-Encoding: %b\r\n" % coding.rsplit(maxsplit=1)[-1].encode()
         head += {"length": b"Content-Length: %d\r\n" % size, "until close": b""}.get(
             framing, b"Transfer-Encoding: chunked\r\n"
         )
@@ -276,7 +301,7 @@ def test_event_is_returned_before_the_next_is_sent(framing, coding):
                 await read.get()
         writer.write({"chunked": b"0\r\n\r\n", "one chunk": b"\r\n0\r\n\r\n"}.get(framing, b""))
 
-    async def main():
+    async def main() -> None:
         async with serving(script) as site, pooling() as pool:
             response = await post(pool, site.url())
             for event in events:
@@ -287,10 +312,10 @@ def test_event_is_returned_before_the_next_is_sent(framing, coding):
     run(main)
 
 
-def test_gzip_members_and_padding_are_read_in_bounded_parts():
+def test_gzip_members_and_padding_are_read_in_bounded_parts() -> None:
     data = gzip.compress(b"one") + gzip.compress(b"two") + gzip.compress(b"\0" * 10_000_000) + b"\0" * 9
 
-    async def main():
+    async def main() -> None:
         answer = OK + b"Content-Encoding: GZIP\r\nContent-Length: %d\r\n\r\n%b" % (len(data), data)
         async with serving(answering(answer, answer)) as site, pooling() as pool:
             for _ in range(2):
@@ -314,10 +339,10 @@ def test_gzip_members_and_padding_are_read_in_bounded_parts():
         ("deflate", b"\x07nonsense", BadResponse),
     ],
 )
-def test_corrupt_compressed_body_raises(coding, data, expected):
+def test_corrupt_compressed_body_raises(coding: str, data: bytes, expected: type[HttpError]) -> None:
     answer = OK + b"Content-Encoding: %b\r\nContent-Length: %d\r\n\r\n%b" % (coding.encode(), len(data), data)
 
-    async def main():
+    async def main() -> None:
         async with serving(answering(answer)) as site, pooling() as pool:
             response = await post(pool, site.url())
             for _ in range(2):
@@ -335,10 +360,10 @@ def test_corrupt_compressed_body_raises(coding, data, expected):
         ("gzip", gzip.compress(b"\0" * 20_000_000, mtime=0), BodyTooLarge, "16777216"),
     ],
 )
-def test_error_names_the_unsupported_coding(coding, data, expected, says):
+def test_error_names_the_unsupported_coding(coding: str, data: bytes, expected: type[HttpError], says: str) -> None:
     answer = OK + b"Content-Encoding: %b\r\nContent-Length: %d\r\n\r\n%b" % (coding.encode(), len(data), data)
 
-    async def main():
+    async def main() -> None:
         async with serving(answering(answer)) as site, pooling() as pool:
             response = await post(pool, site.url())
             with pytest.raises(expected, match=says):
@@ -350,8 +375,8 @@ def test_error_names_the_unsupported_coding(coding, data, expected, says):
 @pytest.mark.parametrize(
     ("body", "closes"), [(b"data: hello\n\n", True), (b"data: hello\n\n", False), (b"hello", True), (b"{}", True)]
 )
-def test_body_that_is_not_chunked_as_announced_raises(body, closes):
-    async def main():
+def test_body_that_is_not_chunked_as_announced_raises(body: bytes, closes: bool) -> None:
+    async def main() -> None:
         async with serving(answering(CHUNKED + body, close=closes)) as site, pooling() as pool:
             response = await post(pool, site.url())
             with pytest.raises(BadResponse, match="chunked"):
@@ -360,10 +385,10 @@ def test_body_that_is_not_chunked_as_announced_raises(body, closes):
     run(main)
 
 
-def test_empty_compressed_body_is_empty():
+def test_empty_compressed_body_is_empty() -> None:
     answer = OK + b"Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n"
 
-    async def main():
+    async def main() -> None:
         async with serving(answering(answer)) as site, pooling() as pool:
             assert await body_of(await post(pool, site.url())) == b""
 
@@ -390,8 +415,8 @@ def _reset(writer: Writer) -> None:
         (CHUNKED + b"5\r\nhello\r\n5\r\nworldXX", b"helloworld", BadResponse),
     ],
 )
-def test_cut_or_malformed_body_raises_after_its_bytes(answer, body, expected):
-    async def main():
+def test_cut_or_malformed_body_raises_after_its_bytes(answer: bytes, body: bytes, expected: type[HttpError]) -> None:
+    async def main() -> None:
         async with serving(answering(answer, close=True)) as site, pooling() as pool:
             response = await post(pool, site.url())
             came = b""
@@ -408,15 +433,15 @@ def test_cut_or_malformed_body_raises_after_its_bytes(answer, body, expected):
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nX: "])
 @pytest.mark.parametrize("ending", ["close", "reset"])
-def test_connection_that_ends_before_the_response_raises(answer, ending):
-    async def script(site, reader, writer):
+def test_connection_that_ends_before_the_response_raises(answer: bytes, ending: str) -> None:
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         await site.request(reader)
         writer.write(answer)
         await writer.drain()
         if ending == "reset":
             _reset(writer)
 
-    async def main():
+    async def main() -> None:
         async with serving(script) as site, pooling() as pool:
             with pytest.raises(Disconnected):
                 await post(pool, site.url())
@@ -425,16 +450,16 @@ def test_connection_that_ends_before_the_response_raises(answer, ending):
     run(main)
 
 
-def test_reset_in_the_body_raises_after_the_bytes():
+def test_reset_in_the_body_raises_after_the_bytes() -> None:
     read = asyncio.Event()
 
-    async def script(site, reader, writer):
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         await site.request(reader)
         writer.write(CHUNKED + b"5\r\nhello\r\n9\r\nwor")
         await read.wait()
         _reset(writer)
 
-    async def main():
+    async def main() -> None:
         async with serving(script) as site, pooling() as pool:
             response = await post(pool, site.url())
             came = b""
@@ -466,8 +491,8 @@ def test_reset_in_the_body_raises_after_the_bytes():
         b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
     ],
 )
-def test_malformed_response_is_refused(answer):
-    async def main():
+def test_malformed_response_is_refused(answer: bytes) -> None:
+    async def main() -> None:
         async with serving(answering(answer)) as site, pooling() as pool:
             with pytest.raises(BadResponse) as caught:
                 await post(pool, site.url())
@@ -476,7 +501,7 @@ def test_malformed_response_is_refused(answer):
     run(main)
 
 
-def test_errors_do_not_derive_from_errors_of_other_libraries():
+def test_errors_do_not_derive_from_errors_of_other_libraries() -> None:
     for kind in (ConnectError, Disconnected, IncompleteBody, BadResponse, WaitExpired):
         assert kind.__mro__[1:] == (HttpError, Exception, BaseException, object)
 
@@ -484,8 +509,8 @@ def test_errors_do_not_derive_from_errors_of_other_libraries():
 # -- Waiting -----------------------------------------------------------------------------------------------------------
 
 
-def test_first_byte_limit_expires():
-    async def main():
+def test_first_byte_limit_expires() -> None:
+    async def main() -> None:
         async with serving(answering(b"")) as site, pooling() as pool:
             with pytest.raises(WaitExpired) as caught:
                 await post(pool, site.url(), first_byte=0.01)
@@ -495,8 +520,8 @@ def test_first_byte_limit_expires():
 
 
 @pytest.mark.parametrize("limit", [0.01, 0])
-def test_idle_limit_expires(limit):
-    async def main():
+def test_idle_limit_expires(limit: float) -> None:
+    async def main() -> None:
         async with serving(answering(CHUNKED + b"5\r\nhello\r\n")) as site, pooling() as pool:
             response = await post(pool, site.url())
             assert await response.read(30) == b"hello"  # the short limit below replaces this long one
@@ -508,8 +533,8 @@ def test_idle_limit_expires(limit):
     run(main)
 
 
-def test_hanging_tls_handshake_expires_as_connect():
-    async def main():
+def test_hanging_tls_handshake_expires_as_connect() -> None:
+    async def main() -> None:
         silent = socket.create_server(("127.0.0.1", 0), backlog=0)
         async with pooling(verify=False) as pool:
             with pytest.raises(WaitExpired) as caught:  # TCP connects, but the server never answers the handshake
@@ -520,10 +545,10 @@ def test_hanging_tls_handshake_expires_as_connect():
     run(main)
 
 
-def test_slow_reader_does_not_expire_and_bounds_the_memory():
+def test_slow_reader_does_not_expire_and_bounds_the_memory() -> None:
     size = 8_000_000
 
-    async def script(site, reader, writer):
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         await site.request(reader)
         writer.write(OK + b"Content-Length: %d\r\n\r\n" % size)
         for _ in range(size // 80_000):
@@ -531,7 +556,7 @@ def test_slow_reader_does_not_expire_and_bounds_the_memory():
             await writer.drain()
         await reader.read()
 
-    async def main():
+    async def main() -> None:
         async with serving(script) as site, pooling() as pool:
             response = await post(pool, site.url())
             connection, total = response._connection, 0
@@ -548,10 +573,10 @@ def test_slow_reader_does_not_expire_and_bounds_the_memory():
     run(main)
 
 
-def test_slow_upload_does_not_expire():
+def test_slow_upload_does_not_expire() -> None:
     body = b"x" * 30_000_000
 
-    async def script(site, reader, writer):
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         await reader.readuntil(b"\r\n\r\n")
         for _ in range(30):
             await asyncio.sleep(0.02)
@@ -559,7 +584,7 @@ def test_slow_upload_does_not_expire():
         writer.write(OK + b"Content-Length: 0\r\n\r\n")
         await reader.read()
 
-    async def main():
+    async def main() -> None:
         async with serving(script) as site, pooling() as pool:
             response = await post(pool, site.url(), body, first_byte=0.3)
             assert response.status == 200
@@ -567,17 +592,17 @@ def test_slow_upload_does_not_expire():
     run(main)
 
 
-def test_first_byte_limit_starts_at_the_end_of_an_upload():
+def test_first_byte_limit_starts_at_the_end_of_an_upload() -> None:
     sent = asyncio.Event()
 
-    async def script(site, reader, writer):
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         await reader.readuntil(b"\r\n\r\n")
         await asyncio.sleep(0.1)
         await reader.readexactly(20_000_000)
         sent.set()
         await reader.read()
 
-    async def main():
+    async def main() -> None:
         loop = asyncio.get_running_loop()
         async with serving(script) as site, pooling() as pool:
             asking = asyncio.create_task(post(pool, site.url(), b"x" * 20_000_000, first_byte=0.4))
@@ -590,8 +615,8 @@ def test_first_byte_limit_starts_at_the_end_of_an_upload():
     run(main)
 
 
-def test_two_readers_are_refused():
-    async def main():
+def test_two_readers_are_refused() -> None:
+    async def main() -> None:
         async with serving(answering(CHUNKED)) as site, pooling() as pool:
             response = await post(pool, site.url())
             first = asyncio.create_task(response.read(30))
@@ -606,8 +631,8 @@ def test_two_readers_are_refused():
 
 
 @pytest.mark.parametrize("drip", [b"HTTP/1.1 102 Processing\r\n\r\n", b"X: y\r\n", b"\r\n", b"y"])
-def test_bytes_of_the_head_do_not_extend_the_first_byte_limit(drip):
-    async def script(site, reader, writer):
+def test_bytes_of_the_head_do_not_extend_the_first_byte_limit(drip: bytes) -> None:
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         await site.request(reader)
         writer.write(b"" if drip.startswith((b"HTTP", b"\r")) else OK + b"X: ")
         for _ in range(90):
@@ -615,7 +640,7 @@ def test_bytes_of_the_head_do_not_extend_the_first_byte_limit(drip):
             writer.write(drip)
             await writer.drain()
 
-    async def main():
+    async def main() -> None:
         loop = asyncio.get_running_loop()
         async with serving(script) as site, pooling() as pool:
             began = loop.time()
@@ -631,8 +656,8 @@ FRAMING_ONLY = {"sizes": b"000", "extensions": b";a=b", "trailers": b"X: y\r\n"}
 
 
 @pytest.mark.parametrize("name", FRAMING_ONLY)
-def test_framing_does_not_restart_the_idle_clock(name):
-    async def script(site, reader, writer):
+def test_framing_does_not_restart_the_idle_clock(name: str) -> None:
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         await site.request(reader)
         writer.write(CHUNKED + b"5\r\nhello\r\n" + {"sizes": b"", "extensions": b"5"}.get(name, b"0\r\n"))
         for _ in range(90):
@@ -640,7 +665,7 @@ def test_framing_does_not_restart_the_idle_clock(name):
             writer.write(FRAMING_ONLY[name])
             await writer.drain()
 
-    async def main():
+    async def main() -> None:
         loop = asyncio.get_running_loop()
         async with serving(script) as site, pooling() as pool:
             response = await post(pool, site.url())
@@ -655,10 +680,10 @@ def test_framing_does_not_restart_the_idle_clock(name):
     run(main)
 
 
-def test_compressed_bytes_without_output_restart_the_idle_clock():
+def test_compressed_bytes_without_output_restart_the_idle_clock() -> None:
     data = gzip.compress(b"hello")
 
-    async def script(site, reader, writer):
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         await site.request(reader)
         writer.write(OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(data))
         for start in range(len(data)):
@@ -667,7 +692,7 @@ def test_compressed_bytes_without_output_restart_the_idle_clock():
             await writer.drain()
         await reader.read()
 
-    async def main():
+    async def main() -> None:
         async with serving(script) as site, pooling() as pool:
             response = await post(pool, site.url())
             assert await response.read(0.2) + await response.read(0.2) + await body_of(response) == b"hello"
@@ -676,8 +701,8 @@ def test_compressed_bytes_without_output_restart_the_idle_clock():
 
 
 @pytest.mark.parametrize("drip", [b"1\r\nx\r\n", b"8000\r\n" + b"x" * 32_768 + b"\r\n"])
-def test_finish_is_limited_in_time_and_in_bytes(drip):
-    async def script(site, reader, writer):
+def test_finish_is_limited_in_time_and_in_bytes(drip: bytes) -> None:
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         await site.request(reader)
         writer.write(CHUNKED + b"3\r\nend\r\n")
         while True:
@@ -686,7 +711,7 @@ def test_finish_is_limited_in_time_and_in_bytes(drip):
             site.bodies.append(drip)
             await asyncio.sleep(0.005)
 
-    async def main():
+    async def main() -> None:
         loop = asyncio.get_running_loop()
         async with serving(script) as site, pooling() as pool:
             response = await post(pool, site.url())
@@ -701,23 +726,23 @@ def test_finish_is_limited_in_time_and_in_bytes(drip):
 
 
 @pytest.mark.parametrize("coding", ["gzip", "identity"])
-def test_other_tasks_run_while_a_received_body_is_read(coding):
+def test_other_tasks_run_while_a_received_body_is_read(coding: str) -> None:
     """A body that arrived at once must not block the event loop, and its reader can be cancelled."""
     plain = b": comment\n\n" * 400_000
     data = gzip.compress(plain) if coding == "gzip" else plain
     answer = OK + b"Content-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (coding.encode(), len(data)) + data
 
-    async def main():
+    async def main() -> None:
         async with serving(answering(answer, answer)) as site, pooling() as pool:
             turns, sizes = 0, []
 
-            async def count():
+            async def count() -> None:
                 nonlocal turns
                 while True:
                     turns += 1
                     await asyncio.sleep(0)
 
-            async def read_all(response):
+            async def read_all(response: Response) -> None:
                 while piece := await response.read(30):
                     sizes.append(len(piece))
 
@@ -740,8 +765,8 @@ def test_other_tasks_run_while_a_received_body_is_read(coding):
 
 
 @pytest.mark.parametrize("rubbish", [b"rubbish", LENGTH])
-def test_bytes_behind_a_response_close_the_connection(rubbish):
-    async def main():
+def test_bytes_behind_a_response_close_the_connection(rubbish: bytes) -> None:
+    async def main() -> None:
         async with serving(answering(LENGTH + rubbish)) as site, pooling() as pool:
             for _ in range(2):
                 assert await body_of(await post(pool, site.url())) == b"hello"
@@ -750,15 +775,15 @@ def test_bytes_behind_a_response_close_the_connection(rubbish):
     run(main)
 
 
-def test_bytes_on_an_idle_connection_close_it():
-    async def script(site, reader, writer):
+def test_bytes_on_an_idle_connection_close_it() -> None:
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         await site.request(reader)
         writer.write(LENGTH)
         await asyncio.sleep(0.01)
         writer.write(b"HTTP/1.1 408 Timeout\r\n\r\n")
         await reader.read()
 
-    async def main():
+    async def main() -> None:
         async with serving(script) as site, pooling() as pool:
             assert await body_of(await post(pool, site.url())) == b"hello"
             await site.closed.wait()
@@ -767,8 +792,8 @@ def test_bytes_on_an_idle_connection_close_it():
     run(main)
 
 
-def test_idle_connection_is_closed_after_idle_seconds():
-    async def main():
+def test_idle_connection_is_closed_after_idle_seconds() -> None:
+    async def main() -> None:
         async with serving(answering(LENGTH)) as site, pooling(idle_seconds=0.01) as pool:
             await body_of(await post(pool, site.url()))
             assert pool._live
@@ -778,8 +803,8 @@ def test_idle_connection_is_closed_after_idle_seconds():
     run(main)
 
 
-def test_kept_connection_that_is_closed_is_replaced():
-    async def main():
+def test_kept_connection_that_is_closed_is_replaced() -> None:
+    async def main() -> None:
         async with serving(answering(LENGTH, close=True)) as site, pooling() as pool:
             for number in range(3):
                 response = await post(pool, site.url())
@@ -791,13 +816,13 @@ def test_kept_connection_that_is_closed_is_replaced():
     run(main)
 
 
-def test_close_that_the_loop_has_not_seen_yet_is_noticed():
+def test_close_that_the_loop_has_not_seen_yet_is_noticed() -> None:
     """The peer closes while this loop is busy."""
     go, closed = threading.Event(), threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
     count = []
 
-    def play():
+    def play() -> None:
         for _ in range(2):
             conn, _ = listener.accept()
             count.append(conn.recv(65536))
@@ -809,7 +834,7 @@ def test_close_that_the_loop_has_not_seen_yet_is_noticed():
     thread = threading.Thread(target=play)
     thread.start()
 
-    async def main():
+    async def main() -> None:
         async with pooling() as pool:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
             assert await body_of(await post(pool, url)) == b"hello"
@@ -823,13 +848,13 @@ def test_close_that_the_loop_has_not_seen_yet_is_noticed():
     assert len(count) == 2
 
 
-def test_request_is_not_repeated_if_a_kept_connection_closes_after_it():
-    async def script(site, reader, writer):
+def test_request_is_not_repeated_if_a_kept_connection_closes_after_it() -> None:
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         await site.request(reader)
         writer.write(LENGTH)
         await site.request(reader)
 
-    async def main():
+    async def main() -> None:
         async with serving(script) as site, pooling() as pool:
             await body_of(await post(pool, site.url()))
             with pytest.raises(Disconnected):
@@ -840,8 +865,8 @@ def test_request_is_not_repeated_if_a_kept_connection_closes_after_it():
     run(main)
 
 
-def test_servers_do_not_share_connections():
-    async def main():
+def test_servers_do_not_share_connections() -> None:
+    async def main() -> None:
         async with (
             serving(answering(LENGTH, LENGTH)) as one,
             serving(answering(LENGTH, LENGTH)) as two,
@@ -854,10 +879,10 @@ def test_servers_do_not_share_connections():
     run(main)
 
 
-def test_finish_keeps_a_connection_whose_body_ends_in_time():
+def test_finish_keeps_a_connection_whose_body_ends_in_time() -> None:
     rest = asyncio.Event()
 
-    async def script(site, reader, writer):
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         while True:
             head = await site.request(reader)
             writer.write(CHUNKED + b"3\r\nend\r\n")
@@ -867,10 +892,10 @@ def test_finish_keeps_a_connection_whose_body_ends_in_time():
                 await reader.read()
             writer.write(b"0\r\n\r\n")
 
-    async def main():
+    async def main() -> None:
         async with serving(script) as site, pooling() as pool:
 
-            async def ask(path, seconds):
+            async def ask(path: str, seconds: float) -> int:
                 response = await post(pool, site.url(path))
                 assert await response.read(30) == b"end"
                 await response.finish(seconds)
@@ -887,8 +912,8 @@ def test_finish_keeps_a_connection_whose_body_ends_in_time():
     run(main)
 
 
-def test_finish_does_not_wait_for_a_connection_that_cannot_be_kept():
-    async def main():
+def test_finish_does_not_wait_for_a_connection_that_cannot_be_kept() -> None:
+    async def main() -> None:
         async with serving(answering(OK + b"\r\nhello")) as site, pooling() as pool:
             response = await post(pool, site.url())
             assert await response.read(30) == b"hello"
@@ -897,8 +922,8 @@ def test_finish_does_not_wait_for_a_connection_that_cannot_be_kept():
     run(main)
 
 
-def test_close_frees_the_connection_at_once():
-    async def main():
+def test_close_frees_the_connection_at_once() -> None:
+    async def main() -> None:
         async with serving(answering(CHUNKED + b"5\r\nhello\r\n")) as site, pooling() as pool:
             response = await post(pool, site.url())
             assert await response.read(30) == b"hello"
@@ -911,8 +936,8 @@ def test_close_frees_the_connection_at_once():
     run(main)
 
 
-def test_closed_pool_ends_responses_and_refuses_requests():
-    async def main():
+def test_closed_pool_ends_responses_and_refuses_requests() -> None:
+    async def main() -> None:
         async with serving(answering(LENGTH, CHUNKED + b"5\r\nhello\r\n")) as site:
             pool = Pool()
             first, second = await asyncio.gather(post(pool, site.url()), post(pool, site.url()))
@@ -934,8 +959,8 @@ def test_closed_pool_ends_responses_and_refuses_requests():
     run(main)
 
 
-def test_pool_closed_while_it_connects_raises():
-    async def main():
+def test_pool_closed_while_it_connects_raises() -> None:
+    async def main() -> None:
         async with serving(answering(LENGTH)) as site:
             pool = Pool()
             asking = asyncio.create_task(post(pool, site.url()))
@@ -948,10 +973,10 @@ def test_pool_closed_while_it_connects_raises():
     run(main)
 
 
-def test_pool_can_be_closed_after_its_loop():
+def test_pool_can_be_closed_after_its_loop() -> None:
     pool, (near, far) = Pool(), socket.socketpair()
 
-    async def main():
+    async def main() -> None:
         pool._check()
         await asyncio.get_running_loop().create_connection(lambda: Connection(pool._live), sock=near)
 
@@ -964,8 +989,8 @@ def test_pool_can_be_closed_after_its_loop():
     far.close()
 
 
-def test_upgrade_to_another_protocol_raises():
-    async def main():
+def test_upgrade_to_another_protocol_raises() -> None:
+    async def main() -> None:
         answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
         async with serving(answering(answer)) as site, pooling() as pool:
             with pytest.raises(BadResponse, match="protocol"):
@@ -974,8 +999,8 @@ def test_upgrade_to_another_protocol_raises():
     run(main)
 
 
-def test_unclosed_pool_warns():
-    async def main():
+def test_unclosed_pool_warns() -> None:
+    async def main() -> None:
         async with serving(answering(LENGTH)) as site:
             pool = Pool(idle_seconds=0)
             await body_of(await post(pool, site.url()))
@@ -987,10 +1012,10 @@ def test_unclosed_pool_warns():
     run(main)
 
 
-def test_pool_refuses_another_loop():
+def test_pool_refuses_another_loop() -> None:
     pool = Pool()
 
-    async def main():
+    async def main() -> None:
         async with serving(answering(LENGTH)) as site:
             await body_of(await post(pool, site.url()))
             await pool.aclose()
@@ -1003,8 +1028,8 @@ def test_pool_refuses_another_loop():
 # -- Requests ----------------------------------------------------------------------------------------------------------
 
 
-def test_request_has_the_right_line_and_headers():
-    async def main():
+def test_request_has_the_right_line_and_headers() -> None:
+    async def main() -> None:
         async with serving(answering(LENGTH, LENGTH)) as site, pooling() as pool:
             url = site.url("/wp json/?q=é&r=%20#fragment").replace("//", "//u%40:p@", 1)
             await body_of(await post(pool, url, b"abc", {"X-One": "1", "accept-encoding": "gzip"}))
@@ -1036,8 +1061,8 @@ def test_request_has_the_right_line_and_headers():
         {"Content-Length": "99"},
     ],
 )
-def test_invalid_headers_are_refused(headers):
-    async def main():
+def test_invalid_headers_are_refused(headers: dict[str, str]) -> None:
+    async def main() -> None:
         async with serving(answering(LENGTH)) as site, pooling() as pool:
             with pytest.raises(ValueError, match="cannot be sent"):
                 await post(pool, site.url(), b"{}", headers)
@@ -1050,8 +1075,8 @@ def test_invalid_headers_are_refused(headers):
     ["", "example.org", "ftp://example.org/", "http://", "http://:80/", "http://a:x/", "http://a:99999/", "http://[::1/",
      "http://[x]/", "http://a..ü/", "http://a b/", "http://a:0/"],
 )  # fmt: skip
-def test_malformed_url_is_refused(url):
-    async def main():
+def test_malformed_url_is_refused(url: str) -> None:
+    async def main() -> None:
         async with pooling() as pool:
             with pytest.raises(ValueError, match="URL"):
                 await post(pool, url)
@@ -1072,20 +1097,20 @@ def test_malformed_url_is_refused(url):
         ("http://bücher.example/ü?a=ü b", "xn--bcher-kva.example", "xn--bcher-kva.example", "/%C3%BC?a=%C3%BC%20b"),
     ],
 )
-def test_url_gives_host_and_target(url, host, netloc, target):
+def test_url_gives_host_and_target(url: str, host: str, netloc: str, target: str) -> None:
     read = url_module.parse_url(url)
     assert (read.origin.host, read.origin.netloc, read.target) == (host, netloc, target)
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-length": "10"}])
-def test_body_in_pieces_is_sent(headers):
-    async def body():
+def test_body_in_pieces_is_sent(headers: dict[str, str]) -> None:
+    async def body() -> AsyncIterator[bytes]:
         yield b"hello"
         yield b""
         await asyncio.sleep(0)
         yield b"world"
 
-    async def main():
+    async def main() -> None:
         async with serving(answering(LENGTH, LENGTH)) as site, pooling() as pool:
             for _ in range(2):
                 assert await body_of(await post(pool, site.url(), body(), headers)) == b"hello"
@@ -1096,11 +1121,11 @@ def test_body_in_pieces_is_sent(headers):
     run(main)
 
 
-def test_body_of_another_length_than_announced_raises():
-    async def body():
+def test_body_of_another_length_than_announced_raises() -> None:
+    async def body() -> AsyncIterator[bytes]:
         yield b"hello"
 
-    async def main():
+    async def main() -> None:
         async with serving(answering(LENGTH)) as site, pooling() as pool:
             for length in ("3", "9"):
                 with pytest.raises(ValueError, match="cannot be sent"):
@@ -1109,12 +1134,12 @@ def test_body_of_another_length_than_announced_raises():
     run(main)
 
 
-def test_body_that_raises_closes_the_connection():
-    async def body():
+def test_body_that_raises_closes_the_connection() -> None:
+    async def body() -> AsyncIterator[bytes]:
         yield b"hello"
         raise KeyError("mine")
 
-    async def main():
+    async def main() -> None:
         async with serving(answering(LENGTH)) as site, pooling() as pool:
             with pytest.raises(KeyError, match="mine"):
                 await post(pool, site.url(), body())
@@ -1124,17 +1149,17 @@ def test_body_that_raises_closes_the_connection():
 
 
 @pytest.mark.parametrize("in_pieces", [True, False])
-def test_reset_before_the_body_was_sent_raises(in_pieces):
-    async def pieces():
+def test_reset_before_the_body_was_sent_raises(in_pieces: bool) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
         for _ in range(1_000):
             yield b"x" * 100_000
 
-    async def script(site, reader, writer):
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         await reader.readuntil(b"\r\n\r\n")
         await asyncio.sleep(0.01)
         _reset(writer)
 
-    async def main():
+    async def main() -> None:
         async with serving(script) as site, pooling() as pool:
             with pytest.raises(Disconnected):
                 await post(pool, site.url(), pieces() if in_pieces else b"x" * 50_000_000)
@@ -1144,17 +1169,17 @@ def test_reset_before_the_body_was_sent_raises(in_pieces):
 
 @pytest.mark.parametrize("closes", [True, False])
 @pytest.mark.parametrize("in_pieces", [True, False])
-def test_early_refusal_ends_the_upload(in_pieces, closes):
+def test_early_refusal_ends_the_upload(in_pieces: bool, closes: bool) -> None:
     finalized = []
 
-    async def pieces():
+    async def pieces() -> AsyncIterator[bytes]:
         try:
             for _ in range(1_000):
                 yield b"x" * 100_000
         finally:
             finalized.append(True)
 
-    async def script(site, reader, writer):
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlarge")
         await writer.drain()
@@ -1162,7 +1187,7 @@ def test_early_refusal_ends_the_upload(in_pieces, closes):
             writer.write_eof()
         await asyncio.sleep(3600)  # the server stops reading
 
-    async def main():
+    async def main() -> None:
         async with serving(script) as site, pooling() as pool:
             response = await post(pool, site.url(), pieces() if in_pieces else b"x" * 50_000_000)
             assert response.status == 413
@@ -1174,12 +1199,12 @@ def test_early_refusal_ends_the_upload(in_pieces, closes):
     run(main)
 
 
-def test_early_success_does_not_end_the_upload():
-    async def pieces():
+def test_early_success_does_not_end_the_upload() -> None:
+    async def pieces() -> AsyncIterator[bytes]:
         for _ in range(100):
             yield b"x" * 100_000
 
-    async def script(site, reader, writer):
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(CHUNKED + b"5\r\nearly\r\n")
         await writer.drain()
@@ -1189,7 +1214,7 @@ def test_early_success_does_not_end_the_upload():
         writer.write(b"4\r\nlate\r\n0\r\n\r\n")
         await reader.read()
 
-    async def main():
+    async def main() -> None:
         async with serving(script) as site, pooling() as pool:
             assert await body_of(await post(pool, site.url(), pieces())) == b"earlylate"
 
@@ -1200,36 +1225,39 @@ def test_early_success_does_not_end_the_upload():
 
 
 @pytest.fixture(scope="module")
-def authority():
+def authority() -> trustme.CA:
     return trustme.CA()
 
 
 @pytest.fixture(scope="module")
-def tls(authority):
+def tls(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
     return context
 
 
 @pytest.fixture
-def trusted(authority, tmp_path):
+def trusted(authority: trustme.CA, tmp_path: Path) -> str:
     path = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(path)
     return str(path)
 
 
-def _own_context(path):
+def _own_context(path: str) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=path)
 
 
 @pytest.mark.parametrize("how", ["file", "context", "off", "variable"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_https_works_with_each_kind_of_trust(tls, trusted, how, host, monkeypatch):
+def test_https_works_with_each_kind_of_trust(
+    tls: ssl.SSLContext, trusted: str, how: str, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if how == "variable":
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", trusted)
-    verify = {"file": trusted, "off": False, "variable": True}.get(how)
+    kinds: dict[str, bool | str] = {"file": trusted, "off": False, "variable": True}
+    verify = kinds.get(how)
 
-    async def main():
+    async def main() -> None:
         answer = OK + b"Content-Length: 3000000\r\n\r\n" + b"x" * 3_000_000
         async with (
             serving(answering(answer, answer), tls=tls) as site,
@@ -1243,7 +1271,7 @@ def test_https_works_with_each_kind_of_trust(tls, trusted, how, host, monkeypatc
     run(main)
 
 
-def test_directory_of_certificates_is_trusted(tls, authority, tmp_path):
+def test_directory_of_certificates_is_trusted(tls: ssl.SSLContext, authority: trustme.CA, tmp_path: Path) -> None:
     import subprocess
 
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -1252,15 +1280,15 @@ def test_directory_of_certificates_is_trusted(tls, authority, tmp_path):
     ).stdout.strip()
     (tmp_path / "ca.pem").rename(tmp_path / f"{name}.0")
 
-    async def main():
+    async def main() -> None:
         async with serving(answering(LENGTH), tls=tls) as site, pooling(verify=str(tmp_path)) as pool:
             assert await body_of(await post(pool, site.url(scheme="https"))) == b"hello"
 
     run(main)
 
 
-def test_untrusted_certificate_raises(tls):
-    async def main():
+def test_untrusted_certificate_raises(tls: ssl.SSLContext) -> None:
+    async def main() -> None:
         async with serving(answering(LENGTH), tls=tls) as site, pooling() as pool:
             with pytest.raises(ConnectError, match="unknown issuer") as caught:
                 await post(pool, site.url(scheme="https"))
@@ -1269,12 +1297,12 @@ def test_untrusted_certificate_raises(tls):
     run(main)
 
 
-def test_https_to_a_server_without_tls_raises(trusted):
-    async def script(site, reader, writer):
+def test_https_to_a_server_without_tls_raises(trusted: str) -> None:
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         await reader.read(1)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-    async def main():
+    async def main() -> None:
         async with serving(script) as site, pooling(verify=trusted) as pool:
             with pytest.raises(ConnectError, match=f"127.0.0.1:{site.port} does not use TLS; try http://"):
                 await post(pool, site.url(scheme="https"))
@@ -1282,15 +1310,15 @@ def test_https_to_a_server_without_tls_raises(trusted):
     run(main)
 
 
-def test_missing_bundle_is_refused():
+def test_missing_bundle_is_refused() -> None:
     with pytest.raises(ValueError, match="'/nowhere' does not exist"):
         Pool(verify="/nowhere")
 
 
-def test_variable_with_a_missing_file_raises_connect_error(monkeypatch):
+def test_variable_with_a_missing_file_raises_connect_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
 
-    async def main():
+    async def main() -> None:
         async with pooling() as pool:
             with pytest.raises(ConnectError, match="SSL_CERT_FILE names '/nowhere'") as caught:
                 await post(pool, "https://127.0.0.1:9/")
@@ -1299,12 +1327,14 @@ def test_variable_with_a_missing_file_raises_connect_error(monkeypatch):
     run(main)
 
 
-def test_contexts_are_built_once_and_never_for_http(tls, trusted, monkeypatch):
+def test_contexts_are_built_once_and_never_for_http(
+    tls: ssl.SSLContext, trusted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     built = []
     real = tls_module._new_context
     monkeypatch.setattr(tls_module, "_new_context", lambda trust: built.append(trust.file) or real(trust))
 
-    async def main():
+    async def main() -> None:
         async with serving(answering(LENGTH)) as site, pooling(verify=trusted) as pool:
             await body_of(await post(pool, site.url()))
             assert not built
@@ -1319,11 +1349,11 @@ def test_contexts_are_built_once_and_never_for_http(tls, trusted, monkeypatch):
     run(main)
 
 
-def test_connection_closed_during_the_handshake_has_a_message(trusted):
-    async def script(site, reader, writer):
+def test_connection_closed_during_the_handshake_has_a_message(trusted: str) -> None:
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         await reader.read(1)
 
-    async def main():
+    async def main() -> None:
         async with serving(script) as site, pooling(verify=trusted) as pool:
             with pytest.raises(ConnectError, match="closed the connection during the TLS handshake"):
                 await post(pool, site.url(scheme="https"))
@@ -1331,8 +1361,8 @@ def test_connection_closed_during_the_handshake_has_a_message(trusted):
     run(main)
 
 
-def test_missing_tls_alert_ends_the_body_as_without_tls(tls, trusted):
-    async def script(site, reader, writer):
+def test_missing_tls_alert_ends_the_body_as_without_tls(tls: ssl.SSLContext, trusted: str) -> None:
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         await site.request(reader)
         writer.write(OK + b"Connection: close\r\n\r\nhello")
         await writer.drain()
@@ -1340,20 +1370,20 @@ def test_missing_tls_alert_ends_the_body_as_without_tls(tls, trusted):
         socket.socket.shutdown(raw._sock, socket.SHUT_WR)  # TCP ends without a TLS alert
         await reader.read()
 
-    async def main():
+    async def main() -> None:
         async with serving(script, tls=tls) as site, pooling(verify=trusted) as pool:
             assert await body_of(await post(pool, site.url(scheme="https"))) == b"hello"
 
     run(main)
 
 
-def test_reset_in_tls_raises_disconnected(tls, trusted):
-    async def script(site, reader, writer):
+def test_reset_in_tls_raises_disconnected(tls: ssl.SSLContext, trusted: str) -> None:
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         await site.request(reader)
         writer.write(CHUNKED + b"5\r\nhello\r\n")
         await site.request(reader)
 
-    async def main():
+    async def main() -> None:
         async with serving(script, tls=tls) as site, pooling(verify=trusted) as pool:
             response = await post(pool, site.url(scheme="https"))
             assert await response.read(30) == b"hello"
@@ -1369,13 +1399,13 @@ def test_reset_in_tls_raises_disconnected(tls, trusted):
 # -- Connecting --------------------------------------------------------------------------------------------------------
 
 
-def _free_port():
+def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         return sock.getsockname()[1]
 
 
-def test_refused_connection_and_unknown_host_raise():
-    async def main():
+def test_refused_connection_and_unknown_host_raise() -> None:
+    async def main() -> None:
         async with pooling() as pool:
             for url in (f"http://127.0.0.1:{_free_port()}/", "http://no-such-host.invalid/"):
                 with pytest.raises(ConnectError) as caught:
@@ -1386,10 +1416,10 @@ def test_refused_connection_and_unknown_host_raise():
     run(main)
 
 
-def _lead_to(monkeypatch, *places):
+def _lead_to(monkeypatch: pytest.MonkeyPatch, *places: tuple[str, int]) -> None:
     """Let every name resolve to these addresses."""
 
-    async def getaddrinfo(self, host, port, **options):
+    async def getaddrinfo(self: object, host: str, port: int, **options: int) -> list[AddressInfo]:
         return [
             (socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, to))
             for address, to in places
@@ -1398,8 +1428,8 @@ def _lead_to(monkeypatch, *places):
     monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
 
 
-def test_first_working_address_is_used(monkeypatch):
-    async def main():
+def test_first_working_address_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
         async with serving(answering(LENGTH)) as site, pooling() as pool:
             dead = ("127.0.0.1", _free_port())
             _lead_to(monkeypatch, ("::1", dead[1]), dead, ("127.0.0.1", site.port), ("::1", dead[1]))
@@ -1408,8 +1438,8 @@ def test_first_working_address_is_used(monkeypatch):
     run(main)
 
 
-def test_error_names_each_address_that_refused(monkeypatch):
-    async def main():
+def test_error_names_each_address_that_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
         async with pooling() as pool:
             port = _free_port()
             _lead_to(monkeypatch, ("127.0.0.1", port), ("127.0.0.2", port))
@@ -1419,12 +1449,12 @@ def test_error_names_each_address_that_refused(monkeypatch):
     run(main)
 
 
-def test_hanging_address_does_not_delay_the_next(monkeypatch):
-    async def main():
+def test_hanging_address_does_not_delay_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
         async with serving(answering(LENGTH)) as site, pooling() as pool:
             real = asyncio.get_running_loop().sock_connect
 
-            async def sock_connect(sock, address):
+            async def sock_connect(sock: socket.socket, address: tuple[str, int]) -> None:
                 await (asyncio.sleep(3600) if address[0] == "127.0.0.2" else real(sock, address))
 
             monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", sock_connect)
@@ -1434,8 +1464,8 @@ def test_hanging_address_does_not_delay_the_next(monkeypatch):
     run(main)
 
 
-def test_connection_sets_nodelay():
-    async def main():
+def test_connection_sets_nodelay() -> None:
+    async def main() -> None:
         async with serving(answering(LENGTH)) as site, pooling() as pool:
             response = await post(pool, site.url())
             sock = response._connection.transport.get_extra_info("socket")
@@ -1445,13 +1475,13 @@ def test_connection_sets_nodelay():
     run(main)
 
 
-def test_ipv6_address_and_zone_work():
+def test_ipv6_address_and_zone_work() -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("no IPv6 here")
 
-    async def main():
+    async def main() -> None:
         async with serving(answering(LENGTH, LENGTH), host="::1") as site, pooling() as pool:
             for host in ("[::1]", "[0:0::1%251]"):  # an address with a zone has connections of its own
                 if "%" not in host or sys.platform == "linux":
@@ -1466,13 +1496,13 @@ def test_ipv6_address_and_zone_work():
 # -- Proxies -----------------------------------------------------------------------------------------------------------
 
 
-async def _pipe(reader, writer):
+async def _pipe(reader: Reader, writer: Writer) -> None:
     while data := await reader.read(65536):
         writer.write(data)
         await writer.drain()
 
 
-async def _relay(reader, writer, host, port):
+async def _relay(reader: Reader, writer: Writer, host: str, port: int) -> None:
     far_reader, far_writer = await asyncio.open_connection(host, port)
     piping = [asyncio.create_task(_pipe(reader, far_writer)), asyncio.create_task(_pipe(far_reader, writer))]
     try:
@@ -1484,7 +1514,7 @@ async def _relay(reader, writer, host, port):
         await asyncio.gather(*piping, return_exceptions=True)
 
 
-async def connect_proxy(site, reader, writer):
+async def connect_proxy(site: Site, reader: Reader, writer: Writer) -> None:
     head = await reader.readuntil(b"\r\n\r\n")
     site.heads.append(head)
     host, _, port = head.split()[1].decode().rpartition(":")
@@ -1492,7 +1522,7 @@ async def connect_proxy(site, reader, writer):
     await _relay(reader, writer, host.strip("[]"), int(port))
 
 
-async def socks5_proxy(site, reader, writer):
+async def socks5_proxy(site: Site, reader: Reader, writer: Writer) -> None:
     _, count = await reader.readexactly(2)
     methods = await reader.readexactly(count)
     if 2 in methods:
@@ -1514,8 +1544,8 @@ async def socks5_proxy(site, reader, writer):
     await _relay(reader, writer, host, port)
 
 
-def test_http_works_through_an_http_proxy(monkeypatch):
-    async def main():
+def test_http_works_through_an_http_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
         async with (
             serving(answering(LENGTH, LENGTH, LENGTH)) as proxy,
             pooling(proxy=proxy.url("", host="a%40:b@127.0.0.1")) as pool,
@@ -1533,8 +1563,8 @@ def test_http_works_through_an_http_proxy(monkeypatch):
 
 
 @pytest.mark.parametrize("proxy_scheme", ["http", "https"])
-def test_https_works_through_a_proxy(tls, trusted, proxy_scheme):
-    async def main():
+def test_https_works_through_a_proxy(tls: ssl.SSLContext, trusted: str, proxy_scheme: str) -> None:
+    async def main() -> None:
         answer = OK + b"Content-Length: 1000000\r\n\r\n" + b"x" * 1_000_000
         async with (
             serving(answering(answer, answer), tls=tls) as site,
@@ -1553,8 +1583,8 @@ def test_https_works_through_a_proxy(tls, trusted, proxy_scheme):
     run(main)
 
 
-def test_http_works_through_a_proxy_with_tls(tls, trusted):
-    async def main():
+def test_http_works_through_a_proxy_with_tls(tls: ssl.SSLContext, trusted: str) -> None:
+    async def main() -> None:
         async with (
             serving(answering(LENGTH), tls=tls) as proxy,
             pooling(proxy=proxy.url(scheme="https"), verify=trusted) as pool,
@@ -1574,13 +1604,13 @@ def test_http_works_through_a_proxy_with_tls(tls, trusted):
         (b"SSH-2.0\r\n\r\n", "did not answer in HTTP", True),
     ],
 )
-def test_proxy_that_refuses_raises(answer, says, retryable, trusted):
-    async def script(site, reader, writer):
+def test_proxy_that_refuses_raises(answer: bytes, says: str, retryable: bool, trusted: str) -> None:
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
         await writer.drain()
 
-    async def main():
+    async def main() -> None:
         async with serving(script) as proxy, pooling(proxy=proxy.url(), verify=trusted) as pool:
             with pytest.raises(ConnectError, match=says) as caught:
                 await post(pool, "https://example.org/")
@@ -1590,15 +1620,15 @@ def test_proxy_that_refuses_raises(answer, says, retryable, trusted):
 
 
 @pytest.mark.parametrize("status", [b"200 OK", b"201 Created", b"204 No Content", b"299"])
-def test_any_2xx_after_interim_answers_opens_the_tunnel(status, tls, trusted):
-    async def script(site, reader, writer):
+def test_any_2xx_after_interim_answers_opens_the_tunnel(status: bytes, tls: ssl.SSLContext, trusted: str) -> None:
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         host, _, port = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode().rpartition(":")
         writer.write(b"HTTP/1.1 102 Processing\r\n\r\n" * 3)
         await asyncio.sleep(0.01)
         writer.write(b"HTTP/1.1 %b\nno colon\nContent-Length: 9\n\n" % status)
         await _relay(reader, writer, host, int(port))
 
-    async def main():
+    async def main() -> None:
         async with (
             serving(answering(LENGTH), tls=tls) as site,
             serving(script) as proxy,
@@ -1609,8 +1639,8 @@ def test_any_2xx_after_interim_answers_opens_the_tunnel(status, tls, trusted):
     run(main)
 
 
-def test_refused_tunnel_names_the_proxy_without_its_password(trusted):
-    async def main():
+def test_refused_tunnel_names_the_proxy_without_its_password(trusted: str) -> None:
+    async def main() -> None:
         async with (
             serving(answering(b"HTTP/1.1 407 No\r\n\r\n")) as proxy,
             pooling(proxy=proxy.url(host="user:secret@127.0.0.1"), verify=trusted) as pool,
@@ -1623,8 +1653,8 @@ def test_refused_tunnel_names_the_proxy_without_its_password(trusted):
     run(main)
 
 
-def test_idna_name_goes_to_proxies_in_ascii(trusted):
-    async def main():
+def test_idna_name_goes_to_proxies_in_ascii(trusted: str) -> None:
+    async def main() -> None:
         async with serving(answering(LENGTH, b"HTTP/1.1 403 No\r\n\r\n")) as proxy:
             async with pooling(proxy=proxy.url(), verify=trusted) as pool:
                 await body_of(await post(pool, "http://straße.example/"))
@@ -1639,13 +1669,13 @@ def test_idna_name_goes_to_proxies_in_ascii(trusted):
     run(main)
 
 
-async def connect_refused(site, reader, writer):
+async def connect_refused(site: Site, reader: Reader, writer: Writer) -> None:
     site.heads.append(await reader.readuntil(b"\r\n\r\n"))
     writer.write(b"HTTP/1.1 403 Forbidden\r\n\r\n")
 
 
-def test_hanging_proxy_expires_as_connect(trusted):
-    async def main():
+def test_hanging_proxy_expires_as_connect(trusted: str) -> None:
+    async def main() -> None:
         async with serving(answering(b"")) as proxy, pooling(proxy=proxy.url(), verify=trusted) as pool:
             with pytest.raises(WaitExpired) as caught:
                 await post(pool, "https://example.org/", connect=0.05)
@@ -1656,10 +1686,12 @@ def test_hanging_proxy_expires_as_connect(trusted):
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 @pytest.mark.parametrize("secret", [True, False])
-def test_socks_proxy_resolves_names_as_its_scheme_says(tls, trusted, scheme, secret):
+def test_socks_proxy_resolves_names_as_its_scheme_says(
+    tls: ssl.SSLContext, trusted: str, scheme: str, secret: bool
+) -> None:
     pytest.importorskip("python_socks")
 
-    async def main():
+    async def main() -> None:
         async with (
             serving(answering(LENGTH, LENGTH), tls=tls if secret else None) as site,
             serving(socks5_proxy) as proxy,
@@ -1673,8 +1705,8 @@ def test_socks_proxy_resolves_names_as_its_scheme_says(tls, trusted, scheme, sec
     run(main)
 
 
-def test_socks_proxy_that_refuses_or_is_missing_raises():
-    async def main():
+def test_socks_proxy_that_refuses_or_is_missing_raises() -> None:
+    async def main() -> None:
         async with serving(socks5_proxy) as proxy:
             for url in (proxy.url(scheme="socks5", host="u:wrong@127.0.0.1"), f"socks5://127.0.0.1:{_free_port()}"):
                 async with pooling(proxy=url) as pool:
@@ -1684,14 +1716,14 @@ def test_socks_proxy_that_refuses_or_is_missing_raises():
     run(main)
 
 
-def test_error_for_socks_without_its_package_names_the_extra(monkeypatch):
+def test_error_for_socks_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "python_socks", None)
     with pytest.raises(ValueError, match=r"chatgpt4online\[socks\]"):
         Pool(proxy="socks5://127.0.0.1")
 
 
 @pytest.mark.parametrize("proxy", ["", "ftp://a", "http://", "socks6://a", "http://a:x"])
-def test_malformed_proxy_is_refused_when_the_pool_is_made(proxy):
+def test_malformed_proxy_is_refused_when_the_pool_is_made(proxy: str) -> None:
     with pytest.raises(ValueError, match="proxy"):
         Pool(proxy=proxy)
 
@@ -1725,7 +1757,9 @@ HOSTS = ["http://example.org/", "http://www.example.org:8080/", "https://example
         {"all_proxy": "http://all:3", "NO_PROXY": "EXAMPLE.ORG"},
     ],
 )
-def test_environment_proxy_equals_that_of_requests(url, environment, monkeypatch):
+def test_environment_proxy_equals_that_of_requests(
+    url: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from requests.utils import get_environ_proxies, select_proxy
 
     for name, value in environment.items():
@@ -1739,20 +1773,22 @@ def test_environment_proxy_equals_that_of_requests(url, environment, monkeypatch
 
 
 @pytest.mark.parametrize("way", ["http", "race", "https", "connect", "tls in tls", "socks", "upload"])
-def test_cancellation_at_any_point_leaves_no_task_or_socket(way, tls, trusted, monkeypatch):
+def test_cancellation_at_any_point_leaves_no_task_or_socket(
+    way: str, tls: ssl.SSLContext, trusted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answer = CHUNKED + b"5\r\nhello\r\n0\r\n\r\n"
 
-    async def pieces():
+    async def pieces() -> AsyncIterator[bytes]:
         for _ in range(5):
             yield b"x" * 200_000
 
-    async def exchange(pool, url):
+    async def exchange(pool: Pool, url: str) -> None:
         for _ in range(2):
             response = await post(pool, url, pieces() if way == "upload" else b"{}")
             assert await response.read(30) == b"hello"
             await response.finish(30)
 
-    async def main():
+    async def main() -> None:
         secret = tls if way in ("https", "connect", "tls in tls") else None
         proxy_script = socks5_proxy if way == "socks" else connect_proxy
         async with (
@@ -1778,9 +1814,9 @@ def test_cancellation_at_any_point_leaves_no_task_or_socket(way, tls, trusted, m
                     await task
                 for _ in range(8):
                     await asyncio.sleep(0)
-                assert is_done or not [
-                    c for c in pool._live if c not in pool._idle.get(url_module.parse_url(url).origin, ())
-                ]
+                target = url_module.parse_url(url)
+                idle = pool._idle.get((target.origin, target.resolved_host), {})
+                assert is_done or not [connection for connection in pool._live if connection not in idle]
                 await pool.aclose()
                 assert not pool._live
                 if is_done:
@@ -1796,8 +1832,8 @@ def test_cancellation_at_any_point_leaves_no_task_or_socket(way, tls, trusted, m
 # -- Many --------------------------------------------------------------------------------------------------------------
 
 
-def test_many_requests_at_once_succeed():
-    async def script(site, reader, writer):
+def test_many_requests_at_once_succeed() -> None:
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
         while True:
             await site.request(reader)
             writer.write(CHUNKED)
@@ -1806,10 +1842,10 @@ def test_many_requests_at_once_succeed():
                 await asyncio.sleep(0)
             writer.write(b"0\r\n\r\n")
 
-    async def main():
+    async def main() -> None:
         async with serving(script) as site, pooling() as pool:
 
-            async def ask():
+            async def ask() -> None:
                 for _ in range(3):
                     assert await body_of(await post(pool, site.url())) == b"".join(
                         b"data: %d\n\n" % n for n in range(5)
@@ -1845,11 +1881,12 @@ def _h11() -> h11.Connection:
     return http
 
 
-def _history(pieces: list[bytes], merger: ChunkMerger | None) -> list[tuple]:
+def _history(pieces: list[bytes], merger: ChunkMerger | None) -> list[tuple[bytes, object]]:
     """Return the state after each piece: the body so far, and the end or the error."""
-    http, body, history = _h11(), b"", []
+    http, body = _h11(), b""
+    history: list[tuple[bytes, object]] = []
     for piece in [*pieces, b""]:
-        end = None
+        end: tuple[str, object] | None = None
         try:
             if merger is not None:
                 if data := merger.merge(piece) if piece else merger.flush():
@@ -1939,7 +1976,7 @@ bodies = st.builds(
 @example(b"5\r\nhello\r\n5\r\nworld\rX", [])
 @example(b"5\r\nhello\r\n5\r\nworld\r", [11])
 @example(b"400\r\n" + b"x" * 1024 + b"\r\n1\r\ny\r\n1\r\nz\r\n0\r\n\r\n", [10])
-def test_merger_does_not_change_the_result_of_h11(body, cuts):
+def test_merger_does_not_change_the_result_of_h11(body: bytes, cuts: list[int]) -> None:
     pieces = list(_cut(body, cuts))
     assert _history(pieces, ChunkMerger()) == _history(pieces, None)
 
@@ -1948,23 +1985,25 @@ def test_merger_does_not_change_the_result_of_h11(body, cuts):
 @given(bodies.filter(lambda body: len(body) < 400))
 @example(b"5\r\nhello\r\n5;a\r\nworld\r\n0\r\nX: 1\r\n\r\n")
 @example(b"1\r\na\r\n1\r\nb\r\n1x\r\nc\r\n")
-def test_merger_does_not_change_the_result_of_h11_at_any_cut(body):
+def test_merger_does_not_change_the_result_of_h11_at_any_cut(body: bytes) -> None:
     for cut in range(len(body) + 1):
         pieces = [piece for piece in (body[:cut], body[cut:]) if piece]
         assert _history(pieces, ChunkMerger()) == _history(pieces, None), cut
 
 
 @given(st.lists(payloads.filter(lambda payload: len(payload) < 1024), min_size=2, max_size=50))
-def test_run_of_chunks_gives_one_event(parts):
+def test_run_of_chunks_gives_one_event(parts: list[bytes]) -> None:
     merger, http = ChunkMerger(), _h11()
     http.receive_data(merger.merge(b"".join(_encode(part, "%x") for part in parts)))
-    assert http.next_event().data == b"".join(parts)
+    event = http.next_event()
+    assert isinstance(event, h11.Data)
+    assert event.data == b"".join(parts)
     assert merger.is_one_chunk
     assert http.next_event() is h11.NEED_DATA
 
 
 @given(st.lists(st.binary(max_size=30)))
-def test_merger_holds_less_than_ten_bytes(pieces):
+def test_merger_holds_less_than_ten_bytes(pieces: list[bytes]) -> None:
     merger = ChunkMerger()
     for piece in pieces:
         if piece:
@@ -1972,8 +2011,8 @@ def test_merger_holds_less_than_ten_bytes(pieces):
             assert len(merger._held) < 10
 
 
-def test_lost_connection_is_not_aborted_again():
-    async def main():
+def test_lost_connection_is_not_aborted_again() -> None:
+    async def main() -> None:
         reader, writer = socket.socketpair()
         reader.setblocking(False)
         with reader:

@@ -27,6 +27,7 @@ from chatgpt4online import (
     Turn,
 )
 
+from ..support.exchanges import sent_json
 from .conftest import Target
 
 HELLO = "Please say hello, in one word."
@@ -137,7 +138,7 @@ class TestRefusals:
         turn = Turn(target.site, Submission("not sent", bot_id=target.bot, chat_id=secrets.token_hex(6)), session)
         request = turn.next_request()
         assert request is not None
-        body = json.loads(bytes(request.body)) | {"newMessage": ""}
+        body = sent_json(request) | {"newMessage": ""}
         headers = dict(request.headers)
         with requests.post(request.url, json.dumps(body), headers=headers, timeout=120) as response:
             parser = EventParser(status=response.status_code, headers=response.headers)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from types import FunctionType, ModuleType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 PACKAGE = "chatgpt4online"
 TESTS = "tests"
@@ -166,12 +166,12 @@ class _Editor(ast.NodeTransformer):
 def _edit(rule: Rule, function: Any) -> Any:
     if function.__code__.co_freevars:
         raise Misfit("a function with variables of an outer function cannot be edited")
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    definition = tree.body[0]
+    module = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    definition = module.body[0]
     assert isinstance(definition, ast.FunctionDef)
     definition.decorator_list = []
     editor = _Editor(rule)
-    tree = ast.fix_missing_locations(editor.visit(tree))
+    tree: Any = ast.fix_missing_locations(editor.visit(module))
     if not editor.matches:
         raise Misfit("no part of it matches the pattern")
     ast.increment_lineno(tree, function.__code__.co_firstlineno - 1)
@@ -204,18 +204,18 @@ def without_statement(name: str) -> Rule:
     return rule
 
 
-def _calls(node: ast.AST, name: str) -> bool:
+def _calls(node: ast.AST, name: str) -> TypeGuard[ast.Call]:
     return isinstance(node, ast.Call) and name in (getattr(node.func, "attr", None), getattr(node.func, "id", None))
 
 
 def without_method(name: str) -> Rule:
     """Return the rule that replaces ``x.name(...)`` by ``x``."""
-    return lambda node: node.func.value if _calls(node, name) else None  # type: ignore[attr-defined]
+    return lambda node: getattr(node.func, "value", None) if _calls(node, name) else None
 
 
 def without_function(name: str) -> Rule:
     """Return the rule that replaces ``name(x, ...)`` by ``x``."""
-    return lambda node: node.args[0] if _calls(node, name) else None  # type: ignore[attr-defined]
+    return lambda node: node.args[0] if _calls(node, name) else None
 
 
 def call_gives(name: str, value: Any) -> Rule:

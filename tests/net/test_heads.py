@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+from typing import Any
 
 import h11
 import pytest
@@ -61,7 +62,7 @@ def head(*lines: bytes) -> bytes:
         ),
     ],
 )
-def test_head_is_cleaned(raw, expected):
+def test_head_is_cleaned(raw: bytes, expected: bytes) -> None:
     assert clean_head(raw) == expected
     assert clean_head(expected) == expected
     assert find_head_end(raw) == len(raw)
@@ -101,7 +102,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("line", MALFORMED)
-def test_head_with_ambiguous_body_length_is_refused(line):
+def test_head_with_ambiguous_body_length_is_refused(line: bytes) -> None:
     with pytest.raises(BadHead, match=r"(Content|Transfer)-(Length|Encoding)"):
         clean_head(OK + b"A: 1\r\n" + line + b"\r\n\r\n")
 
@@ -111,7 +112,7 @@ def test_head_with_ambiguous_body_length_is_refused(line):
     [b"hello", b"SSH-2.0", b"HTTP/2 200\n", b"HTTP/2", b"\x15\x03\x01", b"ICY 200 OK\r\n\r\n", b"\r\nx", b"<html>\n\n",
      b"0\r\n\r\n"],
 )  # fmt: skip
-def test_bytes_that_are_not_http_are_refused_at_once(data):
+def test_bytes_that_are_not_http_are_refused_at_once(data: bytes) -> None:
     with pytest.raises(BadHead, match=r"not HTTP/1.1"):
         clean_head(data[: find_head_end(data)])
     with pytest.raises(BadHead):
@@ -122,12 +123,12 @@ def test_bytes_that_are_not_http_are_refused_at_once(data):
     "line",
     [b"HTTP/1.1", b"HTTP/1.1 20", b"HTTP/1.1 2000 x", b"HTTP/1.1 099 x", b"HTTP/1.1 200OK", b"HTTP/1.x 200"],
 )
-def test_malformed_status_line_is_refused(line):
+def test_malformed_status_line_is_refused(line: bytes) -> None:
     with pytest.raises(BadHead, match=r"not HTTP/1.1"):
         clean_head(line + b"\r\n\r\n")
 
 
-def test_head_that_is_cut_short_is_never_complete():
+def test_head_that_is_cut_short_is_never_complete() -> None:
     raw = b"\r\n" + OK + b"A: 1\r\nContent-Length: 5\r\n\r\n"
     for end in range(len(raw)):
         assert find_head_end(raw[:end]) == -1
@@ -139,7 +140,7 @@ def test_head_that_is_cut_short_is_never_complete():
     assert read_head(io.BytesIO(b"").readline) == b""
 
 
-def test_head_over_a_limit_is_refused():
+def test_head_over_a_limit_is_refused() -> None:
     assert clean_head(OK + b"A: 1\r\n" * 900 + b"\r\n").count(b"A: 1") == 900
     assert len(clean_head(OK + b"A: " + b"x" * 250_000 + b"\r\n\r\n")) > 250_000
     for raw in (OK + b"A: 1\r\n" * 1_000 + b"\r\n", OK + b"A: " + b"x" * 262_144 + b"\r\n\r\n"):
@@ -163,7 +164,7 @@ lines = st.one_of(
 @given(st.lists(lines, max_size=8), st.sampled_from([b"\r\n", b"\n"]))
 @example([b"A: \x85\xa0", b"B:\t"], b"\r\n")
 @example([b"A: x\x0cy"], b"\n")
-def test_h11_and_http_client_read_a_cleaned_head_alike(headers, end):
+def test_h11_and_http_client_read_a_cleaned_head_alike(headers: list[bytes], end: bytes) -> None:
     raw = end.join([b"HTTP/1.1 200 OK", *headers, b"", b""])
     raw = raw[: find_head_end(raw)]
     try:
@@ -183,7 +184,7 @@ def test_h11_and_http_client_read_a_cleaned_head_alike(headers, end):
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_raise_another_error(data):
+def test_no_bytes_raise_another_error(data: bytes) -> None:
     for prefix in (b"", OK, b"HTTP/1.1 "):
         try:
             end = find_head_end(prefix + data)
@@ -197,19 +198,19 @@ def test_no_bytes_raise_another_error(data):
     ["Content-Length", "content-length", "Transfer-Encoding", "Host", "Connection", "Keep-Alive", "Proxy-Connection",
      "Upgrade", "TE", "Trailer", "Expect"],
 )  # fmt: skip
-def test_header_of_the_transport_is_refused_by_name(name):
+def test_header_of_the_transport_is_refused_by_name(name: str) -> None:
     with pytest.raises(ValueError, match=f"the header {name} cannot be set"):
         check_headers({"X": "1", name: "1"})
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:", "a\n", "ä", "a\x00", "(a)", " a"])
-def test_header_name_with_invalid_characters_is_refused(name):
+def test_header_name_with_invalid_characters_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="is not the name of a header"):
         check_headers({name: "1"})
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\r", "\x00", "€", " a", "a ", "a\t", "\x7f"])
-def test_error_for_a_bad_value_names_the_header(value):
+def test_error_for_a_bad_value_names_the_header(value: str) -> None:
     with pytest.raises(ValueError, match="the value of the header X-Secret has") as caught:
         check_headers({"X-Secret": "secret" + value if not value.startswith(" ") else value + "secret"})
     assert "secret" not in str(caught.value)
@@ -218,11 +219,13 @@ def test_error_for_a_bad_value_names_the_header(value):
 @pytest.mark.parametrize(
     "headers", [None, "A: 1", b"A", [("A", "1")], {1: "a"}, {"A": 1}, {"A": b"1"}, {"A": None}, {b"A": "1"}, 7]
 )
-def test_headers_of_another_type_are_refused(headers):
+def test_headers_of_another_type_are_refused(
+    headers: Any,
+) -> None:
     with pytest.raises(ValueError, match=r"headers is a dict|must be a str"):
         check_headers(headers)
 
 
-def test_headers_that_can_be_sent_are_accepted():
+def test_headers_that_can_be_sent_are_accepted() -> None:
     check_headers({})
     check_headers({"X-One": "1", "Cookie": "a=b", "User-Agent": "é", "X_Y.z": "", "Authorization": "a\tb"})

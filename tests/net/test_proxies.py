@@ -16,7 +16,7 @@ from chatgpt4online.net.url import Origin, origin
 
 
 @pytest.fixture(autouse=True)
-def empty_environment(monkeypatch):
+def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.lower().endswith("_proxy") or name == "REQUEST_METHOD":
             monkeypatch.delenv(name)
@@ -38,7 +38,7 @@ def empty_environment(monkeypatch):
         *((f"{scheme}://h", scheme, "h:1080") for scheme in ("socks4", "socks4a", "socks5", "socks5h")),
     ],
 )
-def test_proxy_address_is_read_with_and_without_scheme(address, scheme, authority):
+def test_proxy_address_is_read_with_and_without_scheme(address: str, scheme: str, authority: str) -> None:
     proxy = parse_proxy(address)
     assert (proxy.origin.scheme, proxy.origin.authority) == (scheme, authority)
 
@@ -54,26 +54,26 @@ def test_proxy_address_is_read_with_and_without_scheme(address, scheme, authorit
         ("k", ""),
     ],
 )
-def test_credentials_are_sent_in_utf_8(username, password):
+def test_credentials_are_sent_in_utf_8(username: str, password: str) -> None:
     proxy = parse_proxy(f"http://{quote(username, safe='')}:{quote(password, safe='')}@127.0.0.1:8080")
     assert base64.b64decode(proxy.basic.split()[1]).decode() == f"{username}:{password}"
 
 
 @pytest.mark.parametrize("userinfo", ["user:пароль", "größe:Ęą1"])
-def test_credentials_need_no_percent_encoding_in_another_script(userinfo):
+def test_credentials_need_no_percent_encoding_in_another_script(userinfo: str) -> None:
     assert base64.b64decode(parse_proxy(f"{userinfo}@h:1").basic.split()[1]).decode() == userinfo
 
 
-def test_socks4_accepts_a_user_name_without_password():
+def test_socks4_accepts_a_user_name_without_password() -> None:
     assert parse_proxy("socks4://user@h:1").username == "user"
 
 
-def test_user_name_without_password_is_sent():
+def test_user_name_without_password_is_sent() -> None:
     assert base64.b64decode(parse_proxy("http://key@127.0.0.1:8080").basic.split()[1]) == b"key:"
 
 
 @pytest.mark.parametrize("proxy", [{"http": "http://h:1"}, None, b"http://h:1", 8080, ["h:1"], True])
-def test_proxy_of_another_type_is_refused(proxy):
+def test_proxy_of_another_type_is_refused(proxy: dict[str, str] | bytes | int | list[str] | bool | None) -> None:
     with pytest.raises(ValueError, match="proxy must be one address such as"):
         parse_proxy(proxy)
 
@@ -99,14 +99,14 @@ def test_proxy_of_another_type_is_refused(proxy):
         "socks5h://secret@h:1",
     ],
 )
-def test_unusable_proxy_is_refused_without_its_password(address):
+def test_unusable_proxy_is_refused_without_its_password(address: str) -> None:
     with pytest.raises(ValueError, match="no usable proxy") as caught:
         parse_proxy(address)
     assert "cret" not in str(caught.value)
 
 
 @given(st.text())
-def test_no_text_raises_another_error_than_value_error(text):
+def test_no_text_raises_another_error_than_value_error(text: str) -> None:
     try:
         parse_proxy(text)
     except ValueError as error:
@@ -166,17 +166,17 @@ NOT_EXEMPT = [
 
 
 @pytest.mark.parametrize(("url", "no_proxy"), EXEMPT)
-def test_server_that_no_proxy_names_in_any_spelling_is_exempt(url, no_proxy):
+def test_server_that_no_proxy_names_in_any_spelling_is_exempt(url: str, no_proxy: str) -> None:
     assert is_exempt(origin(url), no_proxy)
 
 
 @pytest.mark.parametrize(("url", "no_proxy"), NOT_EXEMPT)
-def test_server_that_no_proxy_does_not_name_is_not_exempt(url, no_proxy):
+def test_server_that_no_proxy_does_not_name_is_not_exempt(url: str, no_proxy: str) -> None:
     assert not is_exempt(origin(url), no_proxy)
 
 
 @given(st.text())
-def test_no_value_of_no_proxy_raises(text):
+def test_no_value_of_no_proxy_raises(text: str) -> None:
     for url in ("http://example.org/", "http://10.0.0.1/", "http://[::1]/"):
         is_exempt(origin(url), text)
 
@@ -201,14 +201,16 @@ SITE = origin("http://example.org/")
         ({"http_proxy": "one:1", "no_proxy": "other.org", "NO_PROXY": "example.org"}, "one:1"),
     ],
 )
-def test_environment_proxy_equals_that_of_urllib(environment, expected, monkeypatch):
+def test_environment_proxy_equals_that_of_urllib(
+    environment: dict[str, str], expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     proxy = environment_proxy(SITE)
     assert (proxy and proxy.origin.authority) == expected
 
 
-def test_unusable_proxy_of_the_environment_raises_without_its_password(monkeypatch):
+def test_unusable_proxy_of_the_environment_raises_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://user:secret@h:x")
     with pytest.raises(ValueError, match="no usable proxy") as caught:
         environment_proxy(SITE)
@@ -216,7 +218,9 @@ def test_unusable_proxy_of_the_environment_raises_without_its_password(monkeypat
 
 
 @pytest.mark.parametrize("bypass", [True, False, OSError()])
-def test_settings_of_the_system_are_used_without_variables(bypass, monkeypatch):
+def test_settings_of_the_system_are_used_without_variables(
+    bypass: bool | OSError, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def proxy_bypass(host: str) -> bool:
         assert host == SITE.host
         if isinstance(bypass, OSError):

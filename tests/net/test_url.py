@@ -37,7 +37,7 @@ from chatgpt4online.net.url import Origin, absolute, ascii_host, is_web_address,
         ("localhost", "localhost"),
     ],
 )
-def test_host_is_written_in_ascii_by_idna_2008(host, expected):
+def test_host_is_written_in_ascii_by_idna_2008(host: str, expected: str) -> None:
     assert parse_url(f"http://{host}/").origin.host == expected
     assert ascii_host(host) == expected
 
@@ -46,14 +46,14 @@ def test_host_is_written_in_ascii_by_idna_2008(host, expected):
     "host",
     ["☕.example", "a..b", ".a", "a..ü", "x" * 64, "x" * 64 + "ü", "a b", "a%41", "a\\b", "\ud800", "a,b", "*", ""],
 )
-def test_host_that_cannot_be_sent_is_refused(host):
+def test_host_that_cannot_be_sent_is_refused(host: str) -> None:
     with pytest.raises(ValueError, match="is not a URL"):
         parse_url(f"http://{host}/")
     assert not is_web_address(f"http://{host}/")
     assert absolute("http://example.org/", f"http://{host}/x") is None or not host
 
 
-def test_host_that_cannot_be_written_in_ascii_is_shown_without_the_password():
+def test_host_that_cannot_be_written_in_ascii_is_shown_without_the_password() -> None:
     with pytest.raises(ValueError, match=r"the host '☕\.example' cannot be written in ASCII") as caught:
         parse_url("http://user:secret@☕.example/")
     assert "secret" not in str(caught.value)
@@ -74,7 +74,7 @@ def test_host_that_cannot_be_written_in_ascii_is_shown_without_the_password():
         "http://user:secret@/",
     ],
 )
-def test_error_never_shows_a_password(url):
+def test_error_never_shows_a_password(url: str) -> None:
     with pytest.raises(ValueError, match="is not a URL") as caught:
         parse_url(url)
     assert "cret" not in str(caught.value)
@@ -82,7 +82,7 @@ def test_error_never_shows_a_password(url):
     assert "cret" not in redacted(url)
 
 
-def test_representation_does_not_show_credentials():
+def test_representation_does_not_show_credentials() -> None:
     assert "secret" not in repr(parse_url("http://user:secret@example.org/"))
 
 
@@ -112,12 +112,12 @@ def test_representation_does_not_show_credentials():
         ("nonsense", "other nonsense", False),
     ],
 )
-def test_origin_is_equal_for_each_spelling_of_one_server(one, other, same):
+def test_origin_is_equal_for_each_spelling_of_one_server(one: str, other: str, same: bool) -> None:
     assert (origin(one) == origin(other)) is same
 
 
 @pytest.mark.parametrize("address", ["fe80::1%25eth0", "fe80::1%eth0"])
-def test_zone_is_for_the_resolver_and_is_never_sent(address):
+def test_zone_is_for_the_resolver_and_is_never_sent(address: str) -> None:
     url = parse_url(f"http://[{address}]:8080/a")
     assert url.resolved_host == "fe80::1%eth0"
     assert url.origin == Origin("http", "fe80::1", 8080)
@@ -125,20 +125,20 @@ def test_zone_is_for_the_resolver_and_is_never_sent(address):
     assert url.address == "http://[fe80::1]:8080/a"
 
 
-def test_final_dot_is_for_the_resolver_and_is_never_sent():
+def test_final_dot_is_for_the_resolver_and_is_never_sent() -> None:
     url = parse_url("http://example.org./")
     assert (url.resolved_host, url.origin.netloc, url.address) == ("example.org.", "example.org", "http://example.org/")
 
 
 @pytest.mark.parametrize("zone", ["%", "%25", "%25a b", "%25/", "%25eth0%"])
-def test_zone_that_cannot_be_read_is_refused(zone):
+def test_zone_that_cannot_be_read_is_refused(zone: str) -> None:
     with pytest.raises(ValueError, match="is not a URL"):
         parse_url(f"http://[fe80::1{zone}]/")
 
 
 @pytest.mark.parametrize("before", ["", " ", "\t", "\n"])
 @pytest.mark.parametrize("after", ["", " ", "\n", "\u00a0"])
-def test_white_space_around_an_address_is_ignored(before, after):
+def test_white_space_around_an_address_is_ignored(before: str, after: str) -> None:
     assert parse_url(f"{before}http://example.org/a{after}").address == "http://example.org/a"
 
 
@@ -153,12 +153,12 @@ def test_white_space_around_an_address_is_ignored(before, after):
         ("u:%E9", b"u:\xe9"),
     ],
 )
-def test_credentials_are_sent_byte_by_byte(userinfo, expected):
+def test_credentials_are_sent_byte_by_byte(userinfo: str, expected: bytes) -> None:
     scheme, _, value = parse_url(f"http://{userinfo}@example.org/").basic.partition(" ")
     assert (scheme, base64.b64decode(value)) == ("Basic", expected)
 
 
-def test_cookies_belong_to_the_host_in_ascii():
+def test_cookies_belong_to_the_host_in_ascii() -> None:
     cookies = Cookies()
     cookies.keep("http://straße.example/", ["a=1"])
     assert cookies.header("http://xn--strae-oqa.example:80/x", {}) == "a=1"
@@ -168,7 +168,7 @@ def test_cookies_belong_to_the_host_in_ascii():
 
 
 @given(st.text())
-def test_functions_for_texts_of_servers_never_raise(text):
+def test_functions_for_texts_of_servers_never_raise(text: str) -> None:
     assert isinstance(origin(text), Origin)
     assert is_web_address(text) in (True, False)
     assert isinstance(redacted(text), str)
@@ -176,7 +176,7 @@ def test_functions_for_texts_of_servers_never_raise(text):
 
 
 @given(st.text(min_size=1, max_size=20))
-def test_accepted_host_is_ascii_and_stays_equal_when_read_again(host):
+def test_accepted_host_is_ascii_and_stays_equal_when_read_again(host: str) -> None:
     try:
         url = parse_url(f"http://{host}/")
     except ValueError:
@@ -185,7 +185,7 @@ def test_accepted_host_is_ascii_and_stays_equal_when_read_again(host):
     assert parse_url(url.address).origin == url.origin
 
 
-def test_idna_is_not_loaded_for_an_ascii_host():
+def test_idna_is_not_loaded_for_an_ascii_host() -> None:
     code = (
         "import sys; from chatgpt4online.net.url import parse_url; parse_url('http://my_site.example')\n"
         "print('idna' in sys.modules)"

@@ -275,7 +275,9 @@ class TestLoopOfTheGuideOnEmbedding:
     def test_refusal_is_not_tried_again(self, names: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
         waits: list[float] = []
         monkeypatch.setattr(names["time"], "sleep", waits.append)
-        answers = iter([Answer("", status=503), Answer("", status=503, headers={"Retry-After": "7"}), "Hello"])
+        answers: Iterator[Answer | str] = iter(
+            [Answer("", status=503), Answer("", status=503, headers={"Retry-After": "7"}), "Hello"]
+        )
         with serve_site(lambda chat: next(answers)) as site:
             events = list(names["Visitor"](site.url).ask("Hi", "c1"))
         assert (events[-1].reply.text, waits) == ("Hello", [0, 0, 0.5, 7])

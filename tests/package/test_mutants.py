@@ -137,16 +137,19 @@ def test_replaced_function_reaches_all_modules_that_imported_it() -> None:
     def original() -> None: ...
     def replacement() -> None: ...
 
-    home, importer, other = ModuleType("home"), ModuleType("importer"), ModuleType("other")
-    home.function = importer.alias = original  # type: ignore[attr-defined]
-    other.function = print  # type: ignore[attr-defined]
+    home: Any = ModuleType("home")
+    importer: Any = ModuleType("importer")
+    other: Any = ModuleType("other")
+    home.function = importer.alias = original
+    other.function = print
     change.replace_imported([home, importer, other], "function", original, replacement)
     assert (home.function, importer.alias, other.function) == (replacement, replacement, print)
 
 
 def test_replaced_constant_keeps_equal_constants_with_other_names() -> None:
-    home, importer = ModuleType("home"), ModuleType("importer")
-    home.MOST = importer.MOST = importer.OTHER = 6  # type: ignore[attr-defined]
+    home: Any = ModuleType("home")
+    importer: Any = ModuleType("importer")
+    home.MOST = importer.MOST = importer.OTHER = 6
     change.replace_imported([home, importer], "MOST", 6, 99)
     assert (home.MOST, importer.MOST, importer.OTHER) == (99, 99, 6)
 
@@ -175,8 +178,8 @@ def test_closure_that_holds_the_original_gets_the_replacement() -> None:
     def make(function: Callable[[], str]) -> Callable[[], str]:
         return lambda: f"it calls the {function()}"
 
-    importer = ModuleType("importer")
-    importer.call = make(original)  # type: ignore[attr-defined]
+    importer: Any = ModuleType("importer")
+    importer.call = make(original)
     change.replace_imported([importer], "original", original, lambda: "replacement")
     assert importer.call() == "it calls the replacement"
 
@@ -188,8 +191,8 @@ def test_replacement_still_calls_the_original() -> None:
     def change_result(function: Callable[[], str]) -> Callable[[], str]:
         return lambda: f"changed {function()}"
 
-    home = ModuleType("home")
-    home.function = replacement = change_result(original)  # type: ignore[attr-defined]
+    home: Any = ModuleType("home")
+    home.function = replacement = change_result(original)
     change.replace_imported([home], "function", original, replacement)
     assert home.function() == "changed original"
 

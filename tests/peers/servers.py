@@ -120,8 +120,8 @@ def tunnelled(reply: bytes, by: str = "") -> Iterator[Place]:
                 answering()(Peer(inner, peer.server))
 
     with authority("ours").cert_pem.tempfile() as bundle, Server(script) as server:
-        named = {"environment": {by: server.url}} if by else {"proxy": server.url}
-        yield Place(HTTPS_SITE, verify=bundle, **named)  # type: ignore[arg-type]
+        named: dict[str, Any] = {"environment": {by: server.url}} if by else {"proxy": server.url}
+        yield Place(HTTPS_SITE, verify=bundle, **named)
 
 
 def proxied(

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..support.server import Peer, Server
 
@@ -88,9 +89,7 @@ def hello_or_error(outcome: Outcome) -> bool:
     return hello(outcome) or (tells()(outcome) and "empty answer" not in str(outcome.error))
 
 
-def served(
-    script: Callable[[], Callable[[Peer], None]], **options: object
-) -> Callable[[], AbstractContextManager[Place]]:
+def served(script: Callable[[], Callable[[Peer], None]], **options: Any) -> Callable[[], AbstractContextManager[Place]]:
     """Return a function that starts one server with the script and returns its place.
 
     The options are those of Place.
@@ -99,7 +98,7 @@ def served(
     @contextmanager
     def opened() -> Iterator[Place]:
         with Server(script()) as server:
-            yield Place(server.url, **options)  # type: ignore[arg-type]
+            yield Place(server.url, **options)
 
     return opened
 

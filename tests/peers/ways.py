@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -173,8 +173,8 @@ def _spelt(form: str, script: Callable[[], Script] = answering) -> Iterator[Plac
 
 
 def tls() -> Iterator[Situation]:
-    def over_tls(name: str, opened: Callable[[], object], handles: Handles = hello) -> Situation:
-        return Situation("TLS", name, opened, handles)  # type: ignore[arg-type]
+    def over_tls(name: str, opened: Callable[[], AbstractContextManager[Place]], handles: Handles = hello) -> Situation:
+        return Situation("TLS", name, opened, handles)
 
     ragged = partial(_without_close_notify, UNTIL_CLOSE + b"".join(HELLO))
     cut = partial(_without_close_notify, UNTIL_CLOSE + live("Hel"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ from chatgpt4online.protocol.calls.exchange import Exchange
 from chatgpt4online.protocol.calls.page import API_REL
 from chatgpt4online.protocol.calls.prompt import Submission
 from chatgpt4online.protocol.calls.request import Request, Session
-from chatgpt4online.protocol.calls.turn import Turn
+from chatgpt4online.protocol.calls.turn import Drivable, Turn
 from chatgpt4online.protocol.parsing.errors import (
     Blocked,
     ChatError,
@@ -31,7 +31,7 @@ from chatgpt4online.protocol.parsing.errors import (
 from chatgpt4online.protocol.parsing.events import Done, Event, Failed, Reply
 
 from ..support.exchanges import handshake as fetch_nonce
-from ..support.exchanges import public, visit
+from ..support.exchanges import public, sent_json, visit
 from ..support.strategies import FORBIDDEN, NO_ROUTE, SESSION, STALE, end, live, php
 
 SITE = "https://example.org"
@@ -55,7 +55,7 @@ class Response:
     link: str = ""
     headers: dict[str, str] = field(default_factory=dict)
 
-    def to(self, exchange: Exchange) -> list[Event]:
+    def to(self, exchange: Drivable) -> list[Event]:
         """Pass the whole answer to the exchange."""
         headers = dict(self.headers)
         if self.link:
@@ -89,12 +89,12 @@ def bare(root: str = "", link: str = "") -> Response:
 class Web:
     """The answers at each address. Several answers are sent one after the other, and the last is repeated."""
 
-    def __init__(self, places: dict[str, Response | list[Response]], otherwise: Response = GONE) -> None:
+    def __init__(self, places: Mapping[str, Response | list[Response]], otherwise: Response = GONE) -> None:
         self.places = {url: list(says) if isinstance(says, list) else [says] for url, says in places.items()}
         self.otherwise = otherwise
         self.asked: list[Request] = []
 
-    def run(self, exchange: Exchange[Any] | Turn, most: int = 30) -> Done | ChatError:
+    def run(self, exchange: Drivable, most: int = 30) -> Done | ChatError:
         """Drive the exchange to its end, and return it."""
         events: list[Event] = []
         while (request := exchange.next_request()) is not None:
@@ -476,7 +476,7 @@ class TestNonces:
     def test_session_id_of_the_page_is_used_with_its_nonce(self) -> None:
         web = Web({PRETTY + START: ROUTELESS, SITE: page(restNonce="n", sessionId="abc"), PRETTY + SUBMIT: GOOD})
         web.run(turn())
-        assert json.loads(bytes(web.asked[-1].body))["session"] == "abc"  # type: ignore[arg-type]
+        assert sent_json(web.asked[-1])["session"] == "abc"
 
     @pytest.mark.parametrize("nonce", ["a b", "a\r\nX: y", "é", "", None, [], 0.5])
     def test_malformed_nonce_of_a_page_is_not_sent(self, nonce: Any) -> None:
@@ -829,7 +829,7 @@ answers = st.one_of(
     ),
     st.integers(0, 3),
 )
-kinds: dict[str, Callable[[Session, dict[str, Any]], Exchange[Any] | Turn]] = {
+kinds: dict[str, Callable[[Session, dict[str, Any]], Drivable]] = {
     "turn": lambda session, options: turn(session=session, **options),
     "handshake": lambda session, options: fetch_nonce(SITE, session, **options),
     "token": lambda session, options: text(session=session, **options),

@@ -16,6 +16,7 @@ from chatgpt4online.protocol.parsing.events import (
     Action,
     Block,
     Done,
+    Event,
     Failed,
     Notice,
     Reply,
@@ -262,7 +263,7 @@ def test_fields_that_are_not_reported_are_complete(raw: dict[str, Any]) -> None:
 
 def test_texts_and_without_failure_split_events() -> None:
     """``texts`` returns the texts, ``without_failure`` the events. Both return the error of ``Failed``."""
-    events = [Text("a"), Notice("thinking", "b"), Text(""), Done(Reply("c"))]
+    events: list[Event] = [Text("a"), Notice("thinking", "b"), Text(""), Done(Reply("c"))]
     error = ChatError("lost")
     assert texts(events) == (["a", ""], None)
     assert without_failure(events) == (events, None)
@@ -279,6 +280,6 @@ def test_events_compare_by_value() -> None:
     assert Text("a") != Notice("a")
     assert Notice("a").metadata is not Notice("a").metadata
     with pytest.raises(AttributeError):
-        Text("a").other = 1  # type: ignore[attr-defined]
+        Text("a").other = 1  # type: ignore[attr-defined]  # it has no other attributes
     with pytest.raises(FrozenInstanceError):
-        Action("function").name = "g"  # type: ignore[misc]
+        Action("function").name = "g"

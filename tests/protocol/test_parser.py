@@ -12,7 +12,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from chatgpt4online.protocol.parsing.errors import InvalidInput, InvalidState, ServerError, TooLarge, Truncated
+from chatgpt4online.protocol.parsing.errors import (
+    ChatError,
+    InvalidInput,
+    InvalidState,
+    ServerError,
+    StatusError,
+    TooLarge,
+    Truncated,
+)
 from chatgpt4online.protocol.parsing.events import (
     Action,
     Block,
@@ -60,7 +68,7 @@ def parse(*pieces: bytes, **options: Any) -> list[Event]:
     return events + parser.receive_eof()
 
 
-def sizes(event_limit: int | None, body_limit: int | None, text_limit: int | None = None) -> dict[str, int]:
+def sizes(event_limit: int | None, body_limit: int | None, text_limit: int | None = None) -> dict[str, Any]:
     return {
         "max_event_size": event_limit or DEFAULT_LIMIT,
         "max_body_size": body_limit or DEFAULT_LIMIT,
@@ -201,6 +209,7 @@ class TestForAnyBody:
             assert str(events[-1].error)
             repr(events[-1].error)
         else:
+            assert isinstance(events[-1], Done)
             assert isinstance(events[-1].reply, Reply)
 
     @given(cut_bodies(), limits, limits)
@@ -248,7 +257,7 @@ class TestForAnyBody:
         """Kind, data and metadata are drawn."""
         said = [item for item in said if item[0] != "content"]
         body = b"".join(live(data, subtype=kind, metadata=metadata) + b"\n\n" for kind, data, metadata in said)
-        *notices, _ = parse(body)
+        notices = [event for event in parse(body)[:-1] if isinstance(event, Notice)]
         assert [notice.kind for notice in notices] == [kind for kind, _, _ in said]
         assert [notice.metadata for notice in notices] == [metadata for _, _, metadata in said]
         for notice, (_, data, _) in zip(notices, said, strict=True):
@@ -479,7 +488,7 @@ def done(text: str = "", **more: Any) -> Done:
 
 SUCCESS = {"success": True}
 HI = {"success": True, "reply": "Hi"}
-ENDS: dict[str, tuple[bytes, list[Event]]] = {
+ENDS: dict[str, tuple[bytes, list[Event | ChatError]]] = {
     "text streamed": (live("Hi ") + b"\n\n" + end(reply="Hi"), [Text("Hi "), done("Hi", raw=HI)]),
     "text only in end": (end(reply="Hi"), [Text("Hi"), done("Hi", raw=HI)]),
     "only empty text streamed": (
@@ -659,6 +668,7 @@ def test_status_in_json_behind_events_replaces_that_of_the_response(
     *found, last = parse(before + json.dumps(body, indent=pretty).encode(), status=200)
     assert found == ([Text("Hi")] if before.startswith(b"data") else [])
     assert isinstance(last, Failed)
+    assert isinstance(last.error, StatusError)
     assert (last.error.status, last.error.code) == (status, code)
     assert last.error.partial_text == ("Hi" if found else "")
 
@@ -758,9 +768,11 @@ class TestLimits:
     @pytest.mark.parametrize("option", LIMITS)
     @pytest.mark.parametrize("limit", [63, 0, -1])
     def test_limit_under_64_bytes_is_refused(self, option: str, limit: int) -> None:
+        options: dict[str, Any] = {option: limit}
         with pytest.raises(InvalidInput, match=f"{option} must be at least 64 bytes"):
-            EventParser(**{option: limit})
-        EventParser(**{option: 64})
+            EventParser(**options)
+        options[option] = 64
+        EventParser(**options)
 
     @pytest.mark.parametrize("option", LIMITS)
     @pytest.mark.parametrize("limit", [True, 1e6, "1000", None, float("nan")])
@@ -825,7 +837,8 @@ class TestLimits:
         right = b"x" * 23 + b"\n" + event + b"\n"
         found = parse(*cut(right + right, rhythm), max_body_size=64)
         assert found[:-1] == [Text(""), Text("")]
-        assert type(found[-1].error) is Truncated  # type: ignore[union-attr]
+        assert isinstance(found[-1], Failed)
+        assert type(found[-1].error) is Truncated
         (failed,) = parse(*cut(b"x" + right, rhythm), max_body_size=64)
         assert isinstance(failed, Failed)
         assert "max_body_size" in str(failed.error)
@@ -926,6 +939,7 @@ class TestCalls:
     def test_header_names_are_case_insensitive(self) -> None:
         (failed,) = parse(status=429, headers={"RETRY-After": "7"})
         assert isinstance(failed, Failed)
+        assert isinstance(failed.error, StatusError)
         assert failed.error.retry_after == 7.0
 
     @pytest.mark.parametrize("event", [live("x", subtype="status"), line({"type": "ping"}), live(["a"])])

@@ -32,17 +32,17 @@ _OTHER_DOCUMENT = re.compile(r"\bRFC\s+\d+\W+$")
 _NEW_LINE = re.compile(r"\n[ \t]*(?:#:?[ \t]*)?")
 
 
-def find_sections(document):
+def find_sections(document: str) -> list[str]:
     return _TITLE.findall(document)
 
 
-def find_items(document):
+def find_items(document: str) -> list[int]:
     """Return the numbers of the items in the list of section 5."""
     body = document.partition("\n.. _protocol-5:\n")[2].partition("\n.. _protocol-6:\n")[0]
     return [int(number) for number in _ITEM.findall(body)]
 
 
-def find_citations(source):
+def find_citations(source: str) -> list[str]:
     """Return the places that a Python source cites: sections, and items such as ``"5, 18"``."""
     text = _NEW_LINE.sub(" ", source)
     places = []
@@ -63,28 +63,28 @@ def find_citations(source):
     return places
 
 
-def find_missing(source, document=DOCUMENT):
+def find_missing(source: str, document: str = DOCUMENT) -> list[str]:
     """Return the places that a source cites and that the document does not have."""
     existing = {*find_sections(document), *(f"5, {item}" for item in find_items(document))}
     return [place for place in find_citations(source) if place not in existing]
 
 
-def build(document):
+def build(document: str) -> docutils.nodes.document:
     settings = {"report_level": docutils.utils.Reporter.WARNING_LEVEL, "halt_level": 2}
     return docutils.core.publish_doctree(document, settings_overrides=settings)
 
 
-def test_every_cited_section_exists():
+def test_every_cited_section_exists() -> None:
     missing = {str(path.relative_to(ROOT)): find_missing(path.read_text()) for path in SOURCES}
     assert {path: places for path, places in missing.items() if places} == {}
 
 
-def test_citations_are_found_in_the_code():
+def test_citations_are_found_in_the_code() -> None:
     found = {place for path in SOURCES for place in find_citations(path.read_text())}
     assert {"1.4", "2", "2.3", "4.1", "6.2", "7", "5, 12", "5, 18", "5, 20"} <= found
 
 
-def test_sections_are_complete_and_in_order():
+def test_sections_are_complete_and_in_order() -> None:
     subsections = {1: 9, 2: 6, 3: 8, 4: 3, 5: 0, 6: 5, 7: 0}
     expected = []
     for section, count in subsections.items():
@@ -92,26 +92,26 @@ def test_sections_are_complete_and_in_order():
     assert find_sections(DOCUMENT) == expected
 
 
-def test_every_section_has_the_label_of_its_number():
+def test_every_section_has_the_label_of_its_number() -> None:
     labels = _LABEL.findall(DOCUMENT)
     assert [label.replace("-", ".") for label, _ in labels] == find_sections(DOCUMENT)
     assert [title for _, title in labels] == find_sections(DOCUMENT)
 
 
-def test_items_of_section_5_are_complete_and_in_order():
+def test_items_of_section_5_are_complete_and_in_order() -> None:
     assert find_items(DOCUMENT) == list(range(1, 31))
 
 
-def test_document_builds_without_warnings():
+def test_document_builds_without_warnings() -> None:
     build(DOCUMENT)
 
 
-def test_warning_of_docutils_is_an_error():
+def test_warning_of_docutils_is_an_error() -> None:
     with pytest.raises(docutils.utils.SystemMessage):
         build(DOCUMENT + "\nThis ends in an *unclosed mark.\n")
 
 
-def test_docutils_reads_the_same_sections_and_items_as_these_tests():
+def test_docutils_reads_the_same_sections_and_items_as_these_tests() -> None:
     tree = build(DOCUMENT)
     sections = list(tree.findall(docutils.nodes.section))
     assert [section.next_node(docutils.nodes.title).astext().split()[0] for section in sections] == find_sections(
@@ -121,7 +121,7 @@ def test_docutils_reads_the_same_sections_and_items_as_these_tests():
     assert [len(numbered) for numbered in fifth.findall(docutils.nodes.enumerated_list)] == [30]
 
 
-def test_every_named_recording_exists():
+def test_every_named_recording_exists() -> None:
     names = re.findall(r"``(\d+\.\d+\.\d+/\w+)``", DOCUMENT)
     seen = DOCUMENT.partition("\n.. _protocol-7:\n")[2]  # this section names recordings without their release
     names += [f"3.6.2/{name}" for name in re.findall(r"[(,]\s?``([a-z_0-9]+)``(?=[,)])", seen)]
@@ -130,7 +130,7 @@ def test_every_named_recording_exists():
     assert [name for name in names if not (captures / f"{name}.resp.http").exists()] == []
 
 
-def test_no_line_is_longer_than_120_columns():
+def test_no_line_is_longer_than_120_columns() -> None:
     assert [number for number, line in enumerate(DOCUMENT.splitlines(), 1) if len(line) > 120] == []
 
 
@@ -157,7 +157,7 @@ def test_no_line_is_longer_than_120_columns():
         ("# two sections of the 3 have it", []),
     ],
 )
-def test_every_form_of_citation_is_read(source, places):
+def test_every_form_of_citation_is_read(source: str, places: list[str]) -> None:
     assert find_citations(source) == places
 
 
@@ -180,10 +180,10 @@ def test_every_form_of_citation_is_read(source, places):
         ("# protocol section 1.4", []),
     ],
 )
-def test_wrong_citation_is_found(source, missing):
+def test_wrong_citation_is_found(source: str, missing: list[str]) -> None:
     assert find_missing(source) == missing
 
 
-def test_citation_of_a_removed_section_is_found():
+def test_citation_of_a_removed_section_is_found() -> None:
     document = DOCUMENT.replace("2.5 Special outcomes", "Special outcomes").replace("\n18. ", "\n")
     assert find_missing("# docs/protocol.rst section 2.5; protocol section 5, 18", document) == ["2.5", "5, 18"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from chatgpt4online import InvalidState, TimedOut
-from chatgpt4online.protocol import ConnectionFailed, NonceRefused, Session, Submission, Turn
+from chatgpt4online.protocol import ConnectionFailed, Failed, NonceRefused, Session, Submission, Turn
 
-from ..protocol.test_calls import SITE, multipart, upload
+from ..protocol.test_calls import SITE, multipart
+from ..support.exchanges import upload
 
 
 def waiting() -> Turn:
@@ -25,6 +26,7 @@ def test_failure_of_another_turn_ends_this_one() -> None:
     shared = leader.shared_failure
     assert isinstance(shared, ConnectionFailed)
     (failed,) = waiter.receive_failure(shared)
+    assert isinstance(failed, Failed)
     assert waiter.over and waiter.next_request() is None
     assert failed.error is not shared and str(failed.error) == str(shared)
     assert failed.error.partial_text == ""
@@ -57,6 +59,7 @@ def test_failure_of_a_search_before_an_upload_is_shared() -> None:
     leader.receive_error(TimedOut("first_byte", 1.0))
     assert leader.shared_failure is not None
     (failed,) = waiter.receive_failure(leader.shared_failure)
+    assert isinstance(failed, Failed)
     assert isinstance(failed.error, TimedOut) and failed.error is not leader.shared_failure
     assert waiter.over and waiter.next_request() is None
 
@@ -78,6 +81,7 @@ def test_failure_keeps_its_cause_and_not_its_traceback() -> None:
         raise ConnectionFailed("down") from cause
     except ConnectionFailed as error:
         (failed,) = waiter.receive_failure(error)
+        assert isinstance(failed, Failed)
     assert failed.error.__cause__ is cause
     assert failed.error.__traceback__ is None
 

@@ -15,11 +15,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from chatgpt4online.protocol.calls.exchange import Exchange
 from chatgpt4online.protocol.calls.policies import LONGEST_WAIT
 from chatgpt4online.protocol.calls.prompt import Submission
 from chatgpt4online.protocol.calls.request import USER_AGENT, Request, Session
-from chatgpt4online.protocol.calls.turn import Turn
+from chatgpt4online.protocol.calls.turn import Drivable, Turn
 from chatgpt4online.protocol.parsing.errors import (
     Blocked,
     ConnectionFailed,
@@ -38,7 +37,7 @@ from chatgpt4online.protocol.parsing.errors import (
 )
 from chatgpt4online.protocol.parsing.events import Done, Event, Failed, Notice, Text
 
-from ..support.exchanges import handshake
+from ..support.exchanges import handshake, sent_json
 from ..support.reference import as_tuples
 from ..support.strategies import (
     FATAL,
@@ -75,7 +74,7 @@ def ready(nonce: str = NONCE, **options: Any) -> Turn:
     return turn(Session(nonce=nonce), **options)
 
 
-def ask(exchange: Exchange) -> Request:
+def ask(exchange: Drivable) -> Request:
     """Return the request that is sent next."""
     request = exchange.next_request()
     assert request is not None
@@ -83,7 +82,7 @@ def ask(exchange: Exchange) -> Request:
     return request
 
 
-def answer(exchange: Exchange, body: Any = b"", status: int = 200, headers: Any = ()) -> list[Event]:
+def answer(exchange: Drivable, body: Any = b"", status: int = 200, headers: Any = ()) -> list[Event]:
     """Pass a whole answer to the machine. A dict is sent as JSON."""
     ask(exchange)
     events = exchange.receive_response(status, headers)
@@ -130,7 +129,7 @@ class TestAnOrdinaryTurn:
             "Content-Type": "application/json",
             "X-WP-Nonce": NONCE,
         }
-        body = json.loads(request.body)
+        body = sent_json(request)
         assert (body["newMessage"], body["session"], body["chatId"]) == ("Hello", SESSION["sessionId"], "c1")
 
     def test_answer_gives_text_and_done_and_ends_the_turn(self) -> None:
@@ -152,7 +151,7 @@ class TestAnOrdinaryTurn:
     def test_stream_false_requests_json(self) -> None:
         request = ask(Turn(SITE, Submission("Hello", stream=False), Session(nonce="n")))
         assert request.headers["Accept"] == "application/json"
-        assert json.loads(request.body)["stream"] is False
+        assert sent_json(request)["stream"] is False
 
     def test_next_request_can_be_called_again(self) -> None:
         """The second call notices a change of the session by another turn."""
@@ -211,8 +210,9 @@ class TestAnOrdinaryTurn:
 
     @pytest.mark.parametrize("option", ["max_event_size", "max_body_size"])
     def test_bad_limit_is_refused(self, option: str) -> None:
+        options: dict[str, Any] = {option: 1}
         with pytest.raises(InvalidInput):
-            turn(**{option: 1})
+            turn(**options)
 
     def test_limits_of_the_turn_apply_to_the_answer(self) -> None:
         machine = ready(max_event_size=100)
@@ -325,7 +325,7 @@ class TestNonces:
         assert session.session_id == "mine"
         machine = turn()
         answer(machine, SESSION | {"sessionId": session_id})
-        assert json.loads(ask(machine).body)["session"] is None
+        assert sent_json(ask(machine))["session"] is None
 
     def test_one_handshake_serves_all_turns_of_a_session(self) -> None:
         session = Session()
@@ -349,8 +349,8 @@ class TestNonces:
         assert "X-WP-Nonce" not in handshake.headers
         assert answer(machine, SESSION) == []
         again = ask(machine)
-        assert again.headers == first.headers | {"X-WP-Nonce": NONCE}
-        assert json.loads(again.body) == json.loads(first.body) | {"session": SESSION["sessionId"]}
+        assert again.headers == {**first.headers, "X-WP-Nonce": NONCE}
+        assert sent_json(again) == sent_json(first) | {"session": SESSION["sessionId"]}
         assert answer(machine, GOOD)[0] == Text("Hi")
         assert session.nonce == NONCE
 
@@ -459,7 +459,8 @@ class TestNonces:
         assert [type(event) for event in events] in ([], [Failed])
         assert bool(events) == machine.over
         if events:
-            assert events[0].error.partial_text == ""  # type: ignore[union-attr]
+            assert isinstance(events[0], Failed)
+            assert events[0].error.partial_text == ""
 
 
 class TestRetries:
@@ -905,7 +906,7 @@ class TestResults:
         assert isinstance(failure(answer(ready(), b"<title>Just a moment...</title>", 403)), Blocked)
 
 
-def call(machine: Exchange, name: str) -> Any:
+def call(machine: Drivable, name: str) -> Any:
     return {
         "response": lambda: machine.receive_response(200, []),
         "data": lambda: machine.receive_data(GOOD),

@@ -194,12 +194,13 @@ class TestInvalidInput:
 
     @pytest.mark.parametrize("field", ["bot_id", "custom_id", "chat_id"])
     def test_id_of_64_characters_is_accepted(self, field: str) -> None:
-        Submission("x", **{field: "i" * 64})
+        fields: dict[str, Any] = {field: "i" * 64}
+        Submission("x", **fields)
 
     def test_submission_is_comparable_and_frozen(self) -> None:
         assert Submission("x", chat_id="c") == Submission("x", chat_id="c")
         with pytest.raises(AttributeError):
-            Submission("x").message = "y"  # type: ignore[misc]
+            Submission("x").message = "y"
 
 
 class TestAddresses:
@@ -491,4 +492,4 @@ class TestSession:
 def test_request_is_comparable_and_frozen() -> None:
     assert Request("POST", "u", {}) == Request("POST", "u", {}, b"", 0.0, exclusive=False)
     with pytest.raises(AttributeError):
-        Request("POST", "u", {}).url = "v"  # type: ignore[misc]
+        Request("POST", "u", {}).url = "v"

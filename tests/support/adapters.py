@@ -22,7 +22,13 @@ class Seen:
         return self.items if self.error is None else [*self.items, Failed(self.error)]
 
 
-def sync(url: str, method: str = "events", prompt: Any = "Hi", shown: Callable = lambda item: None, **options) -> Seen:
+def sync(
+    url: str,
+    method: str = "events",
+    prompt: Any = "Hi",
+    shown: Callable[[Any], object] = lambda item: None,
+    **options: Any,
+) -> Seen:
     """Ask with ``Client``. ``shown`` is called with each item when it arrives."""
     seen = Seen()
     call = {name: options.pop(name) for name in ("chat_id", "flatten") if name in options}
@@ -39,7 +45,11 @@ def sync(url: str, method: str = "events", prompt: Any = "Hi", shown: Callable =
 
 
 def asynchronous(
-    url: str, method: str = "events", prompt: Any = "Hi", shown: Callable = lambda item: None, **options
+    url: str,
+    method: str = "events",
+    prompt: Any = "Hi",
+    shown: Callable[[Any], object] = lambda item: None,
+    **options: Any,
 ) -> Seen:
     """Ask with ``AsyncClient``, in the same way as ``sync``."""
     seen = Seen()
@@ -60,4 +70,5 @@ def asynchronous(
     return seen
 
 
-ADAPTERS = {"Client": sync, "AsyncClient": asynchronous}
+Ask = Callable[..., Seen]
+ADAPTERS: dict[str, Ask] = {"Client": sync, "AsyncClient": asynchronous}

@@ -6,14 +6,17 @@ import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from chatgpt4online.protocol.parsing import errors
 
 from ..support.server import (
     LAST_CHUNK,
     NONCE,
+    Chat,
     Peer,
     Received,
+    Script,
     chunk,
     end,
     json_response,
@@ -38,42 +41,42 @@ class Behaviour:
     """
 
     name: str
-    make: Callable[[], Callable[[Peer], None]]
+    make: Callable[[], Script]
     text: str = "Hello"
     error: type[Exception] | None = None
     routes: tuple[str, ...] = ("start_session", "submit")
     connections: int | None = None
     says: str = ""
-    options: dict = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
 
 
-def chatting(name: str, *pieces: bytes, **expected) -> Behaviour:
+def chatting(name: str, *pieces: bytes, **expected: Any) -> Behaviour:
     return Behaviour(name, lambda: site(says(*pieces)), **expected)
 
 
-def then_close(*pieces: bytes) -> Callable[[], Callable[[Peer], None]]:
-    def chat(peer, _):
+def then_close(*pieces: bytes) -> Callable[[], Script]:
+    def chat(peer: Peer, _: Received) -> None:
         peer.send(*pieces)
         peer.close()
 
     return lambda: site(chat)
 
 
-def then_hang(*pieces: bytes) -> Callable[[], Callable[[Peer], None]]:
-    def chat(peer, _):
+def then_hang(*pieces: bytes) -> Callable[[], Script]:
+    def chat(peer: Peer, _: Received) -> None:
         peer.send(*pieces)
         peer.wait_for_close()
 
     return lambda: site(chat)
 
 
-def in_turn(*answers: bytes | Callable) -> Callable[[], Callable[[Peer], None]]:
+def in_turn(*answers: bytes | Chat) -> Callable[[], Script]:
     """Return a site that answers the first chat with the first of these, the second with the second, and so on."""
 
-    def make():
+    def make() -> Script:
         left = iter(answers)
 
-        def chat(peer, request):
+        def chat(peer: Peer, request: Received) -> None:
             answer = next(left)
             if callable(answer):
                 answer(peer, request)
@@ -89,7 +92,7 @@ def streamed(*pieces: bytes, **headers: str) -> bytes:
     return stream_head(**headers) + chunk(*pieces) + LAST_CHUNK
 
 
-def close_now(peer, _request):
+def close_now(peer: Peer, _: Received) -> None:
     peer.close()
 
 
@@ -97,13 +100,13 @@ def redirect(status: str, location: str) -> bytes:
     return response(b"", status, Location=location)
 
 
-def counted_sessions(*answers: bytes) -> Callable[[], Callable[[Peer], None]]:
+def counted_sessions(*answers: bytes) -> Callable[[], Script]:
     """Return a site whose start_session sends these answers one after the other, and then a nonce."""
 
-    def make():
+    def make() -> Script:
         left = iter(answers)
 
-        def script(peer):
+        def script(peer: Peer) -> None:
             for request in peer.requests():
                 if request.route == "start_session":
                     peer.send(next(left, session_response()))
@@ -115,7 +118,7 @@ def counted_sessions(*answers: bytes) -> Callable[[], Callable[[Peer], None]]:
     return make
 
 
-def closing_after_the_session(peer):
+def closing_after_the_session(peer: Peer) -> None:
     for request in peer.requests():
         if request.route == "start_session":
             peer.send(session_response())
@@ -123,7 +126,7 @@ def closing_after_the_session(peer):
         peer.send(streamed(*HELLO))
 
 
-def answering_before_the_body(peer):
+def answering_before_the_body(peer: Peer) -> None:
     """Return a site that reads the heads of requests, answers, and then reads their bodies."""
     received = b""
     while True:
@@ -135,7 +138,8 @@ def answering_before_the_body(peer):
         head, _, received = received.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         length = next((int(line.split(":")[1]) for line in lines if line.lower().startswith("content-length")), 0)
-        request = Received(*first.split(" ")[:2], {}, b"")
+        method, target, _ = first.split(" ", 2)
+        request = Received(method, target, {}, b"")
         peer.server.requests.append(request)
         peer.send(session_response() if request.route == "start_session" else streamed(*HELLO))
         while len(received) < length:
@@ -143,7 +147,7 @@ def answering_before_the_body(peer):
         received = received[length:]
 
 
-def reset_now(peer, _request):
+def reset_now(peer: Peer, _: Received) -> None:
     peer.reset()
 
 

@@ -1,13 +1,28 @@
-"""Functions that make the exchange of a call that is not a chat question."""
+"""Functions that make the exchange of a call that is not a chat question, and that read the body of a request."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 from chatgpt4online import Session
 from chatgpt4online.protocol.calls import endpoints
 from chatgpt4online.protocol.calls.exchange import Exchange
+from chatgpt4online.protocol.calls.multipart import Multipart
+from chatgpt4online.protocol.calls.request import Request
+
+
+def sent_json(request: Request) -> Any:
+    """Return the JSON that a request sends."""
+    assert isinstance(request.body, bytes)
+    return json.loads(request.body)
+
+
+def sent_file(request: Request) -> bytes:
+    """Return the body of an upload."""
+    assert isinstance(request.body, Multipart)
+    return b"".join(request.body)
 
 
 def _exchange(make: Callable[..., Any]) -> Callable[..., Exchange[Any]]:

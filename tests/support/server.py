@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 NONCE = "0a1b2c3d4e"
 
@@ -16,13 +17,13 @@ NONCE = "0a1b2c3d4e"
 class Gate:
     """Lets a server wait until the client has returned the bytes that were sent before."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._shown = threading.Semaphore(0)
 
-    def open(self):
+    def open(self) -> None:
         self._shown.release()
 
-    def wait(self):
+    def wait(self) -> None:
         assert self._shown.acquire(timeout=10), "the client did not return the bytes that were sent"
 
 
@@ -36,11 +37,11 @@ class Received:
     body: bytes
 
     @property
-    def json(self):
+    def json(self) -> Any:
         return json.loads(self.body)
 
     @property
-    def route(self):
+    def route(self) -> str:
         """The last part of the path, by which tests distinguish the routes."""
         return self.target.rstrip("/").rpartition("/")[2]
 
@@ -93,7 +94,7 @@ class Peer:
 class Server:
     """A listening socket and its connections. A thread runs ``script`` for each connection."""
 
-    script: Callable[[Peer], None]
+    script: "Script"
     tls: ssl.SSLContext | None = None
     host: str = "127.0.0.1"
     requests: list[Received] = field(default_factory=list)
@@ -102,12 +103,12 @@ class Server:
 
     def __enter__(self) -> "Server":
         self._listener = socket.create_server((self.host, 0))
-        self._sockets = []
+        self._sockets: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._threads[0].join(10)
@@ -159,6 +160,10 @@ class Server:
                 self.errors.append(error)
 
 
+Script = Callable[[Peer], None]
+Chat = Callable[[Peer, Received], None]
+
+
 def response(body: bytes, status: str = "200 OK", **headers: str) -> bytes:
     """Return a response with a Content-Length. Underscores in the names of headers become hyphens."""
     fields = {"Content_Type": "application/json", "Content_Length": str(len(body))} | headers
@@ -181,7 +186,7 @@ def live(text: str, **more: object) -> bytes:
     return b"data: " + json.dumps({"type": "live", "data": text} | more, separators=(",", ":")).encode() + b"\n\n"
 
 
-def end(reply: str | None = "", **more: object) -> bytes:
+def end(reply: object = "", **more: object) -> bytes:
     final = json.dumps({"success": True, "reply": reply} | more)
     return b"data: " + json.dumps({"type": "end", "data": final}).encode() + b"\n\n"
 
@@ -197,7 +202,7 @@ def session_response(nonce: str = NONCE) -> bytes:
     return json_response({"success": True, "sessionId": "65f0c0ffee123", "restNonce": nonce})
 
 
-def site(chat: Callable[[Peer, Received], None], nonces: list[str] | None = None) -> Callable[[Peer], None]:
+def site(chat: Chat, nonces: list[str] | None = None) -> Script:
     """Return a script that starts sessions, with one of ``nonces`` after the other, and calls ``chat`` for chats."""
     fresh = iter(nonces) if nonces is not None else None
 
@@ -211,6 +216,6 @@ def site(chat: Callable[[Peer, Received], None], nonces: list[str] | None = None
     return script
 
 
-def says(*pieces: bytes) -> Callable[[Peer, Received], None]:
+def says(*pieces: bytes) -> Chat:
     """Return a chat that sends these bytes to any question."""
     return lambda peer, _: peer.send(*pieces)

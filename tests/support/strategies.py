@@ -43,7 +43,7 @@ FATAL = {
 STALE = {"code": "rest_cookie_invalid_nonce", "message": "Cookie check failed", "data": {"status": 403}}
 FORBIDDEN = {"code": "rest_forbidden", "message": "Sorry, you are not allowed to do that.", "data": {"status": 401}}
 NO_ROUTE = {"code": "rest_no_route", "message": "No route was found.", "data": {"status": 404}}
-SESSION = {"success": True, "sessionId": "6720f0c1a2b3c", "restNonce": "0a1b2c3d4e"}
+SESSION: dict[str, Any] = {"success": True, "sessionId": "6720f0c1a2b3c", "restNonce": "0a1b2c3d4e"}
 
 _PLAIN = b'data: {"type":"live","data":"'
 

@@ -6,7 +6,7 @@ import html
 import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import requests
@@ -17,7 +17,7 @@ from chatgpt4online.testing import Site, Widget
 
 from ..site import serve_site
 from ..support import recordings
-from ..testing.test_site import english, normal, question, replay
+from ..testing.test_site import english, normal, question, replay, site_of
 
 VERSIONS = ["3.6.2", "2.8.9", "2.4.3"]
 UI = "/wp-json/mwai-ui/v1"
@@ -34,7 +34,7 @@ class Visitor:
         self.http = requests.Session()
         self.http.cookies.update(cookies or {})
 
-    def __enter__(self) -> Visitor:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -170,7 +170,7 @@ def test_site_is_also_below_its_language(version: str, status: int) -> None:
 def test_page_shows_each_bot_as_described() -> None:
     """Pages are at every path without a dot."""
     shortcuts = [Shortcut("message", "Yes", message="secret", shortcut_id="s1"), Shortcut("message", "No", "no")]
-    bots = [
+    bots: list[str | Widget] = [
         "default",
         Widget("12", custom_id="md5", name="Ann: ", start_sentence="", max_length=7, uploads=True, multi_upload=True),
         Widget(None, custom_id="own", mode="images", shortcuts=shortcuts),
@@ -220,7 +220,11 @@ def test_session_closed_refuses_start_session_and_shows_the_nonce(version: str) 
 
 def test_bot_has_its_own_limit_or_that_of_the_site() -> None:
     """A custom id has no limit."""
-    bots = ["default", Widget("long", max_length=9), Widget("short", custom_id="mine", max_length=2)]
+    bots: list[str | Widget] = [
+        "default",
+        Widget("long", max_length=9),
+        Widget("short", custom_id="mine", max_length=2),
+    ]
     with serve_site("ok", bots=bots, max_length=4) as site, guest(site) as visitor:
         for bot, length, status in (("default", 5, 500), ("long", 9, 200), ("long", 10, 500), ("short", 3, 500)):
             assert visitor.chat("x" * length, botId=bot).status_code == status
@@ -234,13 +238,13 @@ def test_bot_has_its_own_limit_or_that_of_the_site() -> None:
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: serve_site(permalinks="ugly"), "permalinks"),  # type: ignore[arg-type]
+        (lambda: site_of(permalinks="ugly"), "permalinks"),
         (lambda: serve_site(path="blog"), "path"),
         (lambda: serve_site(path="/blog/"), "path"),
-        (lambda: serve_site(path=None), "path"),  # type: ignore[arg-type]
+        (lambda: site_of(path=None), "path"),
         (lambda: serve_site(language="/fr"), "language"),
         (lambda: serve_site(language="fr", permalinks="plain"), "language"),
-        (lambda: serve_site(users=["ann"]), "users"),  # type: ignore[arg-type]
+        (lambda: site_of(users=["ann"]), "users"),
         (lambda: serve_site(users={"ann": ""}), "users"),
         (lambda: serve_site(users={"a:b": "x"}), "users"),
         (lambda: serve_site(token=""), "token"),
