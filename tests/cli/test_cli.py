@@ -12,15 +12,19 @@ import sys
 import termios
 import threading
 from array import array
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chatgpt4online.cli import main
 
 from ..support.behaviours import HELLO, streamed
-from ..support.server import LAST_CHUNK, Server, chunk, end, live, response, says, site, stream_head
+from ..support.server import LAST_CHUNK, Peer, Received, Server, chunk, end, live, response, says, site, stream_head
+
+Done = subprocess.CompletedProcess[str]
 
 PROGRAM = [sys.executable, "-W", "error", "-m", "chatgpt4online"]
 README = Path(__file__).parent.parent.parent / "README.rst"
@@ -33,7 +37,7 @@ needs_pipe_size = pytest.mark.skipif(
 )
 
 
-def _environment(**changes):
+def _environment(**changes: str) -> dict[str, str]:
     """Return the environment of the tests, without the variables that the command line reads, and with changes."""
     ignored = r"(?i)CHATGPT4ONLINE_|PYTHON(IOENCODING|UTF8|COERCECLOCALE)|LC_|LANG|COLUMNS|.*_proxy"
     kept = {name: value for name, value in os.environ.items() if not re.match(ignored, name)}
@@ -41,7 +45,7 @@ def _environment(**changes):
 
 
 @contextmanager
-def _start(*arguments, env=None, **streams):
+def _start(*arguments: str | bytes, env: dict[str, str] | None = None, **streams: Any) -> Iterator[Any]:
     """Start the program with pipes, or with the given streams. It is killed at the end of the block."""
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
     with subprocess.Popen([*PROGRAM, *arguments], env=_environment(**env or {}), **streams) as process:
@@ -54,7 +58,7 @@ def _start(*arguments, env=None, **streams):
             process.kill()
 
 
-def _run(*arguments, prompt=b"", env=None):
+def _run(*arguments: str | bytes, prompt: bytes = b"", env: dict[str, str] | None = None) -> Done:
     """Run the program with pipes, and return its exit status and its output, decoded as UTF-8."""
     command = [*PROGRAM, *arguments]
     run = subprocess.run(
@@ -63,7 +67,7 @@ def _run(*arguments, prompt=b"", env=None):
     return _decoded(run)
 
 
-def _shell(redirection, *arguments):
+def _shell(redirection: str, *arguments: str) -> Done:
     """Run the program in a shell that redirects its streams; return its exit status and its output."""
     command = ["sh", "-c", f'"$@" {redirection}', "sh", *PROGRAM, *arguments]
     run = subprocess.run(
@@ -72,23 +76,22 @@ def _shell(redirection, *arguments):
     return _decoded(run)
 
 
-def _decoded(run):
-    run.stdout, run.stderr = run.stdout.decode(), run.stderr.decode()
-    return run
+def _decoded(run: subprocess.CompletedProcess[bytes]) -> Done:
+    return subprocess.CompletedProcess(run.args, run.returncode, run.stdout.decode(), run.stderr.decode())
 
 
-def _answering(*events):
+def _answering(*events: bytes) -> Server:
     return Server(site(says(streamed(*events))))
 
 
 @pytest.fixture
-def hello():
+def hello() -> Iterator[Server]:
     with _answering(*HELLO) as server:
         yield server
 
 
 @contextmanager
-def _terminal():
+def _terminal() -> Iterator[tuple[int, int]]:
     """Yield the two descriptors of a terminal: the end of its user, and the end of a program."""
     user, program = os.openpty()
     try:
@@ -99,7 +102,7 @@ def _terminal():
                 os.close(descriptor)
 
 
-def _read_terminal(user):
+def _read_terminal(user: int) -> bytes:
     """Return the output of a program on a terminal, once the program has closed it."""
     seen = b""
     with suppress(OSError):  # Linux reports the end as an error
@@ -109,21 +112,21 @@ def _read_terminal(user):
 
 
 class TestAnswer:
-    def test_text_goes_to_stdout(self, hello):
+    def test_text_goes_to_stdout(self, hello: Server) -> None:
         run = _run("Hi", "--site", hello.url, "--bot", "support")
         assert (run.returncode, run.stdout, run.stderr) == (0, "Hello\n", "")
         assert (hello.requests[-1].json["newMessage"], hello.requests[-1].json["botId"]) == ("Hi", "support")
 
-    def test_line_end_is_not_doubled(self):
+    def test_line_end_is_not_doubled(self) -> None:
         with _answering(live("Hi\n"), end("Hi")) as server:
             assert _run("Hi", "--site", server.url).stdout == "Hi\n"
 
-    def test_final_text_is_printed_after_white_space(self):
+    def test_final_text_is_printed_after_white_space(self) -> None:
         with _answering(live(" "), end("Hello")) as server:
             run = _run("Hi", "--site", server.url)
         assert (run.returncode, run.stdout) == (0, " Hello\n")
 
-    def test_demo_streams_piece_by_piece(self):
+    def test_demo_streams_piece_by_piece(self) -> None:
         run = _run("--demo", "--json", "Hello there")
         assert (run.returncode, run.stderr) == (0, "")
         lines = [json.loads(line) for line in run.stdout.splitlines()]
@@ -131,12 +134,12 @@ class TestAnswer:
         assert len(lines) > 3
 
     @pytest.mark.parametrize(("options", "shown"), [([], ""), (["--notices"], "[thinking] Hm\n")])
-    def test_notices_are_shown_only_with_their_option(self, options, shown):
+    def test_notices_are_shown_only_with_their_option(self, options: list[str], shown: str) -> None:
         with _answering(live("Hm", subtype="thinking"), *HELLO) as server:
             run = _run("Hi", "--site", server.url, *options)
         assert (run.returncode, run.stdout, run.stderr) == (0, "Hello\n", shown)
 
-    def test_error_is_one_line_on_stderr_after_the_partial_text(self):
+    def test_error_is_one_line_on_stderr_after_the_partial_text(self) -> None:
         with _answering(live("Hel"), b'data: {"type":"error","data":"Oops!\\nReally"}\n\n') as server:
             run = _run("Hi", "--site", server.url)
         assert (run.returncode, run.stdout, run.stderr) == (1, "Hel\n", "chatgpt4online: Oops! Really\n")
@@ -169,7 +172,7 @@ NO_TEXT = {
 
 class TestNoText:
     @pytest.mark.parametrize("name", NO_TEXT)
-    def test_answer_without_text_fails_with_a_reason(self, name):
+    def test_answer_without_text_fails_with_a_reason(self, name: str) -> None:
         events, reason = NO_TEXT[name]
         with _answering(*events) as server:
             run = _run("Hi", "--site", server.url)
@@ -178,7 +181,7 @@ class TestNoText:
         assert (reason in run.stderr, run.stderr.count("\n")) == (True, 1), run.stderr
 
     @pytest.mark.parametrize("name", NO_TEXT)
-    def test_json_of_an_answer_without_text_is_printed(self, name):
+    def test_json_of_an_answer_without_text_is_printed(self, name: str) -> None:
         events, reason = NO_TEXT[name]
         with _answering(*events) as server:
             run = _run("Hi", "--site", server.url, "--json")
@@ -188,7 +191,7 @@ class TestNoText:
 
 
 class TestJson:
-    def test_events_are_lines_of_json(self, capsys):
+    def test_events_are_lines_of_json(self, capsys: pytest.CaptureFixture[str]) -> None:
         with _answering(live("Hm", subtype="thinking"), *HELLO) as server:
             assert main(["Hi", "--json", "--site", server.url]) == 0
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -213,7 +216,9 @@ class TestJson:
         ids=["numbers that JSON does not have", "600 levels", "secrets", "no secrets", "a lone surrogate"],
     )
     @pytest.mark.parametrize("where", ["final object", "metadata", "unknown event"])
-    def test_any_values_of_a_site_are_printed_as_json_without_secrets(self, sent, expected, where, capsys):
+    def test_any_values_of_a_site_are_printed_as_json_without_secrets(
+        self, sent: str, expected: dict[str, Any], where: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         written = {
             "final object": 'data: {"type":"end","data":{"success":true,"reply":"Hi",%s}}',
             "metadata": 'data: {"type":"live","subtype":"debug","data":"Hi","metadata":{%s}}',
@@ -229,7 +234,7 @@ class TestJson:
         assert got.items() >= expected.items()
         assert "secret" not in out
 
-    def test_failure_is_a_line_of_json(self):
+    def test_failure_is_a_line_of_json(self) -> None:
         refusal = response(b"<h1>Slow down</h1>", "429 Too Many Requests", Retry_After="99")
         with Server(site(says(refusal))) as server:
             run = _run("Hi", "--json", "--site", server.url)
@@ -246,37 +251,39 @@ class TestJson:
 class TestSite:
     NOWHERE = "http://127.0.0.1:1"
 
-    def test_environment_names_the_site(self, hello):
+    def test_environment_names_the_site(self, hello: Server) -> None:
         assert _run("Hi", env={"CHATGPT4ONLINE_SITE": hello.url}).stdout == "Hello\n"
 
-    def test_argument_overrides_the_environment(self, hello):
+    def test_argument_overrides_the_environment(self, hello: Server) -> None:
         run = _run("Hi", "--site", hello.url, env={"CHATGPT4ONLINE_SITE": self.NOWHERE})
         assert (run.returncode, run.stdout, run.stderr) == (0, "Hello\n", "")
 
     @pytest.mark.parametrize("value", ["nowhere", NOWHERE])
-    def test_demo_overrides_the_environment(self, value):
+    def test_demo_overrides_the_environment(self, value: str) -> None:
         run = _run("Hi", "--demo", env={"CHATGPT4ONLINE_SITE": value})
         assert (run.returncode, run.stdout, run.stderr) == (0, "You said: Hi\n", "")
 
     @pytest.mark.parametrize("env", [{}, {"CHATGPT4ONLINE_SITE": ""}], ids=["not set", "empty"])
-    def test_missing_site_is_an_error_that_names_all_three_ways_to_give_one(self, env):
+    def test_missing_site_is_an_error_that_names_all_three_ways_to_give_one(self, env: dict[str, str] | None) -> None:
         run = _run("Hi", env=env)
         assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
         assert all(way in run.stderr for way in ("--site ADDRESS", "CHATGPT4ONLINE_SITE", "--demo"))
 
     @pytest.mark.parametrize("order", [["--site", NOWHERE, "--demo"], ["--demo", "--site", NOWHERE]])
-    def test_demo_together_with_a_site_is_an_error(self, order):
+    def test_demo_together_with_a_site_is_an_error(self, order: list[str]) -> None:
         run = _run("Hi", *order)
         assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
         assert all(option in run.stderr for option in ("--site", "--demo", "not allowed with"))
 
     @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "ALL_PROXY"])
-    def test_demo_ignores_the_proxy_of_the_environment(self, name):
+    def test_demo_ignores_the_proxy_of_the_environment(self, name: str) -> None:
         run = _run("Hi", "--demo", env={name: self.NOWHERE, "NO_PROXY": "example.org"})
         assert (run.returncode, run.stdout, run.stderr) == (0, "You said: Hi\n", "")
 
-    def test_demo_that_cannot_be_served_is_reported_in_one_line(self, monkeypatch, capsys):
-        def refuse(*_, **__):
+    def test_demo_that_cannot_be_served_is_reported_in_one_line(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def refuse(*_: object, **__: object) -> None:
             raise OSError("no loopback")
 
         monkeypatch.setattr(socket, "create_server", refuse)
@@ -314,70 +321,72 @@ WRONG = {
 
 class TestArguments:
     @pytest.mark.parametrize("name", WRONG)
-    def test_wrong_argument_is_reported_in_one_line(self, name):
+    def test_wrong_argument_is_reported_in_one_line(self, name: str) -> None:
         arguments, reason = WRONG[name]
         run = _run(*arguments)
         assert (run.returncode, run.stdout) == (2, "")
         assert run.stderr.startswith("chatgpt4online: ")
         assert (reason in run.stderr, run.stderr.count("\n")) == (True, 1), run.stderr
 
-    def test_error_for_a_wrong_site_in_the_environment_names_the_variable(self):
+    def test_error_for_a_wrong_site_in_the_environment_names_the_variable(self) -> None:
         run = _run("Hi", env={"CHATGPT4ONLINE_SITE": "nowhere"})
         assert (run.returncode, run.stdout) == (2, "")
         assert run.stderr.startswith("chatgpt4online: CHATGPT4ONLINE_SITE: a site is a web address such as")
 
-    def test_prompt_after_two_hyphens_may_begin_with_a_hyphen(self):
+    def test_prompt_after_two_hyphens_may_begin_with_a_hyphen(self) -> None:
         assert _run("--demo", "--", "--help").stdout == "You said: --help\n"
 
-    def test_prompt_between_options_is_read(self):
+    def test_prompt_between_options_is_read(self) -> None:
         assert _run("--timeout", "30", "Hi", "--demo").stdout == "You said: Hi\n"
 
-    def test_wrong_arguments_raise_system_exit(self, capsys):
+    def test_wrong_arguments_raise_system_exit(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as raised:
             main([])
         assert raised.value.code == 2
         assert "no prompt is given" in capsys.readouterr().err
 
-    def test_argument_is_utf8_in_a_locale_that_cannot_decode_it(self):
+    def test_argument_is_utf8_in_a_locale_that_cannot_decode_it(self) -> None:
         run = _run("Hé".encode(), "--demo", env=ASCII)
         assert (run.returncode, run.stdout, run.stderr) == (0, "You said: Hé\n", "")
 
 
 class TestHelp:
     @pytest.mark.parametrize("columns", ["40", "80", "200"])
-    def test_help_fits_into_80_columns(self, columns):
+    def test_help_fits_into_80_columns(self, columns: str) -> None:
         run = _run("--help", env={"COLUMNS": columns})
         assert (run.returncode, run.stderr) == (0, "")
         assert max(map(len, run.stdout.splitlines())) < 80
         words = "PROMPT --site --demo CHATGPT4ONLINE_SITE --bot --json --notices --proxy --timeout --version examples:"
         assert [word for word in words.split() if word not in run.stdout] == []
 
-    def test_version_of_the_package_is_printed(self):
+    def test_version_of_the_package_is_printed(self) -> None:
         from chatgpt4online._version import __version__
 
         run = _run("--version")
         assert (run.returncode, run.stdout, run.stderr) == (0, f"chatgpt4online {__version__}\n", "")
 
-    def test_help_loads_no_http_library(self):
+    def test_help_loads_no_http_library(self) -> None:
         script = "import sys, chatgpt4online.cli as cli\ntry: cli.main(['--help'])\nexcept SystemExit: pass\n"
         script += "assert not {'requests', 'urllib3', 'ssl', 'h11', 'asyncio'} & set(sys.modules)"
         subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
 
 
-def _commands_of_help():
+def _commands_of_help() -> str:
     examples = _run("--help").stdout.partition("examples:\n")[2].partition("\n\n")[0]
     return re.sub("^  ", "", examples, flags=re.MULTILINE)
 
 
-def _command_to_try():
+def _command_to_try() -> str:
     """Return the command of the README that `.ci/run` runs from the built wheel."""
-    return re.search(
+    found = re.search(
         r"^    python3 .*\.venv/bin/(python -m chatgpt4online .*\n)", README.read_text("utf-8"), re.MULTILINE
-    )[1]
+    )
+    assert found is not None
+    return found[1]
 
 
 @pytest.mark.parametrize("commands", [_commands_of_help, _command_to_try])
-def test_documented_command_works(commands, hello, tmp_path):
+def test_documented_command_works(commands: Callable[[], str], hello: Server, tmp_path: Path) -> None:
     script = commands()
     assert "chatgpt4online " in script
     script = re.sub("https?://example.org", hello.url, script).replace("python -m chatgpt4online", "chatgpt4online")
@@ -409,7 +418,7 @@ LOCALES = {
 
 
 @pytest.fixture(scope="module")
-def latin_1_locale(tmp_path_factory):
+def latin_1_locale(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return the environment of a locale with ISO-8859-1. It is built here, since few systems have one."""
     place, name = tmp_path_factory.mktemp("locales"), "en_US.ISO-8859-1"
     if shutil.which("localedef") is None:
@@ -428,7 +437,7 @@ def latin_1_locale(tmp_path_factory):
 
 
 @pytest.fixture(params=LOCALES)
-def locale(request):
+def locale(request: pytest.FixtureRequest) -> Any:
     return LOCALES[request.param] or request.getfixturevalue("latin_1_locale")
 
 
@@ -437,24 +446,24 @@ ODD = live("Hé \u4f60"), live("\ud83d"), live("Hé\ud83d", subtype="thinking"),
 
 
 class TestEncoding:
-    def test_pipes_are_utf8_in_every_locale(self, locale):
+    def test_pipes_are_utf8_in_every_locale(self, locale: dict[str, str]) -> None:
         with _answering(*ODD) as server:
             run = _run("-", "--site", server.url, "--notices", prompt="Grüße \u4f60\n".encode(), env=locale)
             assert server.requests[-1].json["newMessage"] == "Grüße \u4f60\n"
         assert (run.returncode, run.stdout, run.stderr) == (0, "Hé \u4f60?\n", "[thinking] Hé?\n")
 
-    def test_error_on_a_pipe_is_utf8_in_every_locale(self, locale):
+    def test_error_on_a_pipe_is_utf8_in_every_locale(self, locale: dict[str, str]) -> None:
         with _answering(b'data: {"type":"error","data":"H\\u00e9 \\u4f60\\ud83d"}\n\n') as server:
             run = _run("Hi", "--site", server.url, env=locale)
         assert (run.returncode, run.stdout, run.stderr) == (1, "", "chatgpt4online: Hé \u4f60\ufffd\n")
 
-    def test_json_on_a_pipe_is_ascii(self, locale):
+    def test_json_on_a_pipe_is_ascii(self, locale: dict[str, str]) -> None:
         with _answering(*ODD) as server:
             run = _run("Hi", "--site", server.url, "--json", env=locale)
         assert (run.returncode, run.stdout.isascii(), run.stderr) == (0, True, "")
         assert [json.loads(line).get("text") for line in run.stdout.splitlines()][:2] == ["Hé \u4f60", "\ud83d"]
 
-    def test_byte_order_mark_is_not_part_of_the_prompt(self, hello):
+    def test_byte_order_mark_is_not_part_of_the_prompt(self, hello: Server) -> None:
         _run("-", "--site", hello.url, prompt=b"\xef\xbb\xbfHi")
         assert hello.requests[-1].json["newMessage"] == "Hi"
 
@@ -467,7 +476,9 @@ class TestEncoding:
         ],
         ids=["a wrong byte", "UTF-16", "an incomplete character"],
     )
-    def test_prompt_that_is_not_utf8_is_an_error_that_names_the_place(self, prompt, where, hello):
+    def test_prompt_that_is_not_utf8_is_an_error_that_names_the_place(
+        self, prompt: bytes, where: str, hello: Server
+    ) -> None:
         run = _run("-", "--site", hello.url, prompt=prompt)
         assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
         assert "the prompt is not UTF-8 text: " in run.stderr
@@ -480,7 +491,7 @@ class TestTerminal:
         ("encoding", "seen"),
         [("utf-8", "Hé \u4f60?\r\n"), ("latin-1:strict", "Hé ??\r\n"), ("ascii", "H? ??\r\n")],
     )
-    def test_output_has_the_encoding_of_the_terminal(self, encoding, seen):
+    def test_output_has_the_encoding_of_the_terminal(self, encoding: str, seen: str) -> None:
         with _answering(*ODD) as server, _terminal() as (user, program):
             environment = {"PYTHONIOENCODING": encoding}
             with _start("Hi", "--site", server.url, env=environment, stdout=program) as process:
@@ -488,14 +499,14 @@ class TestTerminal:
                 assert _read_terminal(user) == seen.encode(encoding.partition(":")[0])
                 assert (process.wait(), process.stderr.read()) == (0, b"")
 
-    def test_output_has_the_encoding_of_the_locale(self, latin_1_locale):
+    def test_output_has_the_encoding_of_the_locale(self, latin_1_locale: dict[str, str]) -> None:
         with _answering(*ODD) as server, _terminal() as (user, program):
             with _start("Hi", "--site", server.url, "--notices", env=latin_1_locale, stdout=program) as process:
                 os.close(program)
                 assert _read_terminal(user) == b"H\xe9 ??\r\n"
                 assert (process.stderr.read(), process.wait()) == ("[thinking] Hé?\n".encode(), 0)
 
-    def test_errors_and_notices_have_the_encoding_of_the_terminal(self):
+    def test_errors_and_notices_have_the_encoding_of_the_terminal(self) -> None:
         failure = b'data: {"type":"error","data":"H\\u00e9 \\u4f60\\ud83d"}\n\n'
         with _answering(*ODD[:-1], failure) as server, _terminal() as (user, program):
             environment = {"PYTHONIOENCODING": "latin-1:strict"}
@@ -512,7 +523,9 @@ class TestTerminal:
             ("ascii", b"H\xe9\n", "H\ufffd\n"),
         ],
     )
-    def test_typed_prompt_has_the_encoding_of_the_terminal(self, encoding, typed, prompt, hello):
+    def test_typed_prompt_has_the_encoding_of_the_terminal(
+        self, encoding: str, typed: bytes, prompt: str, hello: Server
+    ) -> None:
         with _terminal() as (user, program):
             environment = {"PYTHONIOENCODING": encoding}
             with _start("-", "--site", hello.url, env=environment, stdin=program) as process:
@@ -520,7 +533,7 @@ class TestTerminal:
                 assert (process.stderr.read(), process.wait()) == (b"", 0)
         assert hello.requests[-1].json["newMessage"] == prompt
 
-    def test_control_characters_are_replaced_only_on_a_terminal(self):
+    def test_control_characters_are_replaced_only_on_a_terminal(self) -> None:
         with _answering(live("a\x1b[31mb\x9bc"), end("x")) as server:
             with _terminal() as (user, program), _start("Hi", "--site", server.url, stdout=program) as process:
                 os.close(program)
@@ -558,7 +571,9 @@ STREAMS = {
 
 class TestStreams:
     @pytest.mark.parametrize("name", STREAMS)
-    def test_failed_stream_is_reported_in_at_most_one_line(self, name, tmp_path, monkeypatch):
+    def test_failed_stream_is_reported_in_at_most_one_line(
+        self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         redirection, arguments, status, message = STREAMS[name]
         if "/dev/full" in redirection and not os.path.exists("/dev/full"):
             pytest.skip("this system has no /dev/full")
@@ -568,35 +583,35 @@ class TestStreams:
         assert run.stderr == (f"chatgpt4online: {message}\n" if message else "")
 
     @pytest.mark.skipif(sys.platform == "win32", reason="a directory cannot be opened")
-    def test_directory_as_stdin_prints_no_traceback(self):
+    def test_directory_as_stdin_prints_no_traceback(self) -> None:
         """Python itself reports the directory before the program starts."""
         run = _shell("< /", "-", "--demo")
         assert (run.returncode, run.stdout) == (1, "")
         assert "Traceback" not in run.stderr
         assert "directory" in run.stderr
 
-    def test_closed_stdout_sends_no_question(self, hello):
+    def test_closed_stdout_sends_no_question(self, hello: Server) -> None:
         assert _shell(">&-", "Hi", "--site", hello.url).returncode == 1
         assert hello.requests == []
 
     @needs_full
     @pytest.mark.parametrize("redirection", ["2>&-", "2> /dev/full"])
-    def test_only_notices_are_lost_if_stderr_cannot_be_written(self, redirection):
+    def test_only_notices_are_lost_if_stderr_cannot_be_written(self, redirection: str) -> None:
         with _answering(live("Hm", subtype="thinking"), *HELLO) as server:
             run = _shell(redirection, "Hi", "--site", server.url, "--notices")
         assert (run.returncode, run.stdout) == (0, "Hello\n")
 
-    def test_only_notices_are_lost_if_the_reader_of_stderr_closes_it(self):
+    def test_only_notices_are_lost_if_the_reader_of_stderr_closes_it(self) -> None:
         with _answering(live("Hm", subtype="thinking"), *HELLO) as server:
             with _start("Hi", "--site", server.url, "--notices") as process:
                 process.stderr.close()
                 assert (process.stdout.read(), process.wait()) == (b"Hello\n", 0)
 
     @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "JSON"])
-    def test_reader_that_closes_stdout_ends_the_program_quietly(self, options):
+    def test_reader_that_closes_stdout_ends_the_program_quietly(self, options: list[str]) -> None:
         go_on = threading.Event()
 
-        def chat(peer, _):
+        def chat(peer: Peer, _: Received) -> None:
             peer.send(stream_head() + chunk(live("Hel")))
             assert go_on.wait(SECONDS)
             peer.send(chunk(live("lo"), end("Hello")) + LAST_CHUNK)
@@ -608,18 +623,18 @@ class TestStreams:
             assert (process.wait(), process.stderr.read()) == (141, b"")
 
     @pytest.mark.parametrize("arguments", [["Hi", "--demo"], ["Hi", "--demo", "--json"], ["--help"], ["--version"]])
-    def test_stdout_without_a_reader_ends_the_program_quietly(self, arguments):
+    def test_stdout_without_a_reader_ends_the_program_quietly(self, arguments: list[str]) -> None:
         reader, writer = os.pipe()
         os.close(reader)
         with _start(*arguments, stdout=writer) as process:
             os.close(writer)
             assert (process.wait(), process.stderr.read()) == (141, b"")
 
-    def test_reader_that_closes_stdout_and_stderr_ends_the_program_quietly(self):
+    def test_reader_that_closes_stdout_and_stderr_ends_the_program_quietly(self) -> None:
         run = _shell('2>&1 | head -n 1; echo "$?" >&2', "Hello there", "--demo", "--json", "--notices")
         assert (json.loads(run.stdout)["type"], run.stderr) == ("text", "0\n")
 
-    def test_nonblocking_stdin_is_read_to_its_end(self, hello):
+    def test_nonblocking_stdin_is_read_to_its_end(self, hello: Server) -> None:
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         with _start("-", "--site", hello.url, stdin=reader) as process:
@@ -633,7 +648,7 @@ class TestStreams:
         os.close(reader)
 
     @needs_pipe_size
-    def test_nonblocking_stdout_gets_the_whole_answer(self):
+    def test_nonblocking_stdout_gets_the_whole_answer(self) -> None:
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         with _answering(live(LONG), end(LONG)) as server, open(reader, "rb") as output:
@@ -643,7 +658,7 @@ class TestStreams:
                 assert (output.read(), process.stderr.read(), process.wait()) == (f"{LONG}\n".encode(), b"", 0)
 
 
-def _wait_until_full(pipe, process):
+def _wait_until_full(pipe: Any, process: Any) -> None:
     """Return when a pipe is full, or when the process that writes to it has ended."""
     capacity, waiting = fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ), array("i", [0])
     while waiting[0] < capacity and process.poll() is None:
@@ -651,11 +666,11 @@ def _wait_until_full(pipe, process):
 
 
 @pytest.fixture
-def hanging():
+def hanging() -> Iterator[Server]:
     """Yield a site that sends a first piece and then waits; check that the client closes the connection."""
     gone = threading.Event()
 
-    def chat(peer, _):
+    def chat(peer: Peer, _: Received) -> None:
         peer.send(stream_head() + chunk(live("Hel")))
         peer.wait_for_close()
         gone.set()
@@ -666,9 +681,13 @@ def hanging():
 
 
 @pytest.fixture
-def _usual_signal_handlers():
+def _usual_signal_handlers() -> Iterator[None]:
     """Set the usual handlers of signals: tests that run under nohup or in the background ignore some signals."""
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    usual: dict[int, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
     before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
     for number, handler in before.items():
@@ -677,19 +696,19 @@ def _usual_signal_handlers():
 
 @pytest.mark.usefixtures("_usual_signal_handlers")
 class TestSignals:
-    def test_ctrl_c_ends_the_program_quietly(self, hanging):
+    def test_ctrl_c_ends_the_program_quietly(self, hanging: Server) -> None:
         with _start("Hi", "--site", hanging.url) as process:
             assert process.stdout.read(3) == b"Hel"
             process.send_signal(signal.SIGINT)
             assert (process.wait(), process.stderr.read()) == (130, b"")
 
-    def test_ctrl_c_ends_the_demo_quietly(self):
+    def test_ctrl_c_ends_the_demo_quietly(self) -> None:
         with _start("word " * 100, "--demo") as process:
             assert process.stdout.read(3) == b"You"
             process.send_signal(signal.SIGINT)
             assert (process.wait(), process.stderr.read()) == (130, b"")
 
-    def test_ctrl_c_ends_the_line_of_a_terminal(self, hanging):
+    def test_ctrl_c_ends_the_line_of_a_terminal(self, hanging: Server) -> None:
         with _terminal() as (user, program), _start("Hi", "--site", hanging.url, stdout=program) as process:
             os.close(program)
             assert os.read(user, 3) == b"Hel"
@@ -697,7 +716,7 @@ class TestSignals:
             assert _read_terminal(user) == b"\r\n"
             assert (process.wait(), process.stderr.read()) == (130, b"")
 
-    def test_ctrl_c_while_the_prompt_is_read_is_quiet(self, hello):
+    def test_ctrl_c_while_the_prompt_is_read_is_quiet(self, hello: Server) -> None:
         reader, writer = os.pipe()
         os.set_blocking(reader, False)  # the program makes it blocking when it begins to read
         with _start("-", "--site", hello.url, stdin=reader) as process:
@@ -709,14 +728,14 @@ class TestSignals:
         os.close(writer)
         assert hello.requests == []
 
-    def test_ctrl_c_during_the_import_of_the_client_is_quiet(self, tmp_path):
+    def test_ctrl_c_during_the_import_of_the_client_is_quiet(self, tmp_path: Path) -> None:
         (tmp_path / "requests.py").write_text("import os, signal\nos.write(1, b'importing')\nsignal.pause()\n")
         with _start("Hi", "--site", "http://127.0.0.1:1", env={"PYTHONPATH": str(tmp_path)}) as process:
             assert process.stdout.read(9) == b"importing"
             process.send_signal(signal.SIGINT)
             assert (process.wait(), process.stderr.read()) == (130, b"")
 
-    def test_second_ctrl_c_during_the_exit_is_quiet(self, tmp_path):
+    def test_second_ctrl_c_during_the_exit_is_quiet(self, tmp_path: Path) -> None:
         script = "import atexit, os, signal\n"
         script += (
             "atexit.register(lambda: (os.write(2, b'exit'), signal.pause()))\nsignal.raise_signal(signal.SIGINT)\n"
@@ -729,14 +748,14 @@ class TestSignals:
 
     @needs_pipe_size
     @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "JSON"])
-    def test_ctrl_c_ends_a_program_whose_reader_has_stopped_reading(self, options):
+    def test_ctrl_c_ends_a_program_whose_reader_has_stopped_reading(self, options: list[str]) -> None:
         with _answering(live(LONG), end(LONG)) as server, _start("Hi", "--site", server.url, *options) as process:
             _wait_until_full(process.stdout, process)
             process.send_signal(signal.SIGINT)
             assert (process.wait(), process.stderr.read()) == (130, b"")
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-    def test_other_signals_end_the_process_as_the_shell_expects(self, number, hanging):
+    def test_other_signals_end_the_process_as_the_shell_expects(self, number: signal.Signals, hanging: Server) -> None:
         with _start("Hi", "--site", hanging.url) as process:
             assert process.stdout.read(3) == b"Hel"
             process.send_signal(number)
