@@ -16,7 +16,7 @@ def show(events):
 
 
 async def main(site, question):
-    turn = Turn(site, Submission(question, chat_id=secrets.token_hex(6)))
+    turn = Turn(site, Submission(question, chat_id="c" + secrets.token_hex(6)))
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(sock_read=120)) as http:
         while (request := turn.next_request()) is not None:
             await asyncio.sleep(request.delay)

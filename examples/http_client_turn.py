@@ -28,7 +28,7 @@ def events(turn):
 
 
 try:
-    for event in events(Turn(sys.argv[1], Submission(sys.argv[2], chat_id=secrets.token_hex(6)))):
+    for event in events(Turn(sys.argv[1], Submission(sys.argv[2], chat_id="c" + secrets.token_hex(6)))):
         if isinstance(event, Text):
             print(event.text, end="", flush=True)
     print()

@@ -25,7 +25,7 @@ def events(turn, http):
 
 def main(site, question):
     with httpx.Client(timeout=120) as http:
-        for event in events(Turn(site, Submission(question, chat_id=secrets.token_hex(6))), http):
+        for event in events(Turn(site, Submission(question, chat_id="c" + secrets.token_hex(6))), http):
             if isinstance(event, Text):
                 print(event.text, end="", flush=True)
     print()

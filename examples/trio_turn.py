@@ -31,7 +31,7 @@ async def perform(turn, request):
                 show(turn.receive_data(event.data))
 
 
-turn = Turn(sys.argv[1], Submission(sys.argv[2], chat_id=secrets.token_hex(6)))
+turn = Turn(sys.argv[1], Submission(sys.argv[2], chat_id="c" + secrets.token_hex(6)))
 while (request := turn.next_request()) is not None:
     trio.run(perform, turn, request)
     show([] if turn.over else turn.receive_eof())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 import threading
@@ -29,7 +30,7 @@ import pytest
 
 import chatgpt4online
 from chatgpt4online import ConnectionFailed, TimedOut, Truncated, protocol, testing
-from chatgpt4online.testing import Answer, Chat, Site, Widget
+from chatgpt4online.testing import Answer, Chat, Site
 
 from ..site import serve_site
 
@@ -45,29 +46,28 @@ MOST_THAT_DO_NOT_RUN = 8
 
 _DIRECTIVE = re.compile(r"^( *)\.\. code-block:: *([\w-]*)\n(?:\1   :.*\n)*\n((?:\1   +.*\n|[ ]*\n)+)", re.MULTILINE)
 _MARK = re.compile(r"^ *\.\. not run: (.+(?:\n +.+)*)\n\n\Z", re.MULTILINE)
+_FILE = re.compile(r"Save this as ``([\w.]+)``:\n\n\Z")
 _OUTPUT = re.compile(r"( *)It prints::\n\n((?:\1   +.*\n|[ ]*\n)+)")
 _ENTRY = re.compile(r"^\.\. (?:auto\w+|py:\w+):: ([\w.]+)", re.MULTILINE)
 
-ANSWERS: dict[str, Any] = {
-    "What is a nonce?": "A nonce is a short token. A site issues it and checks it.",
-    "My name is Ann.": "Hello Ann!",
-    "What is my name?": "Your name is Ann.",
-    "When are you open?": "We are open from Monday to Friday.",
-    "Tell me a story": ["Once upon a time", " there was a fox", "."],
-    "What is in the picture?": "A cat.",
-    "What does the file say?": "It says hello.",
-}
+# The readers of the pages run this site, so its answers, bots and users are those of the tests.
+PRACTICE_SITE = ROOT / "examples" / "practice_site.py"
+PRACTICE: dict[str, Any] = runpy.run_path(str(PRACTICE_SITE))
 
 
 @dataclass(frozen=True)
 class Block:
-    """A code block: where it is, what it holds, what it prints (None: anything), and why it does not run."""
+    """A code block: where it is, what it holds, what it prints (None: anything), and why it does not run.
+
+    ``file`` is the name under which the page tells the reader to save it, or ``""``.
+    """
 
     line: int
     language: str
     code: str
     output: str | None
     reason: str
+    file: str = ""
 
     @property
     def runs(self) -> bool:
@@ -77,11 +77,13 @@ class Block:
 def find_blocks(text: str) -> Iterator[Block]:
     """Yield the code blocks of a page."""
     for match in _DIRECTIVE.finditer(text):
-        mark, output = _MARK.search(text[: match.start()]), _OUTPUT.match(text, match.end())
+        before = text[: match.start()]
+        mark, file, output = _MARK.search(before), _FILE.search(before), _OUTPUT.match(text, match.end())
         line = text[: match.start(3)].count("\n") + 1
         code = dedent(match[3]).rstrip("\n") + "\n"
         reason = " ".join(mark[1].split()) if mark else ""
-        yield Block(line, match[2], code, dedent(output[2]).strip("\n") if output else None, reason)
+        shown = dedent(output[2]).strip("\n") if output else None
+        yield Block(line, match[2], code, shown, reason, file[1] if file else "")
 
 
 def answer(chat: Chat) -> Any:
@@ -92,28 +94,29 @@ def answer(chat: Chat) -> Any:
         return "false"
     if chat.route.startswith("simpleImage"):
         return Answer("", images=["https://example.org/fox.png"])
-    return ANSWERS.get(chat.message, f"You said: {chat.message}")
+    return PRACTICE["answer"](chat)
 
 
 def serve_documented_site() -> Site:
-    """Return the site that the pages describe."""
-    support = Widget("support", name="Support", start_sentence="How can I help?", uploads=True, multi_upload=True)
-    users = {"ann": "abcd efgh ijkl mnop qrst uvwx"}
-    return serve_site(answer, bots=["default", support], users=users, discussions=True, token="the-token-of-the-site")
+    """Return the practice site, with discussions and the public API in addition."""
+    token = "the-token-of-the-site"
+    return serve_site(answer, bots=PRACTICE["BOTS"], users=PRACTICE["USERS"], discussions=True, token=token)
 
 
-def run_page(page: Path, blocks: list[Block], site: Site, folder: Path) -> dict[str, Any]:
+def run_page(page: Path, blocks: list[Block], site: str, folder: Path) -> dict[str, Any]:
     """Run the blocks of a page in their order, and return their names.
 
     Raises what they raise, and AssertionError for another output.
     """
     namespace: dict[str, Any] = {"__name__": "documentation"}
     for block in blocks:
-        code = re.sub("https?://example.org", site.url, block.code)
+        code = re.sub("https?://example.org", site, block.code)
         place = f"{page.relative_to(ROOT)}:{block.line}"
         if block.language == "console":
             run_console(code, site, folder, place)
             continue
+        if block.file:
+            (folder / block.file).write_text(code, "utf-8")
         printed, known = StringIO(), set(namespace)
         with redirect_stdout(printed):
             exec(compile("\n" * (block.line - 1) + code, str(page), "exec"), namespace)
@@ -121,11 +124,11 @@ def run_page(page: Path, blocks: list[Block], site: Site, folder: Path) -> dict[
                 if name.startswith("test_") and not signature(namespace[name]).parameters:
                     namespace[name]()
         if block.output is not None:
-            assert printed.getvalue().strip("\n").replace(site.url, "https://example.org") == block.output, place
+            assert printed.getvalue().strip("\n").replace(site, "https://example.org") == block.output, place
     return namespace
 
 
-def run_console(code: str, site: Site, folder: Path, place: str) -> None:
+def run_console(code: str, site: str, folder: Path, place: str) -> None:
     """Run the commands of a console block, and compare their output where the block shows one."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
     for command, output in re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", code, re.MULTILINE):
@@ -142,7 +145,7 @@ def run_console(code: str, site: Site, folder: Path, place: str) -> None:
             text=True,
         )
         if output.strip():
-            shown = done.stdout.replace(site.url, "https://example.org")
+            shown = done.stdout.replace(site, "https://example.org")
             assert shown.strip("\n") == output.strip("\n"), place
         else:
             assert done.returncode == 0, f"{place}: {done.stdout}"
@@ -163,7 +166,41 @@ def test_code_blocks_do_not_run_or_print_something_else(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with serve_documented_site() as site:
-        run_page(page, [block for block in BLOCKS[page] if block.runs], site, tmp_path)
+        run_page(page, [block for block in BLOCKS[page] if block.runs], site.url, tmp_path)
+
+
+# Their blocks need what the practice site does not have: discussions and the public API.
+MORE_THAN_PRACTICE = {"login"}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        page
+        for page, blocks in BLOCKS.items()
+        if page.stem not in MORE_THAN_PRACTICE and any(block.runs for block in blocks)
+    ],
+    ids=lambda page: page.stem,
+)
+def test_practice_site_gives_other_answers_than_the_page(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The blocks run against the practice site as a reader starts it."""
+    monkeypatch.chdir(tmp_path)
+    command = [sys.executable, str(PRACTICE_SITE), "0"]  # any free port
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            started = re.search(r"http://[\d.:]+\d", process.stdout.readline())
+            assert started is not None
+            run_page(page, [block for block in BLOCKS[page] if block.runs], started[0], tmp_path)
+        finally:
+            process.stdin.close()  # readline() returns, as it does for Enter
+        assert process.wait(30) == 0
 
 
 def test_a_block_is_neither_run_nor_marked() -> None:
@@ -242,7 +279,7 @@ class TestLoopOfTheGuideOnEmbedding:
         page = DOCS / "guides" / "embedding.rst"
         loop = next(block for block in BLOCKS[page] if "class Visitor" in block.code)
         with serve_documented_site() as site:
-            return run_page(page, [loop], site, tmp_path)
+            return run_page(page, [loop], site.url, tmp_path)
 
     @pytest.mark.parametrize(
         "options",
@@ -387,4 +424,4 @@ def test_blocks_are_misread() -> None:
 )
 def test_a_wrong_block_passes(page: str, tmp_path: Path) -> None:
     with serve_documented_site() as site, pytest.raises((AssertionError, ZeroDivisionError)):
-        run_page(ROOT / "README.rst", list(find_blocks(page)), site, tmp_path)
+        run_page(ROOT / "README.rst", list(find_blocks(page)), site.url, tmp_path)
