@@ -59,7 +59,7 @@ Wrapped = Callable[..., Any]
 
 def _reacts_after_events(handle: Wrapped) -> Any:
     def replacement(self: Any, answer: Any, events: list[Any]) -> Any:
-        answer.has_returned = False
+        answer.has_given_events = False
         return handle(self, answer, events)
 
     return replacement
@@ -80,7 +80,7 @@ def _retries_while_reading(receive_error: Wrapped) -> Any:
         answer = self._answer
         if answer is None or not answer.is_open or self.over:
             return receive_error(self, error)
-        if not self._react(error, answer.call, answer.request):
+        if not self._try_reactions(error, answer.call, answer.request):
             return receive_error(self, error)
         answer.is_open = False
         return []
@@ -90,9 +90,9 @@ def _retries_while_reading(receive_error: Wrapped) -> Any:
 
 def _takes_second_response(receive_response: Wrapped) -> Any:
     def replacement(self: Any, status: int, headers: Any) -> Any:
-        pending = self._pending
+        unanswered = self._unanswered
         events = receive_response(self, status, headers)
-        self._pending = pending
+        self._unanswered = unanswered
         return events
 
     return replacement
@@ -112,7 +112,7 @@ def _retries_any_connection(classify: Wrapped) -> Any:
 def _any_login_has_password(nonce_refusal: Wrapped) -> Any:
     def replacement(error: Any, request: Any) -> Any:
         refusal = nonce_refusal(error, request)
-        return Refusal.FORBIDDEN_WITH_PASSWORD if refusal is Refusal.FORBIDDEN else refusal
+        return Refusal.FORBIDDEN_WITH_PASSWORD if refusal is Refusal.NONCE_FORBIDDEN else refusal
 
     return replacement
 
@@ -131,7 +131,7 @@ def _result(**changes: Any) -> Any:
 
 
 def _last_refusal_counts(refused: Wrapped) -> Any:
-    return lambda self, error: replace(self, refusal=error) if isinstance(error, StatusError) else self
+    return lambda self, error: replace(self, best_refusal=error) if isinstance(error, StatusError) else self
 
 
 def _follows_no_page(of: Wrapped) -> Any:
@@ -290,9 +290,14 @@ EXCHANGE = [
         DISCOVERY,
     ),
     Mutant("the body of a redirect has no limit", _EXCHANGE + "_skip_body", returns([]), TURN),
-    Mutant("a nonce of another origin is kept", _EXCHANGE + "_follow", edited(without_statement("drop_nonce")), TURN),
+    Mutant(
+        "a nonce of another origin is kept",
+        _EXCHANGE + "_follow_redirect",
+        edited(without_statement("drop_nonce")),
+        TURN,
+    ),
     Mutant("a refused nonce is sent again", _EXCHANGE + "_renew", edited(without_statement("drop_nonce")), TURN),
-    Mutant("a moved API is not kept", _EXCHANGE + "_follow", edited(without_statement("move_to")), TURN),
+    Mutant("a moved API is not kept", _EXCHANGE + "_follow_redirect", edited(without_statement("move_to")), TURN),
     Mutant(
         "a page names a root without TLS",
         _EXCHANGE + "_named_root",
@@ -312,9 +317,14 @@ EXCHANGE = [
         lambda take: lambda self: list(self._decisions),
         TURN,
     ),
-    Mutant("a delay lasts for later requests", _POLICIES + "Retries.answered", lambda old: lambda self: self, TURN),
     Mutant(
-        "a redirect lasts for later requests", _POLICIES + "Redirects.answered", lambda old: lambda self: self, TURN
+        "a delay lasts for later requests", _POLICIES + "Retries.without_delay", lambda old: lambda self: self, TURN
+    ),
+    Mutant(
+        "a redirect lasts for later requests",
+        _POLICIES + "Redirects.without_address",
+        lambda old: lambda self: self,
+        TURN,
     ),
 ]
 
@@ -322,7 +332,7 @@ POLICIES = [
     Mutant(
         "the total time of one turn ends the others",
         _POLICIES + "Handshake.with_failure",
-        lambda old: lambda self, error: replace(self, failure=error),
+        lambda old: lambda self, error: replace(self, shared_failure=error),
         SHARED,
     ),
     Mutant(
@@ -424,7 +434,7 @@ REQUESTS = [
     Mutant(
         "a token needs a nonce",
         "protocol.calls.call:Call.needs_nonce",
-        lambda needs: lambda self: needs(self) or self.step is Step.OPEN_CALL,
+        lambda needs: lambda self: needs(self) or self.step is Step.CALL_WITHOUT_NONCE,
         CALLS,
     ),
     Mutant("a refusal has no advice", "protocol.calls.call:Call.explain", lambda old: lambda self, error: error, CALLS),
@@ -462,7 +472,7 @@ OTHERS = [
     Mutant("a reply has no chat id", _TURN + "_end", edited(without_statement("chat_id")), TURN),
     Mutant("a rejection has no hint", _TURN + "_end", edited(without_statement("hint")), TURN),
     Mutant("None is sent to the public API", _ENDPOINTS + "public", edited(without_filter), CALLS),
-    Mutant("a file without an id is a file", _ENDPOINTS + "_file", edited(call_gives("isinstance", True)), CALLS),
+    Mutant("a file without an id is a file", _ENDPOINTS + "_read_file", edited(call_gives("isinstance", True)), CALLS),
     Mutant("a quote ends the name of a file", _MULTIPART + "Multipart.__init__", edited(literal("%22", '"')), CALLS),
     Mutant(
         "more than the announced size is read",

@@ -34,9 +34,9 @@ class Misfit(Exception):
 class Mutant:
     """One change to one object.
 
-    ``target`` names a function, a method, a property or a constant: ``"protocol.calls.exchange:Exchange._follow"``.
-    ``change`` gets the target (of a property or a class method, its function) and returns the replacement. ``tests``
-    are the names of the test files that must fail.
+    ``target`` names a function, a method, a property or a constant, such as
+    ``"protocol.calls.exchange:Exchange._follow_redirect"``. ``change`` gets the target (of a property or a class
+    method, its function) and returns the replacement. ``tests`` are the names of the test files that must fail.
     """
 
     name: str

@@ -75,14 +75,14 @@ class TestTable:
 
     def test_steps_under_the_rest_root_try_the_next_root(self) -> None:
         searching = {step for (step, _), reactions in REACTIONS.items() if Reaction.NEXT_ROOT in reactions}
-        assert searching == {Step.START_SESSION, Step.CALL, Step.OPEN_CALL}
+        assert searching == {Step.START_SESSION, Step.CALL, Step.CALL_WITHOUT_NONCE}
 
     def test_call_that_may_have_been_processed_is_not_sent_to_another_root(self) -> None:
         """A page in place of the API means that nothing was processed.
 
         After another strange answer this is not known.
         """
-        for step in (Step.CALL, Step.OPEN_CALL):
+        for step in (Step.CALL, Step.CALL_WITHOUT_NONCE):
             assert (step, Refusal.NOT_AN_API) not in REACTIONS
 
     def test_rows_have_steps_and_reactions(self) -> None:
@@ -97,7 +97,7 @@ class TestTable:
         (TimedOut("first_byte", 1), POST, Refusal.OTHER),
         (refusal(403, "rest_cookie_invalid_nonce", "", {}), POST, Refusal.STALE_NONCE),
         (refusal(403, "rest_cookie_invalid_nonce", "", {}), LOGIN, Refusal.STALE_NONCE),
-        (refusal(401, "rest_forbidden", "", {}), POST, Refusal.FORBIDDEN),
+        (refusal(401, "rest_forbidden", "", {}), POST, Refusal.NONCE_FORBIDDEN),
         (refusal(401, "rest_forbidden", "", {}), LOGIN, Refusal.FORBIDDEN_WITH_PASSWORD),
         (refusal(429, "", "", {}), POST, Refusal.BUSY),
         (refusal(503, "", "", {}), POST, Refusal.BUSY),
@@ -139,7 +139,7 @@ class TestRetries:
     def test_answer_resets_the_delay(self) -> None:
         retries = Retries(1).after(7.0)
         assert retries is not None
-        assert retries.answered() == Retries(0, 1)
+        assert retries.without_delay() == Retries(0, 1)
 
 
 class TestRedirects:
@@ -173,23 +173,23 @@ class TestRedirects:
         assert redirect is None or redirect.address == POST.url  # an empty reference is the same address
 
     @pytest.mark.parametrize(
-        ("location", "is_plain"),
+        ("location", "is_exact"),
         [(SUBMIT, True), (f"{SUBMIT}/", False), (f"{SUBMIT}?a=1", False), (f"{SUBMIT}#a", False)],
     )
-    def test_slash_and_query_of_a_target_are_kept(self, location: str, is_plain: bool) -> None:
+    def test_slash_and_query_of_a_target_are_kept(self, location: str, is_exact: bool) -> None:
         redirect = Redirect.of(POST, 301, "/wp-json" + location, SUBMIT)
         assert redirect is not None
-        assert (redirect.root, redirect.is_plain) == (f"{SITE}/wp-json", is_plain)
+        assert (redirect.root, redirect.is_exact) == (f"{SITE}/wp-json", is_exact)
         redirects = Redirects().follow(redirect, Step.CALL)
         assert redirects is not None
-        assert redirects.address_for(Step.CALL) == ("" if is_plain else f"{SITE}/wp-json{location}")
+        assert redirects.address_for(Step.CALL) == ("" if is_exact else f"{SITE}/wp-json{location}")
 
     @given(st.sampled_from(Step), st.sampled_from(Step))
     def test_target_is_used_for_the_redirected_step_only(self, redirected: Step, asked: Step) -> None:
         redirects = Redirects().follow(Redirect("", "https://other.org/", False, True), redirected)
         assert redirects is not None
         assert redirects.address_for(asked) == ("https://other.org/" if asked is redirected else "")
-        assert redirects.answered().address_for(asked) == ""
+        assert redirects.without_address().address_for(asked) == ""
 
     def test_sixth_redirect_is_not_followed(self) -> None:
         redirects: Redirects | None = Redirects()

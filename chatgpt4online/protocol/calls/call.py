@@ -108,7 +108,7 @@ class Call(Generic[T]):
         if (
             not self.needs_nonce
             and isinstance(error, NonceRefused)
-            and (error.code == NO_NONCE or self.step is Step.OPEN_CALL)
+            and (error.code == NO_NONCE or self.step is Step.CALL_WITHOUT_NONCE)
         ):
             url, error = error.url, refusal(error.status, error.code, error.message, error.headers, needs_nonce=False)
             error.url = url

@@ -23,7 +23,7 @@ from .roots import holds_credentials, page_url
 
 T = TypeVar("T")
 
-# The public API is an option of the plugin that the site's owner turns on.
+# The public API is an option of the plugin. It is off until the site's owner turns it on.
 _ADVICE_WITH_TOKEN = "the site's public API must be on, and the bearer token must be the one of the site"  # noqa: S105
 _ADVICE_FOR_GUESTS = "the public API needs Client(token=...) or a login (auth= or cookies=), and must be on"
 
@@ -80,7 +80,7 @@ def _call(
     object of the answer into the value of the call. The call is sent without a nonce if it has a bearer ``token``, or
     if ``needs_nonce`` is false. Raises InvalidInput for content that cannot be sent.
     """
-    sent: Content = content if isinstance(content, Multipart) else _json(content)
+    sent: Content = content if isinstance(content, Multipart) else _encode_json(content)
     headers = {"Accept": "application/json"}
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
@@ -89,7 +89,7 @@ def _call(
     elif sent:
         headers["Content-Type"] = "application/json"
     return Call(
-        Step.CALL if token is None and needs_nonce else Step.OPEN_CALL,
+        Step.CALL if token is None and needs_nonce else Step.CALL_WITHOUT_NONCE,
         method,
         route,
         body=lambda session_id: (headers, sent),
@@ -107,8 +107,8 @@ def visit(site: str, page: str) -> Call[list[Bot]]:
     """
     address = absolute(page_url(site), page) if isinstance(page, str) else None
     if address is None:
-        what = repr(redacted(page))[:100] if isinstance(page, str) else repr(page)[:100]
-        raise InvalidInput(f"a page is a path such as '/chat/', or a web address, not {what}")
+        shown = repr(redacted(page))[:100] if isinstance(page, str) else repr(page)[:100]
+        raise InvalidInput(f"a page is a path such as '/chat/', or a web address, not {shown}")
     if holds_credentials(address):
         raise InvalidInput(
             "the address of a page must not hold a name and password; pass them as auth=(name, password)"
@@ -126,7 +126,7 @@ def visit(site: str, page: str) -> Call[list[Bot]]:
 
 def upload(body: Multipart) -> Call[File]:
     """Return the call that uploads the file in ``body``. Source: protocol section 1.5."""
-    return _call(UPLOAD, body, lambda answer: _file(answer["data"]))
+    return _call(UPLOAD, body, lambda answer: _read_file(answer["data"]))
 
 
 def delete_files(ids: Iterable[str]) -> Call[int]:
@@ -144,7 +144,7 @@ def discussions(bot: Mapping[str, str | None], offset: int, limit: int) -> Call[
     ``limit`` the largest number to return. Source: protocol section 1.6.
     """
     fields = {key: value for key, value in bot.items() if value} | {"offset": offset, "limit": limit}
-    return _call(DISCUSSIONS + "list", fields, _discussions)
+    return _call(DISCUSSIONS + "list", fields, _read_discussions)
 
 
 def rename_discussion(chat_id: str, title: str) -> Call[None]:
@@ -167,13 +167,14 @@ def public(
 ) -> Call[Any]:
     """Return the call to the function ``name`` of the public API. Its value is the ``data`` field of the answer.
 
-    ``fields`` are sent as JSON, without those that are None. Without ``fields`` the call is a GET. ``needs_nonce`` is
-    false for a login by password, which the public API accepts without a nonce. With ``is_guest`` a refusal advises
-    the caller to log in; some sites allow guests, so the call is sent all the same. Raises InvalidInput for fields
+    ``fields`` are sent as JSON; a field that is None is left out. If ``fields`` is None, the call is a GET.
+    ``needs_nonce`` is false for a login by password, which the public API accepts without a nonce. With ``is_guest``
+    the error for a refusal advises the caller to log in. The call is sent in any case, since some sites allow guests.
+    Raises InvalidInput for fields
     that cannot be sent as JSON. Source: protocol section 1.8.
     """
     method = "POST" if fields is not None else "GET"
-    sent = fields and {key: value for key, value in fields.items() if value is not None}
+    sent = None if fields is None else {key: value for key, value in fields.items() if value is not None}
     return _call(
         PUBLIC_API + name,
         sent,
@@ -195,21 +196,21 @@ def public_upload(
     return _call(
         PUBLIC_API + "simpleFileUpload",
         body,
-        lambda answer: _file(answer["data"]),
+        lambda answer: _read_file(answer["data"]),
         token=token,
         needs_nonce=needs_nonce,
         advice=_ADVICE_FOR_GUESTS if is_guest else "",
     )
 
 
-def _json(content: Mapping[str, Any] | None) -> bytes:
+def _encode_json(content: Mapping[str, Any] | None) -> bytes:
     try:
         return b"" if content is None else json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInput(f"the fields cannot be sent as JSON: {error}") from None
 
 
-def _file(data: Json) -> File:
+def _read_file(data: Json) -> File:
     name = str(data["id"]) if type(data["id"]) is int else data["id"]
     if not is_id(name):
         raise ValueError("the file has no id, or an id that cannot be sent back")
@@ -217,13 +218,13 @@ def _file(data: Json) -> File:
     return File(name, printable(url) if isinstance(url, str) else "")
 
 
-def _discussions(answer: Json) -> list[Discussion]:
-    return [_discussion(row) for row in answer["chats"] if isinstance(row, dict) and row.get("chatId")]
+def _read_discussions(answer: Json) -> list[Discussion]:
+    return [_read_discussion(row) for row in answer["chats"] if isinstance(row, dict) and row.get("chatId")]
 
 
-def _discussion(row: Json) -> Discussion:
+def _read_discussion(row: Json) -> Discussion:
     """Return the discussion in one row of the list. The site sends ``messages`` and ``extra`` as JSON in strings."""
-    messages, extra = _inner(row.get("messages"), []), _inner(row.get("extra"), {})
+    messages, extra = _decode_or(row.get("messages"), []), _decode_or(row.get("extra"), {})
     return Discussion(
         chat_id=str(row["chatId"]),
         title=str(row.get("title") or ""),
@@ -240,10 +241,13 @@ def _discussion(row: Json) -> Discussion:
     )
 
 
-def _inner(value: Any, otherwise: Any) -> Any:
-    """Return the value in a string of JSON, or ``otherwise`` if it has another type than ``otherwise``."""
+def _decode_or(value: Any, default: Any) -> Any:
+    """Return the value that a string of JSON holds; a value that is not a string is returned as it is.
+
+    Returns ``default`` for invalid JSON, and if the result has another type than ``default``.
+    """
     try:
         value = decode_json(value) if isinstance(value, str) else value
     except ValueError:
-        return otherwise
-    return value if isinstance(value, type(otherwise)) else otherwise
+        return default
+    return value if isinstance(value, type(default)) else default

@@ -58,7 +58,8 @@ _START_SESSION: Call[Json] = Call(
 class Answer:
     """The answer that is being read, or that was read last.
 
-    ``is_open`` is true until its body has ended. ``has_returned`` is true once the caller has received an event of it.
+    ``is_open`` is true until its body has ended. ``has_given_events`` is true once the caller has received an event of
+    this answer.
     """
 
     call: Call[Any]
@@ -67,7 +68,7 @@ class Answer:
     headers: dict[str, str]
     reader: Reader
     is_open: bool = True
-    has_returned: bool = False
+    has_given_events: bool = False
 
     @property
     def location(self) -> str:
@@ -86,11 +87,12 @@ def _redirect_error(answer: Answer) -> StatusError:
 class Exchange(Generic[T]):
     """One call, from the search for its nonce to the last byte of its answer, without any I/O.
 
-    ``call`` describes the request and its answer. Without a ``call`` the exchange only searches for a new nonce.
-    ``site`` is the address of the site. ``session`` holds the nonce and may be shared; without one, the exchange makes
-    its own. ``headers`` are sent with every request. ``retries`` is how often a request may be sent again after a
-    failed connection, 429 or 503. The other limits are sizes in bytes. Raises InvalidInput for a value that cannot be
-    used.
+    ``call`` describes the request and its answer. Without a ``call`` the exchange only searches for a new nonce. It is
+    over when the session has a nonce. ``site`` is the address of the site. ``session`` holds the nonce and may be
+    shared; without one, the exchange makes its own. ``headers`` are sent with every request. ``retries`` is how often a
+    request may be sent again after a failed connection, 429 or 503. ``max_event_size``, ``max_body_size`` and
+    ``max_text_size`` are limits in bytes, which :class:`~..parsing.parser.EventParser` explains. Raises InvalidInput
+    for a value that cannot be used.
 
     An adapter does the I/O. This is its loop::
 
@@ -100,15 +102,15 @@ class Exchange(Generic[T]):
             events = exchange.receive_data(data)           # for each chunk of the body, until exchange.over
             events = exchange.receive_eof()                # at the end of the body
 
-    When the network fails, call :meth:`receive_error` in place of the methods that would follow. Each method returns a
-    list of the new events. Nothing that a server sends makes a method raise. The last event of a chat is ``Done`` or
-    ``Failed``. Other calls return no event except ``Failed``; their value is :meth:`result`. After the last event,
-    :attr:`over` is true, and everything that still arrives is ignored. A method that is called out of this order raises
-    InvalidState and changes nothing.
+    When the network fails, call :meth:`receive_error` instead of the remaining ``receive_`` methods. Each method
+    returns a list of the new events. No data from a server makes a method raise an error. The last event of a chat is
+    ``Done`` or ``Failed``. Other calls return no event except ``Failed``, and :meth:`result` returns their value. After
+    the last event, :attr:`over` is true, and the exchange ignores the rest of the body. A method that is called out of
+    this order raises InvalidState and changes nothing.
 
-    The exchange also searches for the address of the REST API (protocol section 1.1). It finds the nonce with
-    ``start_session``, or on the site's page where ``start_session`` does not exist or is refused (protocol section
-    1.3).
+    The exchange also searches for the address of the REST API (protocol section 1.1) and for the nonce (section 1.3).
+    It asks ``start_session``. If that does not exist or is refused, the exchange reads the site's page. With a login by
+    cookie it begins at the page.
     """
 
     def __init__(
@@ -124,16 +126,16 @@ class Exchange(Generic[T]):
         max_text_size: int = DEFAULT_TEXT_LIMIT,
     ) -> None:
         self._call = call
-        self._session = _checked(session)
+        self._session = _session_or_new(session)
         self._root_search = RootSearch.of(site)
-        self._page = page_call(page_url(site), Step.PAGE, lambda page: page)
+        self._page_call = page_call(page_url(site), Step.PAGE, lambda page: page)
         self._caller_headers = CallerHeaders(dict(headers or {}), origin(self._root_search.usual))
         self._handshake = Handshake.of(by_cookie=self._caller_headers.has_login_cookie)
         self._retries = Retries(retries)
         self._redirects = Redirects()
         self._limits = Limits(max_event_size, max_body_size, max_text_size)
         self._limits.parser(200, {})  # raises InvalidInput for limits that cannot be used
-        self._pending: tuple[Call[Any], Request] | None = None
+        self._unanswered: tuple[Call[Any], Request] | None = None  # the call and the request that wait for a head
         self._answer: Answer | None = None
         self._failure: ChatError | None = None
         self._value: T | None = None
@@ -167,7 +169,7 @@ class Exchange(Generic[T]):
         raise error
 
     def take_decisions(self) -> list[str]:
-        """Return the decisions since the last call of this method: a list of lines for a log, without secrets.
+        """Return log lines about the decisions of the exchange since the last call of this method, without secrets.
 
         The lines name retries, renewals of the nonce, redirects, and moves to another REST root or to the page.
         """
@@ -177,7 +179,7 @@ class Exchange(Generic[T]):
     def next_request(self) -> Request | None:
         """Return the request to send now, or None if the call is over.
 
-        A second call in a row changes nothing, but it returns another request if the shared session has changed. Raises
+        Two calls in a row return the same request, unless the shared session has changed between them. Raises
         InvalidState while an answer is being read, and InvalidInput if the session holds a value that cannot be sent.
         """
         if self.over:
@@ -192,24 +194,24 @@ class Exchange(Generic[T]):
             headers = {**headers, "X-WP-Nonce": nonce}
         headers = self._caller_headers.merge(headers, url, starts_session=call.step is Step.START_SESSION)
         request = Request(call.method, url, headers, body, self._retries.delay, exclusive=call is not self._call)
-        self._pending = call, request
+        self._unanswered = call, request
         return request
 
     def receive_response(self, status: int, headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> list[Event]:
-        """Process the head of the answer to the last request, and return an empty list.
+        """Process the head of the answer to the last request. Return an empty list, since a head completes no event.
 
         ``headers`` is a mapping or an iterable of pairs, of str or bytes. Raises InvalidState if no request waits for
         an answer.
         """
-        if self._pending is None or self.over:
+        if self._unanswered is None or self.over:
             raise InvalidState("no request waits for a response: send the request of next_request() first")
-        (call, request), self._pending = self._pending, None
-        folded = fold_headers(headers)
-        if origin(request.url) == origin(self._root):
-            self._session.adopt_nonce(folded.get("x-wp-nonce"), request.url)
-        self._answer = Answer(call, request, status, folded, call.reader(status, folded, self._limits))
-        self._retries = self._retries.answered()
-        self._redirects = self._redirects.answered()
+        (call, request), self._unanswered = self._unanswered, None
+        lower_headers = fold_headers(headers)
+        if origin(request.url) == origin(self._root):  # no other site may replace the nonce of the API
+            self._session.adopt_nonce(lower_headers.get("x-wp-nonce"), request.url)
+        self._answer = Answer(call, request, status, lower_headers, call.reader(status, lower_headers, self._limits))
+        self._retries = self._retries.without_delay()
+        self._redirects = self._redirects.without_address()
         return []
 
     def receive_data(self, data: bytes) -> list[Event]:
@@ -223,14 +225,14 @@ class Exchange(Generic[T]):
         return self._handle(answer, answer.reader.receive_data(data))
 
     def receive_eof(self) -> list[Event]:
-        """Return the last events of the answer. Call it at the end of the body.
+        """Return the last events of the answer. Call this method at the end of the body.
 
         Raises InvalidState if no answer is being read.
         """
         answer = self._open_answer()
         answer.is_open = False
         if answer.location:
-            return [] if self.over else self._follow(answer)
+            return [] if self.over else self._follow_redirect(answer)
         return self._handle(answer, answer.reader.receive_eof())
 
     def receive_error(self, error: ConnectionFailed | TooLarge) -> list[Event]:
@@ -240,38 +242,42 @@ class Exchange(Generic[T]):
         has not arrived, a retry can help, and retries are left. Otherwise the last event is ``Failed``. Raises
         InvalidState if no request is under way.
         """
-        answer, pending = self._answer, self._pending
-        is_reading = answer is not None and answer.is_open
-        if self.over or not (pending or is_reading):
+        answer, unanswered = self._answer, self._unanswered
+        if self.over or not (unanswered or (answer and answer.is_open)):
             raise InvalidState("no request is under way, so none can have failed")
-        self._pending = None
-        if answer is not None:
+        if unanswered is None:  # the body is being read, so nothing is sent again
+            answer = self._open_answer()
             answer.is_open = False
-        if pending is not None and not is_reading and self._react(error, *pending):
+            return self._fail(error, answer.call)
+        # The head has not arrived. No older answer is open: next_request() raises while one is being read.
+        self._unanswered = None
+        call, request = unanswered
+        if self._try_reactions(error, call, request):
             return []
-        if pending is not None and isinstance(error, ConnectionFailed):
+        if isinstance(error, ConnectionFailed):
             error.tries = self._retries.done + 1
-        call = answer.call if answer is not None and is_reading else cast(Any, pending)[0]
         return self._fail(error, call)
 
     @property
     def shared_failure(self) -> ChatError | None:
-        """The error that ended the search for a nonce and that every waiting call shares, or None.
+        """The error that ended the search for a nonce, or None. Every call that waits for this search shares it.
 
-        Pass it to :meth:`receive_failure` of the calls that wait for this search. It is None while another call may
-        still succeed: before the search has failed, and if only the total time of this call has expired.
+        Pass the error to :meth:`receive_failure` of the waiting calls. It is None while another call may still succeed:
+        before the search has failed, and if only the total time of this call has expired.
         """
-        return self._handshake.failure
+        return self._handshake.shared_failure
 
     def receive_failure(self, error: ChatError) -> list[Event]:
         """End this call with the error of another call's search for a nonce, and return ``Failed``.
 
-        Call it in place of sending an ``exclusive`` request. ``error`` is the :attr:`shared_failure` of the other call;
-        this call fails with a copy of it. Raises InvalidState if no exclusive request is to be sent.
+        Call this method instead of sending an ``exclusive`` request. ``error`` is the :attr:`shared_failure` of the
+        other call; this call fails with a copy of it. Raises InvalidState if no exclusive request is to be sent.
         """
-        if self.over or self._pending is None or self._pending[0] is self._call:
-            raise InvalidState("only a call that is about to send an exclusive request shares the failure of another")
-        (call, _), self._pending = self._pending, None
+        if self.over or self._unanswered is None or self._unanswered[0] is self._call:
+            raise InvalidState(
+                "there is no exclusive request to send: call receive_failure() only instead of sending one"
+            )
+        (call, _), self._unanswered = self._unanswered, None
         return self._fail(_copy(error), call)
 
     @property
@@ -291,51 +297,58 @@ class Exchange(Generic[T]):
             return self._call
         if self._handshake.source is Step.LOGIN_NONCE:
             return login_call(login_page(self._root))
-        return self._page if self._handshake.source is Step.PAGE else _START_SESSION
+        return self._page_call if self._handshake.source is Step.PAGE else _START_SESSION
 
     def _skip_body(self, size: int) -> list[Event]:
-        """Ignore ``size`` bytes of a redirect's body. Fail if the body is larger than the limit."""
-        self._redirects = self._redirects.skip(size)
+        """Ignore ``size`` bytes of a redirect's body. Fail if all redirects' bodies together exceed the limit."""
+        self._redirects = self._redirects.with_ignored(size)
         limit = self._limits.max_body_size
-        if self._redirects.skipped <= limit or self.over:
+        if self._redirects.ignored_bytes <= limit or self.over:
             return []
-        return self._fail(TooLarge(f"a redirect's body is larger than {limit} bytes"), self._open_answer().call)
+        error = TooLarge(f"the bodies of the redirects are together larger than {limit} bytes")
+        return self._fail(error, self._open_answer().call)
 
     def _handle(self, answer: Answer, events: list[Any]) -> list[Event]:
         """React to the events of an answer, and return those that are for the caller."""
         if not events:
             return events
-        is_own, last = answer.call is self._call, events[-1]
+        is_own_call, last = answer.call is self._call, events[-1]
         if isinstance(last, Failed):
-            # The caller has received no event of this answer, and gets none together with the failure.
-            is_first = not answer.has_returned and (len(events) == 1 or not is_own)
-            if is_first and self._react(last.error, answer.call, answer.request):
+            # Once the caller has an event of an answer, the request is not sent again: the site would answer, store and
+            # charge the question twice. Events that arrive together with the failure count too.
+            is_nothing_returned = not answer.has_given_events and (len(events) == 1 or not is_own_call)
+            if is_nothing_returned and self._try_reactions(last.error, answer.call, answer.request):
                 return []
-            searched = not is_own or isinstance(last.error, NotAiEngine)
-            error = self._with_advice(last.error, answer, searched)
-            return self._fail(error, answer.call, events[:-1] if is_own else ())
-        if is_own:
-            answer.has_returned = True
+            # After NotAiEngine to the exchange's own call, an error of an earlier REST root may help the caller more.
+            ends_search = not is_own_call or isinstance(last.error, NotAiEngine)
+            error = self._with_advice(last.error, answer, ends_search=ends_search)
+            return self._fail(error, answer.call, events[:-1] if is_own_call else ())
+        if is_own_call:
+            answer.has_given_events = True
             return self._complete(answer, last, events) if isinstance(last, Done | Answered) else events
         return self._continue_search(answer, last.content) if isinstance(last, Answered) else []
 
     def _complete(self, answer: Answer, last: Done | Answered, events: list[Any]) -> list[Event]:
-        """Store the value of a good answer, and the values for the session that it holds. End the exchange."""
+        """End the exchange: store the value of a good answer, and the answer's nonce and ids in the session."""
         content = last.reply if isinstance(last, Done) else last.content
         raw = last.reply.raw if isinstance(last, Done) else last.content
         if isinstance(raw, dict):
             self._session.adopt(raw, answer.request.url)
-        if answer.call.route:
+        if answer.call.route:  # "" is a page, whose address is no REST root
             self._store_root(self._root)
         try:
             self._value = answer.call.value(content)
         except ChatError as error:
+            # Not _fail(): the site accepted the request, so no search has failed and no refusal needs an explanation.
             return self._end(error, [Failed(error)])
         self.over = True
         return [event for event in events if not isinstance(event, Answered)]
 
     def _continue_search(self, answer: Answer, content: Any) -> list[Event]:
-        """Store the nonce of a good answer to the search, or ask the next place. Return only a failure."""
+        """Process a good answer to a search request: store the nonce, or go to the next place.
+
+        Return an empty list, or only ``Failed`` if no place is left.
+        """
         if answer.call.step is Step.START_SESSION:
             self._session.adopt(content, self._root)
             if not self._session.nonce_for(self._root):
@@ -346,6 +359,7 @@ class Exchange(Generic[T]):
         else:
             self._read_page(answer, content)
         has_nonce = bool(self._session.nonce_for(self._root))
+        # _read_page() may have moved the search to another root. There a guest's search begins again at start_session.
         if not has_nonce and answer.call.step is self._handshake.source:
             return self._ask_next_place(answer)
         self.over = self._call is None and has_nonce
@@ -355,6 +369,7 @@ class Exchange(Generic[T]):
         """Continue the search at the next place that may have the nonce. Fail if no place is left."""
         handshake = self._handshake.after_page()
         if handshake is None:
+            # Only a login by cookie gets this error. A guest gets the refusal of start_session, which came before.
             missing = ProtocolError("the page has no chat, and WordPress sent no nonce for this login")
             return self._fail(_START_SESSION.explain(self._handshake.most_helpful(missing)), answer.call)
         self._handshake = handshake
@@ -363,7 +378,7 @@ class Exchange(Generic[T]):
     def _read_page(self, answer: Answer, page: Page) -> None:
         """Store the nonce of a page's widget, or continue the search at another REST root.
 
-        A nonce is not stored if the page names an API on a foreign origin, since it would be sent there.
+        A page may name an API on a foreign origin. Then its nonce is not stored, since it would be sent to that origin.
         """
         url = answer.request.url
         named = self._named_root(answer, page.root)
@@ -372,7 +387,8 @@ class Exchange(Generic[T]):
             self._session.adopt({"restNonce": page.nonce, "sessionId": page.session_id}, named or url)
             self._store_root(named or self._root)
             return
-        # Before 3.0.3, start_session exists only at the root without the language (protocol section 1.1).
+        # The directory may be a language, such as /fr. Before 3.0.3, start_session exists only at the root without it
+        # (protocol section 1.1).
         for root in (named, parent_root(self._root)):
             root_search = self._root_search.moved(self._root, root)
             if root_search is not None:
@@ -384,7 +400,7 @@ class Exchange(Generic[T]):
     def _named_root(self, answer: Answer, root: str) -> str:
         """Return the absolute address of a REST root that an answer names.
 
-        Returns ``""`` if it names none, and for an http root in an answer over https.
+        Returns ``""`` if ``root`` is empty or too long, and for an http root in an answer over https.
         """
         return (absolute(answer.request.url, root) or "").rstrip("/") if 0 < len(root) <= _LONGEST_ROOT else ""
 
@@ -394,21 +410,22 @@ class Exchange(Generic[T]):
             self._decisions.append(f"the REST API is at {root}")
         self._session.move_to("" if root == self._root_search.usual else root)
 
-    def _react(self, error: ChatError, call: Call[Any], request: Request) -> bool:
+    def _try_reactions(self, error: ChatError, call: Call[Any], request: Request) -> bool:
         """Carry out the first possible reaction of the table. Return whether there was one."""
-        refused = classify(error, request)
-        for reaction in REACTIONS.get((call.step, refused), ()):
-            if self._carry_out(reaction, error, request):
-                self._decisions.append(f"{call.step.value}: {refused.value}: {reaction.value}")
+        kind = classify(error, request)
+        for reaction in REACTIONS.get((call.step, kind), ()):
+            if self._try_reaction(reaction, error, request):
+                self._decisions.append(f"{call.step.value}: {kind.value}: {reaction.value}")
                 return True
         return False
 
-    def _carry_out(self, reaction: Reaction, error: ChatError, request: Request) -> bool:
+    def _try_reaction(self, reaction: Reaction, error: ChatError, request: Request) -> bool:
         """Carry out a reaction, and return True. Return False if it is not possible."""
         if reaction is Reaction.RETRY:
             return self._retry(error)
         if reaction is Reaction.RENEW:
             return self._renew(request)
+        # The search continues, but it may fail later and then raise this error. So the error gets its address now.
         if isinstance(error, StatusError) and not error.url:
             error.url = shown_url(request.url)
         self._handshake = self._handshake.with_refusal(error)
@@ -425,56 +442,59 @@ class Exchange(Generic[T]):
 
     def _renew(self, request: Request) -> bool:
         """Delete the nonce of a refused request, and start a new search. Return whether it is possible."""
-        refused = request.headers.get("X-WP-Nonce", "")
-        handshake = self._handshake.renewed(refused)
+        refused_nonce = request.headers.get("X-WP-Nonce", "")
+        handshake = self._handshake.renewed(refused_nonce)
         if handshake is None:
             return False
         self._handshake = handshake
-        self._session.drop_nonce(refused)
+        self._session.drop_nonce(refused_nonce)
         return True
 
     def _try_next_root(self) -> bool:
         """Continue the search at the next REST root. Return whether there is one."""
-        answer = cast(Answer, self._answer)  # the table leads to another root only after an answer
+        answer = cast(Answer, self._answer)  # not None: the table has this reaction only for kinds of answers
         named = self._named_root(answer, find_root("", answer.headers.get("link", "")))
         self._root_search = self._root_search.next(self._root, named)
         self._session.move_to("")
         return bool(self._root_search.candidates)
 
-    def _follow(self, answer: Answer) -> list[Event]:
+    def _follow_redirect(self, answer: Answer) -> list[Event]:
         """Follow the redirect of an answer. Fail if it is not followed."""
-        redirect = Redirect.of(answer.request, answer.status, answer.location, answer.call.route)
-        redirects = self._redirects.follow(redirect, answer.call.step) if redirect else None
-        if redirect is None or redirects is None or find_block(answer.status, answer.headers, ""):
-            error = self._with_advice(_redirect_error(answer), answer, answer.call is not self._call)
+        target = Redirect.of(answer.request, answer.status, answer.location, answer.call.route)
+        redirects = self._redirects.follow(target, answer.call.step) if target else None
+        if target is None or redirects is None or find_block(answer.status, answer.headers, ""):
+            error = self._with_advice(_redirect_error(answer), answer, ends_search=answer.call is not self._call)
             return self._fail(error, answer.call)
         self._redirects = redirects
-        if redirect.leaves_origin and answer.request.method == "POST":
+        if target.leaves_origin and answer.request.method == "POST":
             self._session.drop_nonce()  # the old origin issued it
-        if redirect.root:
-            self._session.move_to(redirect.root)
-        self._decisions.append(f"HTTP {answer.status}: redirected to {redirect.address.partition('?')[0]}")
+        if target.root:
+            self._session.move_to(target.root)
+        self._decisions.append(f"HTTP {answer.status}: redirected to {target.address.partition('?')[0]}")
         return []
 
-    def _with_advice(self, error: ChatError, answer: Answer, searched: bool) -> ChatError:
+    def _with_advice(self, error: ChatError, answer: Answer, *, ends_search: bool) -> ChatError:
         """Return an error with the address of its request and the advice of its call.
 
-        If the error ended a search (``searched``), return the error of the search that helps most in its place.
+        With ``ends_search``, return the most helpful of the search's errors; ``error`` is one of them.
         """
         if isinstance(error, StatusError) and not error.url:
             error.url = shown_url(answer.request.url)
-        return answer.call.explain(self._handshake.most_helpful(error) if searched else error)
+        return answer.call.explain(self._handshake.most_helpful(error) if ends_search else error)
 
     def _fail(self, error: ChatError, call: Call[Any], events: Sequence[Event] = ()) -> list[Event]:
-        """End the exchange with the error of ``call``: its own, or one of the search. Return ``events`` and Failed."""
-        is_own = call is self._call
-        if not is_own:
+        """End the exchange with an error, and return ``events`` and ``Failed``.
+
+        ``call`` is the call that failed: the exchange's own, or one that searched for the nonce.
+        """
+        is_own_call = call is self._call
+        if not is_own_call:
             self._handshake = self._handshake.with_failure(_copy(error))
         if self._call is not None:
             error = self._call.explain(error)
-        if is_own and isinstance(error, NonceRefused):
-            sent = cast(Answer, self._answer).request.headers
-            self._handshake.explain(error, sent.get("X-WP-Nonce", ""))
+        if is_own_call and isinstance(error, NonceRefused):
+            sent_headers = cast(Answer, self._answer).request.headers
+            self._handshake.explain(error, sent_headers.get("X-WP-Nonce", ""))
         error.partial_text = self.text
         return self._end(error, [*events, Failed(error)])
 
@@ -492,7 +512,7 @@ def _copy(error: ChatError) -> ChatError:
     return copied
 
 
-def _checked(session: Session | None) -> Session:
+def _session_or_new(session: Session | None) -> Session:
     """Return the session of the caller, or a new one for None. Raises InvalidInput for a session with bad values."""
     if session is None:
         return Session()

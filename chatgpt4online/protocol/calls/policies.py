@@ -1,9 +1,9 @@
-"""The reaction to each refusal, as one table, and the small frozen values that limit the reactions.
+"""One table with the reaction to each refusal, and the frozen values that count and limit the reactions.
 
 Each row of :data:`TABLE` can be checked against protocol sections 1.1, 1.3 and 5. A refusal without a row ends the
 call. One rule applies before the table: a request is never sent again once an event of its answer was returned, since
-the site would answer, store and charge the question twice. Nothing here reads a clock; a delay is a number of seconds
-that the adapter waits.
+the site would answer, store and charge the question twice. No function here reads a clock; a delay is a number of
+seconds that the adapter waits.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LONGEST_WAIT = 30.0
 """The longest ``Retry-After`` that a retry waits for, in seconds. Few users would wait longer, so the call ends."""
 
 _FIRST_DELAY = 0.5  # seconds before the first retry; each further one waits twice as long
-_MOST_REDIRECTS = 5  # a site needs two: one to https and one to www; the others are reserve, and more are a loop
+_MOST_REDIRECTS = 5  # a site needs two, to https and to www; three more are tolerated, and a loop has no end
 _BUSY = (429, 503)
 REDIRECTS = (301, 302, 303, 307, 308)
 _LOGIN = re.compile(r"wp-login\.php|[/?&=](?:log-?in|sign-?in|anmelden|connexion|acceder)\b", re.IGNORECASE)
@@ -48,7 +48,7 @@ class Step(Enum):
     PAGE = "page of the nonce"
     LOGIN_NONCE = "nonce of a login"
     CALL = "call with a nonce"
-    OPEN_CALL = "call without a nonce"
+    CALL_WITHOUT_NONCE = "call without a nonce"
     VISIT = "visit of a page"
 
 
@@ -61,8 +61,9 @@ class Refusal(Enum):
     NOT_AN_API = "an answer that is not the API's"
     NO_ROUTE = "rest_no_route"
     STALE_NONCE = "rest_cookie_invalid_nonce"
-    FORBIDDEN = "rest_forbidden"
+    NONCE_FORBIDDEN = "rest_forbidden"
     FORBIDDEN_WITH_PASSWORD = "rest_forbidden to a password login"  # noqa: S105  # it is the name of a refusal
+    # These two have no row in the table, so they end the call. BLOCKED is a firewall, which stops every request.
     BLOCKED = "blocked"
     OTHER = "anything else"
 
@@ -87,11 +88,11 @@ TABLE: tuple[tuple[tuple[Step, ...], Refusal, tuple[Reaction, ...]], ...] = (
     ((Step.START_SESSION,), Refusal.NOT_FOUND, (Reaction.NEXT_ROOT, Reaction.ASK_PAGE)),
     ((Step.START_SESSION,), Refusal.NOT_AN_API, (Reaction.NEXT_ROOT, Reaction.ASK_PAGE)),
     ((Step.START_SESSION,), Refusal.NO_ROUTE, (Reaction.ASK_PAGE,)),
-    ((Step.START_SESSION,), Refusal.FORBIDDEN, (Reaction.ASK_PAGE,)),
+    ((Step.START_SESSION,), Refusal.NONCE_FORBIDDEN, (Reaction.ASK_PAGE,)),
     ((Step.START_SESSION,), Refusal.FORBIDDEN_WITH_PASSWORD, (Reaction.ASK_PAGE,)),
     ((Step.CALL,), Refusal.STALE_NONCE, (Reaction.RENEW,)),
     ((Step.CALL,), Refusal.FORBIDDEN_WITH_PASSWORD, (Reaction.RENEW,)),
-    ((Step.CALL, Step.OPEN_CALL), Refusal.NOT_FOUND, (Reaction.NEXT_ROOT,)),
+    ((Step.CALL, Step.CALL_WITHOUT_NONCE), Refusal.NOT_FOUND, (Reaction.NEXT_ROOT,)),
 )
 
 REACTIONS: dict[tuple[Step, Refusal], tuple[Reaction, ...]] = {
@@ -100,7 +101,7 @@ REACTIONS: dict[tuple[Step, Refusal], tuple[Reaction, ...]] = {
 
 
 def classify(error: ChatError, request: Request) -> Refusal:
-    """Return the kind of refusal for an error that ``request`` ended in."""
+    """Return the kind of refusal for the error of ``request``."""
     if isinstance(error, ConnectionFailed):
         return Refusal.CONNECTION_FAILED if error.retryable else Refusal.OTHER
     if isinstance(error, NonceRefused):
@@ -111,6 +112,8 @@ def classify(error: ChatError, request: Request) -> Refusal:
         return Refusal.BUSY
     if isinstance(error, NotAiEngine):
         return Refusal.NO_ROUTE if error.code else Refusal.NOT_FOUND
+    # WordPress sends a code with each of its errors, so an error without one comes from another program. An answer that
+    # is too large may be the API's.
     is_foreign = isinstance(error, StatusError) and not error.code
     if is_foreign or (isinstance(error, ProtocolError) and not isinstance(error, TooLarge)):
         return Refusal.NOT_AN_API
@@ -126,7 +129,7 @@ def _nonce_refusal(error: NonceRefused, request: Request) -> Refusal:
     if error.code == STALE_NONCE:
         return Refusal.STALE_NONCE
     has_password = any(name.lower() == "authorization" for name in request.headers)
-    return Refusal.FORBIDDEN_WITH_PASSWORD if has_password else Refusal.FORBIDDEN
+    return Refusal.FORBIDDEN_WITH_PASSWORD if has_password else Refusal.NONCE_FORBIDDEN
 
 
 def leads_to_login(location: str) -> bool:
@@ -156,8 +159,8 @@ class Retries:
         delay = _FIRST_DELAY * 2**self.done if wait is None else wait
         return Retries(self.left - 1, self.done + 1, delay)
 
-    def answered(self) -> Retries:
-        """Return the value after an answer: the next request is sent without a delay."""
+    def without_delay(self) -> Retries:
+        """Return the value after an answer: the next request is sent at once."""
         return replace(self, delay=0.0) if self.delay else self
 
 
@@ -166,13 +169,13 @@ class Redirect:
     """The target of a redirect.
 
     ``address`` is the whole target. ``root`` is the REST root in it if the target has the same route, else ``""``.
-    ``is_plain`` is true if the target is exactly ``root`` and the route. ``leaves_origin`` is true if the target has
+    ``is_exact`` is true if the target is exactly ``root`` and the route. ``leaves_origin`` is true if the target has
     another scheme, host or port.
     """
 
     root: str
     address: str
-    is_plain: bool
+    is_exact: bool
     leaves_origin: bool
 
     @classmethod
@@ -184,7 +187,7 @@ class Redirect:
         https to http is never followed.
         """
         target = absolute(request.url, location)
-        if target is None:
+        if target is None:  # no web address, or one without TLS for a request with TLS
             return None
         leaves = origin(target) != origin(request.url)
         if request.method != "POST":
@@ -199,24 +202,24 @@ class Redirect:
 class Redirects:
     """The redirects of one call, as a frozen value.
 
-    ``followed`` is their number. ``skipped`` is the number of bytes in their bodies, which are ignored. ``address`` is
-    where the request for ``step`` was redirected to, or ``""``.
+    ``followed`` is their number. ``ignored_bytes`` is the number of bytes in all their bodies, which are ignored.
+    ``address`` is where the request for ``step`` was redirected to, or ``""``.
     """
 
     followed: int = 0
-    skipped: int = 0
+    ignored_bytes: int = 0
     address: str = ""
     step: Step | None = None
 
-    def skip(self, size: int) -> Redirects:
+    def with_ignored(self, size: int) -> Redirects:
         """Return the value after ``size`` more bytes of a redirect's body."""
-        return replace(self, skipped=self.skipped + size)
+        return replace(self, ignored_bytes=self.ignored_bytes + size)
 
     def follow(self, redirect: Redirect, step: Step) -> Redirects | None:
         """Return the value after one more redirect of the request for ``step``, or None if there were too many."""
         if self.followed == _MOST_REDIRECTS:
             return None
-        address = "" if redirect.is_plain else redirect.address
+        address = "" if redirect.is_exact else redirect.address
         return replace(self, followed=self.followed + 1, address=address, step=step)
 
     def address_for(self, step: Step) -> str:
@@ -226,7 +229,7 @@ class Redirects:
         """
         return self.address if step is self.step else ""
 
-    def answered(self) -> Redirects:
+    def without_address(self) -> Redirects:
         """Return the value after an answer: the next request goes to its usual address."""
         return replace(self, address="") if self.address else self
 
@@ -240,17 +243,17 @@ class Handshake:
     ``by_cookie`` the visitor is logged in by a cookie, and ``start_session`` would treat that visitor as a guest. So
     the search asks the page, and then WordPress itself (protocol section 1.3).
 
-    ``has_renewed`` is true once the call has searched for a new nonce in place of ``refused_nonce``. ``refusal`` is the
-    error so far that helps the caller most. ``failure`` is the error that ended the search, if every other call would
-    fail in the same way, else None.
+    ``has_renewed`` is true once the call has searched for a new nonce in place of ``refused_nonce``. ``best_refusal``
+    is the error so far that helps the caller most. ``shared_failure`` is the error that ended the search, if every
+    other call would fail in the same way, else None.
     """
 
     by_cookie: bool
     source: Step
     has_renewed: bool = False
     refused_nonce: str = field(default="", repr=False)
-    failure: ChatError | None = None
-    refusal: ChatError | None = None
+    shared_failure: ChatError | None = None
+    best_refusal: ChatError | None = None
 
     @classmethod
     def of(cls, by_cookie: bool) -> Handshake:
@@ -267,7 +270,7 @@ class Handshake:
         Other calls share this failure, unless it is the total time of this call that expired.
         """
         is_shared = not (isinstance(error, TimedOut) and error.clock == "total")
-        return replace(self, failure=error if is_shared else None)
+        return replace(self, shared_failure=error if is_shared else None)
 
     def explain(self, error: NonceRefused, nonce: str) -> None:
         """Add the result of a renewal, if there was one, to the advice of an error. ``nonce`` is the refused one."""
@@ -290,25 +293,22 @@ class Handshake:
 
     def with_refusal(self, error: ChatError) -> Handshake:
         """Return the search that has stored an error, if it helps more than the one before."""
-        return replace(self, refusal=self.most_helpful(error))
+        return replace(self, best_refusal=self.most_helpful(error))
 
     def most_helpful(self, error: ChatError) -> ChatError:
         """Return the error to raise for a search that ended in ``error``: the one that helps the caller most.
 
         Of two errors that help equally, it is the earlier one.
         """
-        first = self.refusal
+        first = self.best_refusal
         return error if first is None or _rank(error) > _rank(first) else first
 
 
 def _rank(error: ChatError) -> int:
-    """Return a rank for an error of a search; the error with the highest rank is raised.
-
-    A firewall or a failed connection stops every request, so it ranks highest. A refusal by the site ranks above
-    "not found", which many addresses of a search return.
-    """
+    """Return a rank for an error of a search; the error with the highest rank is raised."""
     if isinstance(error, ConnectionFailed | Blocked):
-        return 4
+        return 4  # it stops every request, so no other error matters
     if isinstance(error, NotAiEngine):
-        return 1 if error.code else 0
-    return -1 if isinstance(error, ProtocolError) else 3
+        # "Not found" is usual, since a search tries many addresses. With a code, WordPress itself reports it.
+        return 2 if error.code else 1
+    return 0 if isinstance(error, ProtocolError) else 3  # 3: a refusal by the site; 0: an answer that cannot be read
