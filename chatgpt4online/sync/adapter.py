@@ -131,6 +131,7 @@ class _Response(http.client.HTTPResponse):
     def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
         self.fp.close()
+        self.fp = None  # type: ignore[assignment]  # close() would flush it, also if the next lines raise
         clock = sending.clock
         self._is_stalled = sending.is_stalled
         limit = sending.deadline.allow("first_byte", time.monotonic())
