@@ -306,7 +306,7 @@ class AsyncStream(AsyncGenerator[T, None]):
     async def _run_interruptibly(self, step: Coroutine[Any, Any, list[Event]]) -> list[Event]:
         """Run ``step`` in a task of its own, and return its events.
 
-        :meth:`aclose` can cancel that task, from another task, without cancelling the task that reads.
+        So :meth:`aclose`, called in another task, can cancel the step and not the task that reads the stream.
         """
         self._step_task = asyncio.ensure_future(step)
         before = _cancellations()  # to tell a cancellation of the reading task from one by aclose()

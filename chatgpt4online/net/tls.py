@@ -64,7 +64,7 @@ class _TrustKey(NamedTuple):
 
 
 def check_verify(verify: object) -> bool | str | ssl.SSLContext:
-    """Return ``verify`` in the form that a client stores, with a path as str.
+    """Return ``verify`` unchanged, but a path as str.
 
     Raises ValueError unless it is True, False, an existing file or directory of certificates, or an ssl.SSLContext.
     """

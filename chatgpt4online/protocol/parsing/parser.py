@@ -158,7 +158,7 @@ class EventParser:
                 # The object is followed by two line ends and by nothing else.
                 if text.find("\n") == end == len(text) - 2 and text[-1] == "\n" and "\r" not in text:
                     self._streamed = True
-                    if self._non_event_size:
+                    if self._non_event_size:  # tested before the call, since a call for each event takes time
                         self._forget_non_events()
                     self._read_event(event, text, events)
                     return
@@ -216,8 +216,8 @@ class EventParser:
             self._add_text(next(pieces), events)
 
     def _add_text(self, text: str, events: list[Event]) -> None:
-        """Add a piece of the answer, or end the answer if the piece exceeds the limit."""
-        self._uncounted_room -= len(text) + 1  # an empty string takes memory too
+        """Add a piece of the answer's text. If the piece exceeds the limit, end the answer."""
+        self._uncounted_room -= len(text) + 1  # one more for each text, since an empty string takes memory too
         if self._uncounted_room >= 0 or self._fits(text):
             self._store_text(text)
             events.append(Text(text))
