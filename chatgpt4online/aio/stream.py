@@ -18,7 +18,8 @@ from .flights import Flight, Flights
 T = TypeVar("T")
 
 View: TypeAlias = Callable[[list[Event]], tuple[list[T], ChatError | None]]
-"""A function that turns events into the items for the reader, and the error that ends the answer or None."""
+"""A function that gets new events. It returns the items that the stream yields for them, and the error that ends the
+answer or None."""
 
 
 class AsyncResponse(Protocol):
@@ -28,29 +29,29 @@ class AsyncResponse(Protocol):
     headers: Iterable[tuple[str, str]]
 
     async def read(self, deadline: Deadline) -> bytes:
-        """Return the bytes of the body that have arrived, or wait for the next ones; ``b""`` at its end.
+        """Return the next bytes of the body, or ``b""`` at its end. Wait only if no byte has arrived.
 
         Raises ConnectionFailed, and TooLarge for a small body that decodes to an enormous one.
         """
         ...
 
     async def finish(self) -> None:
-        """Read the rest of the body, if it arrives at once, so that the connection can be used again."""
+        """Read the rest of the body, if it arrives within 0.2 seconds, so that the connection can be used again."""
 
     def close(self) -> None:
-        """Close the response. Also close the connection, unless the body was read to its end."""
+        """Close the response, and its connection too if the body was not read to its end."""
 
 
 class AsyncTransport(Protocol):
     """An object that sends requests."""
 
     flights: Flights
-    """The searches for a nonce. An exclusive request belongs to one."""
+    """The searches for a nonce. Every exclusive request is part of one."""
 
     async def send(self, request: Request, deadline: Deadline, watch: Callable[[], None]) -> AsyncResponse:
-        """Return the response once its head has arrived.
+        """Return the response as soon as its head has arrived.
 
-        ``watch`` is called once there is a connection. Raises ConnectionFailed.
+        ``watch`` is called as soon as there is a connection. Raises ConnectionFailed.
         """
         ...
 
@@ -63,11 +64,11 @@ class AsyncStream(AsyncGenerator[T, None]):
 
     Iterate over it once, from one task. The first iteration sends the question. Any task may call :meth:`aclose` at any
     time. ``async with`` closes the stream at the end of the block. If the task is cancelled, the connection is closed
-    at once. After the end, :attr:`reply` is the whole answer. A stream that is deleted before its end and was not
+    at once. After the end, :attr:`reply` is the whole answer. A stream that is deleted before its end without being
     closed emits a ResourceWarning.
 
-    It is a class and not an async generator function, for two reasons. Such a function cannot be closed while another
-    task waits in it. And Python closes it late, or never, when nothing refers to it any more.
+    The stream is a class and not an async generator function, for two reasons. Such a generator cannot be closed while
+    another task waits in it. And Python closes a generator that was deleted late or never.
     """
 
     def __init__(self, transport: AsyncTransport, exchange: Drivable, timeout: Timeout, view: View[T]) -> None:
@@ -80,13 +81,14 @@ class AsyncStream(AsyncGenerator[T, None]):
         self._loop: asyncio.AbstractEventLoop | None = None  # the loop that reads the answer
         self._deadline: Deadline | None = None
         self._response: AsyncResponse | None = None
-        self._opening: asyncio.Task[list[Event]] | None = None  # the task that sends requests until a head arrives
+        self._step_task: asyncio.Task[list[Event]] | None = None  # the current step: one request, or a whole search
         self._flight: Flight | None = None  # the search that this stream leads
         self._owns_transport = False  # if True, the transport is closed with this stream
-        self._busy = False
-        self._closed = False
-        self._ended = False
-        self._cancelled = False
+        self._busy = False  # if True, a task reads
+        # exchange.over: the last event was returned, but the rest of the body may still be unread.
+        self._closed = False  # aclose() was called
+        self._ended = False  # no step is left: all requests were answered, or a step raised an error
+        self._cancelled = False  # that error was a cancellation, so the answer is not whole
 
     def __repr__(self) -> str:
         return f"<AsyncStream of {self._exchange!r}{', closed' if self._closed else ''}>"
@@ -112,7 +114,7 @@ class AsyncStream(AsyncGenerator[T, None]):
 
     async def __anext__(self) -> T:
         while True:
-            for item in self._ready:
+            for item in self._ready:  # the next one, if there is any
                 return item
             if self._failure is not None:
                 error, self._failure = self._failure, None
@@ -130,7 +132,7 @@ class AsyncStream(AsyncGenerator[T, None]):
             await self._advance()
 
     async def asend(self, value: None) -> T:
-        """Return the next item as ``anext()`` does, since a generator has this method."""
+        """Return the next item as ``anext()`` does. A generator must have this method."""
         return await self.__anext__()
 
     async def athrow(self, *error: Any) -> T:
@@ -163,7 +165,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         await self.aclose()
 
     async def _complete(self) -> None:
-        """Carry out the remaining steps of an exchange that is over, so that its connection can be used again."""
+        """Read the rest of the response after the last event, so that its connection can be used again."""
         while not (self._ended or self._closed):
             await self._advance()
 
@@ -181,13 +183,13 @@ class AsyncStream(AsyncGenerator[T, None]):
         except BaseException as error:
             self._ended = True
             self._cancelled = isinstance(error, asyncio.CancelledError)
-            self._hang_up()
+            self._close_response()
             raise
         finally:
             self._busy = False
 
     async def _step(self) -> list[Event]:
-        """Carry out one step: read from the response, send the next request, or end. Return the new events."""
+        """Read from the response, send the next request, or end. Return the new events."""
         if self._deadline is None:
             self._deadline = Deadline(self._timeout, asyncio.get_running_loop().time())
         if self._response is not None:
@@ -198,17 +200,17 @@ class AsyncStream(AsyncGenerator[T, None]):
             if self._owns_transport:
                 await self._transport.close()
             return []
-        return await self._interruptible(
+        return await self._run_interruptibly(
             self._find_nonce(self._deadline) if request.exclusive else self._ask(request, self._deadline)
         )
 
     async def _find_nonce(self, deadline: Deadline) -> list[Event]:
-        """Search for a nonce, or wait for another stream that searches already."""
+        """Search for a nonce, or wait for another stream that is searching for one."""
         flight, is_leader = self._transport.flights.join()
         return await (self._lead(flight, deadline) if is_leader else self._follow(flight, deadline))
 
     async def _lead(self, flight: Flight, deadline: Deadline) -> list[Event]:
-        """Carry out all requests of the search, while other streams wait for its end."""
+        """Send all requests of the search, while other streams wait for its end."""
         self._flight = flight
         events: list[Event] = []
         try:
@@ -224,7 +226,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         return events
 
     async def _follow(self, flight: Flight, deadline: Deadline) -> list[Event]:
-        """Wait for the end of another stream's search, and share its failure."""
+        """Wait for the end of another stream's search. If it fails, this stream fails with the same error."""
         try:
             failure = await flight.wait(deadline)
         except TimedOut as error:
@@ -251,13 +253,13 @@ class AsyncStream(AsyncGenerator[T, None]):
         try:
             data = await response.read(deadline)
         except (ConnectionFailed, TooLarge) as error:
-            self._hang_up()
+            self._close_response()
             return [] if self._closed else exchange.receive_error(error)
         if self._closed:
             return []
         if data:
             return exchange.receive_data(data)
-        self._hang_up()
+        self._close_response()
         return exchange.receive_eof()
 
     def _check_loop(self) -> None:
@@ -286,11 +288,11 @@ class AsyncStream(AsyncGenerator[T, None]):
 
     def _stop(self) -> None:
         """Close the response, and cancel the task that waits for one."""
-        self._hang_up()
-        if self._opening is not None:
-            self._opening.cancel()
+        self._close_response()
+        if self._step_task is not None:
+            self._step_task.cancel()
 
-    def _hang_up(self) -> None:
+    def _close_response(self) -> None:
         """Close the response, if there is one."""
         if self._response is not None:
             self._response.close()
@@ -301,21 +303,21 @@ class AsyncStream(AsyncGenerator[T, None]):
         if self._flight is not None:
             self._flight.progress("first_byte")
 
-    async def _interruptible(self, opening: Coroutine[Any, Any, list[Event]]) -> list[Event]:
-        """Run ``opening`` in a task of its own, and return its events.
+    async def _run_interruptibly(self, step: Coroutine[Any, Any, list[Event]]) -> list[Event]:
+        """Run ``step`` in a task of its own, and return its events.
 
-        :meth:`aclose` can cancel that task, from another task, without cancelling the task that reads.
+        So :meth:`aclose`, called in another task, can cancel the step and not the task that reads the stream.
         """
-        self._opening = asyncio.ensure_future(opening)
-        before = _cancellations()
+        self._step_task = asyncio.ensure_future(step)
+        before = _cancellations()  # to tell a cancellation of the reading task from one by aclose()
         try:
-            return await self._opening
+            return await self._step_task
         except asyncio.CancelledError:
             if self._closed and _cancellations() == before:
                 return []
             raise
         finally:
-            self._opening = None
+            self._step_task = None
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

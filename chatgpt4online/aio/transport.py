@@ -29,7 +29,7 @@ class Transport:
 
     def __init__(self, http: http1.Pool | None, proxy: str | None, verify: bool | str | ssl.SSLContext) -> None:
         self.flights = Flights()
-        self._owned = http is None
+        self._owns_pool = http is None
         if http is not None:
             check_http(http, http1.Pool, "chatgpt4online.http1.Pool", proxy, verify)
         try:
@@ -45,11 +45,11 @@ class Transport:
 
     async def close(self) -> None:
         """Close all connections, unless they belong to a pool of the caller."""
-        if self._owned:
+        if self._owns_pool:
             await self._pool.aclose()
 
     async def send(self, request: Request, deadline: Deadline, watch: Callable[[], None]) -> AsyncResponse:
-        """Return the response once its head has arrived. ``watch`` is called once there is a connection.
+        """Return the response as soon as its head has arrived. ``watch`` is called as soon as there is a connection.
 
         Raises ConnectionFailed, InvalidInput for a request that cannot be sent, and InvalidState if the pool is closed
         or belongs to another event loop.
@@ -69,7 +69,7 @@ class Transport:
                 on_connected=watch,
             )
         except http1.HttpError as error:
-            raise _failure(error, deadline, request.url) from error
+            raise _error_of(error, deadline, request.url) from error
         except ValueError as error:
             raise InvalidInput(str(error)) from error
         except RuntimeError as error:
@@ -86,7 +86,7 @@ async def _read_in_thread(body: Multipart) -> AsyncIterator[bytes]:
 
 
 class Response:
-    """A response of http1, in the form that streams read."""
+    """A response of http1, with the methods that a stream needs."""
 
     def __init__(self, response: http1.Response, url: str) -> None:
         self.status = response.status
@@ -96,7 +96,7 @@ class Response:
         self._has_body = False
 
     async def read(self, deadline: Deadline) -> bytes:
-        """Return the decoded bytes of the body that have arrived, or wait for the next ones; ``b""`` at its end.
+        """Return the next decoded bytes of the body, or ``b""`` at its end. Wait only if no byte has arrived.
 
         Raises ConnectionFailed, and TooLarge for a small body that decodes to an enormous one.
         """
@@ -108,7 +108,7 @@ class Response:
                 return b""  # the protocol layer checks whether the answer is complete
             if isinstance(error, http1.BodyTooLarge):
                 raise TooLarge(str(error)) from error
-            raise _failure(error, deadline, self._url) from error
+            raise _error_of(error, deadline, self._url) from error
         self._has_body = True
         return data
 
@@ -117,11 +117,11 @@ class Response:
         await self._response.finish(_FINISH_SECONDS)
 
     def close(self) -> None:
-        """Close the response. Also close the connection, unless the body was read to its end."""
+        """Close the response, and its connection too if the body was not read to its end."""
         self._response.close()
 
 
-def _failure(error: http1.HttpError, deadline: Deadline, url: str) -> ConnectionFailed:
+def _error_of(error: http1.HttpError, deadline: Deadline, url: str) -> ConnectionFailed:
     """Return the error of this package for an error of http1."""
     if isinstance(error, http1.WaitExpired):
         return deadline.expired(error.clock, asyncio.get_running_loop().time())

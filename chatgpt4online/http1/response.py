@@ -65,6 +65,7 @@ class Response:
     """
 
     __slots__ = (
+        "_coding_error",
         "_connection",
         "_decoder",
         "_ended",
@@ -92,6 +93,7 @@ class Response:
         self._head = HeadReader(self._http)
         self._merger: ChunkMerger | None = None
         self._decoder: Decoder | None = None
+        self._coding_error = ""  # raised when a byte of the body arrives, since an empty body needs no decoding
         self._ended = False
         self._is_last = False  # whether the connection must be closed after the body
         self._fault: tuple[type[HttpError], str] | None = None  # no exception, because that keeps its traceback alive
@@ -218,7 +220,7 @@ class Response:
         try:
             codings = read_codings(value for name, value in self.headers if name == "content-encoding")
         except EncodingError as error:
-            self._fail(BadEncoding, str(error))
+            self._coding_error = str(error)
         else:
             self._decoder = Decoder(codings) if codings else None
 
@@ -228,6 +230,9 @@ class Response:
         data = b"" if decoder is not None and decoder.has_more else self._receive()
         if decoder is not None:
             data = self._decode(decoder, data)
+        elif data and self._coding_error:
+            self._fail(BadEncoding, self._coding_error)
+            return b""
         self._since_turn += max(len(data), self._received - before)
         return data
 

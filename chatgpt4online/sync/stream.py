@@ -21,7 +21,8 @@ from .signals import Flag, Sections
 T = TypeVar("T")
 
 View: TypeAlias = Callable[[list[Event]], tuple[list[T], ChatError | None]]
-"""A function that turns events into the items for the reader, and the error that ends the answer or None."""
+"""A function that gets new events. It returns the items that the stream yields for them, and the error that ends the
+answer or None."""
 
 
 class Response(Protocol):
@@ -33,33 +34,34 @@ class Response(Protocol):
     """The socket that the body arrives on. None after the end, since another response may use it then."""
 
     def read(self, deadline: Deadline) -> bytes:
-        """Return the bytes of the body that have arrived, or wait for the next ones; ``b""`` at its end.
+        """Return the next bytes of the body, or ``b""`` at its end. Wait only if no byte has arrived.
 
         Raises ConnectionFailed, and TooLarge for a small body that decodes to an enormous one.
         """
         ...
 
     def finish(self) -> None:
-        """Read the rest of the body, if it arrives at once, so that the connection can be used again."""
+        """Read the rest of the body, if it arrives within 0.2 seconds, so that the connection can be used again."""
 
     def close(self) -> None:
-        """Close the response. Also close the connection, unless the body was read to its end."""
+        """Close the response, and its connection too if the body was not read to its end."""
 
 
 class Transport(Protocol):
     """An object that sends requests."""
 
     flights: Flights
-    """The searches for a nonce. An exclusive request belongs to one."""
+    """The searches for a nonce. Every exclusive request is part of one."""
     sections: Sections
     """The blocks of code in which the locks of the connections may be held."""
-    forks: int
+    fork_count: int
     """The number of forks between the process that made the transport and this process."""
 
     def send(self, request: Request, deadline: Deadline, watch: Callable[[socket | None], None]) -> Response:
-        """Return the response once its head has arrived.
+        """Return the response as soon as its head has arrived.
 
-        ``watch`` is called with the socket of the connection before each wait for it. Raises ConnectionFailed.
+        Before each wait for the network, ``watch`` is called with the socket of the connection. Raises
+        ConnectionFailed.
         """
         ...
 
@@ -68,8 +70,8 @@ class Stream(Generator[T, None, None]):
     """The answer to one question, as a generator of its pieces or events.
 
     Iterate over it once, from one thread. The first iteration sends the question. Any thread may call :meth:`close` at
-    any time. ``with`` closes the stream at the end of the block. A stream that nothing refers to any more, for example
-    after ``break``, closes its connection too. After the end, :attr:`reply` is the whole answer.
+    any time. ``with`` closes the stream at the end of the block. A stream that is deleted, for example after a
+    ``break``, closes its connection too. After the end, :attr:`reply` is the whole answer.
     """
 
     def __init__(self, transport: Transport, exchange: Drivable, timeout: Timeout, view: View[T]) -> None:
@@ -79,14 +81,15 @@ class Stream(Generator[T, None, None]):
         self._view = view
         self._ready: Iterator[T] = iter(())  # items that were read but not yet returned
         self._failure: ChatError | None = None  # the error to raise after these items
-        self._forks = transport.forks  # identifies the process that reads the answer
+        self._fork_count = transport.fork_count  # tells whether this process is a fork of the one that reads
         self._deadline: Deadline | None = None
         self._response: Response | None = None
         self._socket: socket | None = None
         self._busy = threading.Lock()  # held by the thread that reads
         self._flight: Flight | None = None  # the search that this stream leads
-        self._closed = Flag()
-        self._ended = False
+        # exchange.over: the last event was returned, but the rest of the body may still be unread.
+        self._closed = Flag()  # set by close()
+        self._ended = False  # no step is left: all requests were answered, or a step raised an error
 
     def __repr__(self) -> str:
         return f"<Stream of {self._exchange!r}{', closed' if self._closed.is_set else ''}>"
@@ -107,7 +110,7 @@ class Stream(Generator[T, None, None]):
 
     def __next__(self) -> T:
         while True:
-            for item in self._ready:
+            for item in self._ready:  # the next one, if there is any
                 return item
             if self._failure is not None:
                 error, self._failure = self._failure, None
@@ -119,7 +122,7 @@ class Stream(Generator[T, None, None]):
             self._advance()
 
     def send(self, value: None) -> T:
-        """Return the next item as ``next()`` does, since a generator has this method."""
+        """Return the next item as ``next()`` does. A generator must have this method."""
         return self.__next__()
 
     def throw(self, *error: Any) -> T:
@@ -130,8 +133,8 @@ class Stream(Generator[T, None, None]):
     def close(self) -> None:
         """Stop the answer and free its connection. It may be called again, from any thread, and in a signal handler.
 
-        If another thread waits for the site, its iteration ends at once without an error. Only a connection that is
-        being made is not interrupted.
+        If another thread waits for the site, its iteration ends at once without an error. But if that thread is making
+        a connection, its iteration ends only after that.
         """
         self._closed.set()
         self._wake()
@@ -147,18 +150,19 @@ class Stream(Generator[T, None, None]):
 
     def _free(self) -> None:
         """End the search that this stream leads, and close its response, unless another thread is reading it."""
-        if (flight := self._flight) is not None:  # the other streams need not wait for a connection that is being made
+        # The reading thread may still be making a connection. The other streams do not wait for that.
+        if (flight := self._flight) is not None:
             self._transport.flights.land(flight, None)
         if self._busy.acquire(blocking=False):  # otherwise the reading thread frees the connection itself
             try:
                 self._ready = iter(())
                 self._failure = None
-                self._hang_up()
+                self._close_response()
             finally:
                 self._busy.release()
 
     def _complete(self) -> None:
-        """Carry out the remaining steps of an exchange that is over, so that its connection can be used again."""
+        """Read the rest of the response after the last event, so that its connection can be used again."""
         while not (self._ended or self._closed.is_set):
             self._advance()
 
@@ -175,7 +179,7 @@ class Stream(Generator[T, None, None]):
                 self._ready = iter(items)
             except BaseException:
                 self._ended = True
-                self._hang_up()
+                self._close_response()
                 raise
             finally:
                 self._busy.release()
@@ -183,7 +187,7 @@ class Stream(Generator[T, None, None]):
                     self.close()
 
     def _step(self) -> list[Event]:
-        """Carry out one step: read from the response, send the next request, or end. Return the new events."""
+        """Read from the response, send the next request, or end. Return the new events."""
         if self._deadline is None:
             self._deadline = Deadline(self._timeout, time.monotonic())
         if self._response is not None:
@@ -195,12 +199,12 @@ class Stream(Generator[T, None, None]):
         return self._find_nonce(self._deadline) if request.exclusive else self._ask(request, self._deadline)
 
     def _find_nonce(self, deadline: Deadline) -> list[Event]:
-        """Search for a nonce, or wait for another stream that searches already."""
+        """Search for a nonce, or wait for another stream that is searching for one."""
         flight, is_leader = self._transport.flights.join(self._closed)
         return self._lead(flight, deadline) if is_leader else self._follow(flight, deadline)
 
     def _lead(self, flight: Flight, deadline: Deadline) -> list[Event]:
-        """Carry out all requests of the search, while other streams wait for its end."""
+        """Send all requests of the search, while other streams wait for its end."""
         self._flight = flight
         events: list[Event] = []
         try:
@@ -216,7 +220,7 @@ class Stream(Generator[T, None, None]):
         return events
 
     def _follow(self, flight: Flight, deadline: Deadline) -> list[Event]:
-        """Wait for the end of another stream's search, and share its failure."""
+        """Wait for the end of another stream's search. If it fails, this stream fails with the same error."""
         try:
             failure = flight.wait(deadline, self._closed)
         except TimedOut as error:
@@ -238,31 +242,31 @@ class Stream(Generator[T, None, None]):
         exchange = self._exchange
         if exchange.over:
             response.finish()
-            self._hang_up()
+            self._close_response()
             return []
         try:
             data = response.read(deadline)
         except (ConnectionFailed, TooLarge) as error:
-            self._hang_up()
+            self._close_response()
             return [] if self._closed.is_set else exchange.receive_error(error)
         if self._closed.is_set:
-            self._hang_up()
+            self._close_response()
             return []
         if data:
             return exchange.receive_data(data)
-        self._hang_up()
+        self._close_response()
         return exchange.receive_eof()
 
     def _check_process(self) -> None:
         """Raise InvalidState if this process is a fork of the process that reads the answer."""
         if self._deadline is None:
-            self._forks = self._transport.forks
-        elif self._forks != self._transport.forks:
+            self._fork_count = self._transport.fork_count
+        elif self._fork_count != self._transport.fork_count:
             error = InvalidState("this process was forked after the answer began, so it cannot read it: ask again here")
             error.partial_text = self.text
             raise error
 
-    def _hang_up(self) -> None:
+    def _close_response(self) -> None:
         """Close the response, if there is one."""
         self._socket = None
         if self._response is not None:
@@ -270,7 +274,7 @@ class Stream(Generator[T, None, None]):
             self._response = None
 
     def _watch(self, sock: socket | None) -> None:
-        """Store the socket on which the response will arrive, so that :meth:`close` can interrupt the wait."""
+        """Store the socket on which the response will arrive, so that :meth:`close` can end the wait."""
         self._socket = sock
         if self._flight is not None:
             self._flight.progress("first_byte")
@@ -278,7 +282,7 @@ class Stream(Generator[T, None, None]):
             raise ConnectionFailed("the stream was closed")
 
     def _wake(self) -> None:
-        """Wake the thread that waits for the network, by a shutdown of its socket."""
+        """Shut the socket down, which wakes the thread that waits for it."""
         response = self._response
         sock = self._socket if response is None else response.socket
         if sock is not None:

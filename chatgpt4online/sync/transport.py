@@ -1,8 +1,8 @@
-"""The transport of the synchronous client: it sends requests with the library requests.
+"""The transport of the synchronous client: it sends requests with the library ``requests``.
 
 Without ``http=``, the client uses a session of its own, with the connections of ``adapter.py``. These read responses by
-the rules of ``net/``, which both clients share; requests and urllib3 send the requests and pool the connections. With
-``http=``, a ``requests.Session`` of the caller makes the connections in its own way.
+the rules of ``net/``, which both clients share; ``requests`` and ``urllib3`` send the requests and pool the
+connections. With ``http=``, a ``requests.Session`` of the caller makes the connections in its own way.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ class Transport:
     """An object that sends the requests of one client.
 
     ``http``, ``proxy`` and ``verify`` are the options of :class:`~.client.Client`. ``site_origin`` is the origin of the
-    site; the credentials of a session in ``http`` are sent to no other. Raises InvalidInput for an option that cannot
-    be used.
+    site; the credentials of a caller's session are sent only there. Raises InvalidInput for an option that cannot be
+    used.
     """
 
     def __init__(self, http: requests.Session | None, proxy: str | None, verify: Verify, site_origin: Origin) -> None:
         self._site_origin = site_origin
-        self.flights, self.sections, self.forks = Flights(), Sections(), 0
-        self._owned = http is None  # whether the session belongs to this transport
+        self.flights, self.sections, self.fork_count = Flights(), Sections(), 0
+        self._owns_session = http is None
         try:
             self._verify = check_verify(verify)
             self._proxy = None if proxy is None else parse_proxy(proxy)
@@ -69,35 +69,36 @@ class Transport:
         self._cookies = Cookies(self._http.cookies)
         self._process = os.getpid()
         self._proxies: dict[Origin, URL | None] = {}  # the proxy for each origin, or None
-        # For each origin, the settings of a caller's session, and the options of a request that follow from them.
-        self._settings: dict[Origin, tuple[object, dict[str, Any]]] = {}
+        # For each origin, the settings of a caller's session, and the options of a request with these settings.
+        self._option_cache: dict[Origin, tuple[object, dict[str, Any]]] = {}
         renew_in_child(self)
 
     def renew(self) -> None:
         """Make new connections and locks in a process that was forked. The cookies stay."""
-        self.forks += 1
+        self.fork_count += 1
         self.flights, self.sections = Flights(), Sections()
-        if self._owned:
+        if self._owns_session:
             for adapter in self._http.adapters.values():
                 if isinstance(adapter, Adapter):
                     adapter.disown()
-            known, self._http = self._http.cookies, new_session(self._verify)
-            for cookie in iter(known):  # iteration needs no lock, which may never be released after a fork
+            old_cookies, self._http = self._http.cookies, new_session(self._verify)
+            # Iteration needs no lock. A lock of the parent's may stay locked here for ever.
+            for cookie in iter(old_cookies):
                 self._http.cookies.set_cookie(cookie)
             self._cookies = Cookies(self._http.cookies)
             self._process = os.getpid()
 
     def close(self) -> None:
         """Close all connections, unless they belong to a session of the caller."""
-        if self._owned:
+        if self._owns_session:
             self.sections.run(self._http.close)
 
     def send(self, request: Request, deadline: Deadline, watch: Callable[[socket | None], None]) -> Response:
-        """Return the response once its head has arrived.
+        """Return the response as soon as its head has arrived.
 
-        ``watch`` is called with the socket before each wait for it, or with None if the socket is not known yet. Raises
-        ConnectionFailed, TooLarge, InvalidInput for a request that cannot be sent, and InvalidState in a forked process
-        if ``http=`` was given.
+        ``watch`` is called with the socket before each wait for the network, or with None if the socket is not known
+        yet. Raises ConnectionFailed, TooLarge, InvalidInput for a request that cannot be sent, and InvalidState in a
+        forked process if ``http=`` was given.
         """
         if self._process != os.getpid():
             raise InvalidState(
@@ -112,23 +113,24 @@ class Transport:
 
         timeout: Any = deadline.allow("connect", now), deadline.allow("first_byte", now)
         url = self._url(request)
+        # The connection of adapter.py reads these values, since requests cannot pass them on.
         sending.url, sending.proxy, sending.deadline, sending.clock = url, None, deadline, Clock()
         sending.watch, sending.reader, sending.is_stalled = store_socket, None, False
-        if not self._owned:
+        if not self._owns_session:
             watch(None)  # a session of the caller does not report its sockets before the head has arrived
         try:
             prepared = self._prepare(request, url)
             options = self._send_options(url)
-            response = _sender(self._http, url)(prepared, stream=True, timeout=timeout, **options)
+            response = _send_function(self._http, url)(prepared, stream=True, timeout=timeout, **options)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, BadHead) as error:
-            has_begun = _has_begun(error) if sending.reader is None else sending.reader.has_begun
-            raise _failure(error, deadline, "first_byte", request.url, has_begun=has_begun) from error
+            response_begun = _has_response_begun(error) if sending.reader is None else sending.reader.has_begun
+            raise _error_of(error, deadline, "first_byte", request.url, response_begun=response_begun) from error
         except ConnectTimedOut as error:
             raise deadline.expired("connect", time.monotonic()) from error
         finally:
             clock = sending.clock if sending.reader is not None else None
             sending.reader = None
-            del sending.watch, sending.clock  # they would keep the stream alive
+            del sending.watch, sending.clock  # the thread would keep the stream alive
         headers = list(getattr(response.raw, "headers", response.headers).items())
         self._cookies.keep(request.url, (value for name, value in headers if name.lower() == "set-cookie"))
         if not sockets:  # the adapter belongs to a session of the caller, or to a test
@@ -143,8 +145,8 @@ class Transport:
             raise InvalidInput(str(error)) from error
 
     def _send_options(self, url: URL) -> dict[str, Any]:
-        """Return the arguments of ``Session.send`` or ``HTTPAdapter.send`` that are about proxies and TLS."""
-        if not self._owned:
+        """Return the arguments about proxies and TLS for ``Session.send`` or ``HTTPAdapter.send``."""
+        if not self._owns_session:
             return self._session_options(url)
         origin = url.origin
         if origin not in self._proxies:
@@ -156,22 +158,23 @@ class Transport:
         return {"verify": self._verify if isinstance(self._verify, bool | str) else True}
 
     def _session_options(self, url: URL) -> dict[str, Any]:
-        """Return the same arguments for a session of the caller.
+        """Return the arguments about proxies and TLS for a session of the caller.
 
-        requests needs about 0.4 milliseconds to work them out, so they are kept until the session's settings change.
+        ``requests`` needs about 0.4 milliseconds to compute them, so they are stored until the session's settings
+        change.
         """
         session = self._http
         settings = session.trust_env, session.verify, session.cert, dict(session.proxies)
-        known, options = self._settings.get(url.origin, (None, {}))
-        if known != settings:
-            # Passed as None, the session's verify would lose against REQUESTS_CA_BUNDLE of the environment.
+        cached_settings, options = self._option_cache.get(url.origin, (None, {}))
+        if cached_settings != settings:
+            # The session's verify is passed: with None, REQUESTS_CA_BUNDLE of the environment would replace it.
             options = dict(session.merge_environment_settings(url.address, {}, None, session.verify, None))
             del options["stream"]
-            self._settings[url.origin] = settings, options
+            self._option_cache[url.origin] = settings, options
         return dict(options)
 
     def _prepare(self, request: Request, url: URL) -> requests.PreparedRequest:
-        """Return the request in the form that requests sends. Raises InvalidInput for a bad header."""
+        """Return the request as a ``requests.PreparedRequest``. Raises InvalidInput for a bad header."""
         is_site = url.origin == self._site_origin
         # With auth=None, requests would read .netrc and replace the caller's Authorization header.
         auth = self._http.auth if is_site and self._http.auth else _unchanged
@@ -182,19 +185,19 @@ class Transport:
             raise InvalidInput(
                 "a header cannot be sent: it holds a line end, white space around it or bad characters"
             ) from None
-        if not is_site:  # the credentials in the headers of a caller's session belong to the site too
+        if not is_site:  # the headers of a caller's session may hold credentials, which are only for the site
             for name in CREDENTIALS - {name.lower() for name in request.headers}:
                 prepared.headers.pop(name, None)
         prepared.headers.pop("Cookie", None)  # requests adds the whole jar, also PHPSESSID (protocol section 1.2)
         if cookie := self._cookies.header(request.url, request.headers):
             prepared.headers["Cookie"] = cookie
-        if self._owned:
+        if self._owns_session:
             prepared.headers["Host"] = url.origin.netloc
         return prepared
 
 
 class Response:
-    """A response of requests, in the form that streams read.
+    """A response of ``requests``, with the methods that a stream needs.
 
     ``sock`` is the socket on which the body arrives, or None. ``clock`` limits the waits of a connection of
     ``adapter.py``; it is None for a connection of a caller's session.
@@ -210,60 +213,63 @@ class Response:
         self.status = response.status_code
         self.headers = headers
         self._response = response
-        self._read1 = _reader(response.raw)
+        self._read_available = _read_function(response.raw)
         self.socket = sock
         self._clock = clock
         self._is_limited = False
         self._decoder: Decoder | None = None
-        self._coding_error = ""  # raised when the body is read, since an exchange ignores some bodies
-        names = [value for name, value in headers if name.lower() == "content-encoding"]
+        self._coding_error = ""  # raised when a byte of the body arrives, since an empty body needs no decoding
+        encodings = [value for name, value in headers if name.lower() == "content-encoding"]
         try:
-            # Bytes of another file than urllib3's are decoded already, as requests assumes too.
-            codings = read_codings(names) if isinstance(response.raw, urllib3.BaseHTTPResponse) else ()
+            # A raw response that is not urllib3's, such as a mock's, is decoded already. requests assumes that too.
+            codings = read_codings(encodings) if isinstance(response.raw, urllib3.BaseHTTPResponse) else ()
         except EncodingError as error:
             self._coding_error = str(error)
         else:
             self._decoder = Decoder(codings) if codings else None
 
     def read(self, deadline: Deadline) -> bytes:
-        """Return the decoded bytes of the body that have arrived, or wait for the next ones; ``b""`` at its end.
+        """Return the next decoded bytes of the body, or ``b""`` at its end. Wait only if no byte has arrived.
 
         Raises ConnectionFailed, and TooLarge for a small body that decodes to an enormous one.
         """
         try:
-            if self._coding_error:
+            if self._decoder is not None:
+                return self._read_decoded(deadline, self._decoder)
+            data = self._read_coded(deadline)
+            if data and self._coding_error:
                 raise EncodingError(self._coding_error)
-            if self._decoder is None:
-                return self._read(deadline)
-            return self._read_decoded(deadline, self._decoder)
+            return data
         except DecodedTooLarge as error:
             raise TooLarge(str(error)) from error
         except EncodingError as error:
-            failure = ConnectionFailed(_failed(self._response.url, str(error)))
+            failure = ConnectionFailed(_failure_message(self._response.url, str(error)))
             failure.retryable = False
             raise failure from error
 
     def _read_decoded(self, deadline: Deadline, decoder: Decoder) -> bytes:
         """Return the next decoded bytes; ``b""`` at the end of the body."""
-        while not (data := decoder.decode(b"") if decoder.has_more else b""):
-            if not (coded := self._read(deadline)):
+        while True:
+            if decoder.has_more and (data := decoder.decode(b"")):
+                return data
+            coded = self._read_coded(deadline)
+            if not coded:
                 return b""
             if data := decoder.decode(coded):
                 return data
-        return data
 
-    def _read(self, deadline: Deadline) -> bytes:
+    def _read_coded(self, deadline: Deadline) -> bytes:
         """Return the next bytes as they were sent; ``b""`` at the end of the body."""
         try:
             now = time.monotonic()
             self._limit(deadline.allow("idle", now), now, is_constant=deadline.is_constant)
-            data = self._read1(READ_SIZE)
+            data = self._read_available(READ_SIZE)
         except BadHead as error:
-            raise _failure(error, deadline, "idle", self._response.url, has_begun=True) from error
+            raise _error_of(error, deadline, "idle", self._response.url, response_begun=True) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if _is_cut_short(error):
                 return b""  # the protocol layer checks whether the answer is complete
-            raise _failure(error, deadline, "idle", self._response.url, has_begun=True) from error
+            raise _error_of(error, deadline, "idle", self._response.url, response_begun=True) from error
         if getattr(self._response.raw, "connection", None) is None:
             self.socket = None  # the body has ended, and another stream may use the connection now
         return data
@@ -272,7 +278,9 @@ class Response:
         """Limit the wait for the next bytes of the body."""
         if self._clock is not None:
             self._clock.until = None if seconds is None else now + seconds
-        elif not (self._is_limited and is_constant) and self.socket is not None:
+            return
+        is_set_already = self._is_limited and is_constant
+        if self.socket is not None and not is_set_already:
             self.socket.settimeout(seconds)
             self._is_limited = True
 
@@ -284,17 +292,17 @@ class Response:
         with suppress(urllib3.exceptions.HTTPError, OSError, BadHead):
             while size <= _FINISH_SIZE and (now := time.monotonic()) < end:
                 self._limit(end - now, now, is_constant=False)
-                data = self._read1(READ_SIZE)
+                data = self._read_available(READ_SIZE)
                 if not data:
                     break
                 size += len(data)
 
     def close(self) -> None:
-        """Close the response. Also close the connection, unless the body was read to its end."""
+        """Close the response, and its connection too if the body was not read to its end."""
         self._response.close()
 
 
-def _sender(session: requests.Session, url: URL) -> Callable[..., requests.Response]:
+def _send_function(session: requests.Session, url: URL) -> Callable[..., requests.Response]:
     """Return the function that sends a prepared request.
 
     It is ``send`` of the session's adapter, since ``Session.send`` reads the whole body of a redirect. A subclass or a
@@ -306,7 +314,7 @@ def _sender(session: requests.Session, url: URL) -> Callable[..., requests.Respo
     return functools.partial(session.send, allow_redirects=False)
 
 
-def _reader(raw: Any) -> Callable[[int], bytes]:
+def _read_function(raw: Any) -> Callable[[int], bytes]:
     """Return the function that reads the next bytes of a body, undecoded.
 
     It is ``read1``: the other functions of requests and urllib3 wait for more bytes in some framings. The response of
@@ -324,7 +332,7 @@ def _is_cut_short(error: Exception) -> bool:
     return isinstance(error, short) or any(isinstance(cause, short) for cause in error.args)
 
 
-_INVALID = (
+_INVALID_ADDRESS = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
     requests.exceptions.MissingSchema,
@@ -332,32 +340,35 @@ _INVALID = (
 )
 
 
-def _failed(url: str | None, reason: str) -> str:
+def _failure_message(url: str | None, reason: str) -> str:
     """Return the message for a connection that failed. The query of the URL may hold secrets, so it is left out."""
     return f"the connection to {(url or '').partition('?')[0]} failed: {reason}"
 
 
-def _failure(error: Exception, deadline: Deadline, clock: str, url: str | None, *, has_begun: bool) -> ChatError:
+def _error_of(error: Exception, deadline: Deadline, clock: str, url: str | None, *, response_begun: bool) -> ChatError:
     """Return the error of this package for an error of requests or urllib3.
 
-    ``clock`` is the limit under which the request waited. ``has_begun`` is true if a part of the response had
+    ``clock`` is the limit under which the request waited. ``response_begun`` is true if a part of the response had
     arrived; such a request is not sent again.
     """
     cause = _innermost(error)
-    if isinstance(error, _INVALID):
+    if isinstance(error, _INVALID_ADDRESS):
         return InvalidInput(str(error))
     if isinstance(error, requests.ConnectTimeout):
         return deadline.expired("connect", time.monotonic())
     if has_expired(cause) or isinstance(error, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError):
         return deadline.expired(clock, time.monotonic())
     reason = explain_os_error(cause) if isinstance(cause, OSError) else str(cause) or type(cause).__name__
-    failure = ConnectionFailed(_failed(url, reason))
-    failure.retryable = not (isinstance(error, requests.exceptions.SSLError | BadHead) or has_begun)
+    failure = ConnectionFailed(_failure_message(url, reason))
+    failure.retryable = not (isinstance(error, requests.exceptions.SSLError | BadHead) or response_begun)
     return failure
 
 
-def _has_begun(error: BaseException) -> bool:
-    """Return whether a part of a response had arrived before the error, on a connection of a caller's session."""
+def _has_response_begun(error: BaseException) -> bool:
+    """Return whether a part of the response had arrived before an error on a connection of a caller's session.
+
+    Only a malformed or incomplete response raises an HTTPException, except for RemoteDisconnected: then no byte came.
+    """
     inner = [error, *error.args, *(arg for cause in error.args if isinstance(cause, Exception) for arg in cause.args)]
     return any(
         isinstance(cause, http.client.HTTPException) and not isinstance(cause, http.client.RemoteDisconnected)

@@ -84,7 +84,7 @@ def test_locks_that_are_held_at_the_fork_are_free_in_the_child() -> None:
         thread = threading.Thread(target=client.ask, args=("parent",))
         thread.start()
         assert begun.wait(20)
-        with client._transport.flights._guard, tls._building:
+        with client._transport.flights._guard, tls._build_lock:
             result = in_child(lambda: str(client.ask("child")))
             assert result() == "child"
         go_on.set()

@@ -361,7 +361,12 @@ POLICIES = [
         TIMEOUT,
     ),
     Mutant("a nonce is renewed without end", _POLICIES + "Handshake.renewed", _result(has_renewed=False), TURN),
-    Mutant("a login is renewed as a guest is", _POLICIES + "Handshake.renewed", _result(asks_page=False), DISCOVERY),
+    Mutant(
+        "a login is renewed as a guest is",
+        _POLICIES + "Handshake.renewed",
+        _result(source=Step.START_SESSION),
+        DISCOVERY,
+    ),
     Mutant("the last refusal counts", _POLICIES + "Handshake.with_refusal", _last_refusal_counts, DISCOVERY),
     Mutant(
         "the first refusal does not count",

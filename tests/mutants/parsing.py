@@ -173,7 +173,7 @@ MUTANTS = [
     Mutant("the unfinished line comes twice", _BUFFER + "flush", _keeps_flushed_line, LINES),
     Mutant("only the first line of a chunk is returned", _BUFFER + "push", _pushes_first_line, LINES),
     Mutant("the byte order mark stays", _PARSER + "_read_line", edited(without_method("lstrip")), PARSER),
-    Mutant("the space after data: is not optional", _PARSER + "_read_line", edited(literal(5, 6)), PARSER),
+    Mutant("the space after data: is not optional", "protocol.parsing.parser:_FIELD_SIZE", constant(6), PARSER),
     Mutant("bytes that are not UTF-8 are dropped", _PARSER + "_read", edited(literal("replace", "ignore")), PARSER),
     Mutant(
         "U+2028 ends a line",
@@ -200,25 +200,25 @@ MUTANTS = [
     ),
     Mutant(
         "false as the final object is malformed",
-        _PARSER + "_read_end",
+        _PARSER + "_read_end_event",
         lambda read: lambda self, data, line, events: read(self, None if data is False else data, line, events),
         PARSER,
     ),
-    Mutant("the text of the final object always comes", _PARSER + "_finish", _late_text_always, PARSER),
-    Mutant("a final object without success succeeds", _PARSER + "_finish", _succeeds_always, PARSER),
+    Mutant("the text of the final object always comes", _PARSER + "_end_with_object", _late_text_always, PARSER),
+    Mutant("a final object without success succeeds", _PARSER + "_end_with_object", _succeeds_always, PARSER),
     Mutant("the limit of an event is one byte smaller", _PARSER + "__init__", _smaller_limit("max_event_size"), PARSER),
     Mutant("the limit of a body is one byte smaller", _PARSER + "__init__", _smaller_limit("max_body_size"), PARSER),
-    Mutant("the limit includes the line end", _PARSER + "_receive_large", edited(literal(1, 0)), PARSER),
+    Mutant("the limit includes the line end", _PARSER + "_receive_near_limit", edited(literal(1, 0)), PARSER),
     Mutant(
         "the limit does not count earlier lines",
-        _PARSER + "_receive_large",
-        edited(without_statement("_other_size")),
+        _PARSER + "_receive_near_limit",
+        edited(without_statement("_non_event_size")),
         PARSER,
     ),
-    Mutant("the limit itself is too large", _PARSER + "_receive_large", edited(operator(ast.Gt, ast.GtE)), PARSER),
+    Mutant("the limit itself is too large", _PARSER + "_receive_near_limit", edited(operator(ast.Gt, ast.GtE)), PARSER),
     Mutant(
         "the limit of an event depends on the cut",
-        _PARSER + "_receive_large",
+        _PARSER + "_receive_near_limit",
         edited(call_gives("startswith", False)),
         PARSER,
     ),
@@ -232,7 +232,10 @@ MUTANTS = [
     Mutant("the last line is lost", _PARSER + "receive_eof", edited(without_statement("_read")), PARSER),
     *(
         Mutant(
-            f"lines before an event stay: {name}", _PARSER + name, edited(without_statement("_forget_other")), PARSER
+            f"lines before an event stay: {name}",
+            _PARSER + name,
+            edited(without_statement("_forget_non_events")),
+            PARSER,
         )
         for name in ("_read", "_store_text", "_read_line")
     ),
@@ -275,6 +278,8 @@ MUTANTS = [
     Mutant("a reached limit is a server error", _BODIES + "_LIMIT_TEXTS", constant(set()), ANSWERS),
     Mutant("an address shows secrets", _BODIES + "_SECRET_PARAMETER", constant(re.compile("(?!)")), ANSWERS),
     Mutant("a stream without an end is an empty body", _BODIES + "read_answer", _end_of_empty_stream, ANSWERS),
-    Mutant("a message keeps its HTML", _BODIES + "words", lambda words: lambda text, limit=300: text[:limit], ANSWERS),
+    Mutant(
+        "a message keeps its HTML", _BODIES + "visible_text", lambda old: lambda text, limit=300: text[:limit], ANSWERS
+    ),
     Mutant("a number may be infinite", _EVENTS + "to_number", edited(operator(ast.Lt, ast.LtE)), EVENTS),
 ]

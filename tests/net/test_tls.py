@@ -112,6 +112,15 @@ def test_error_for_a_file_without_certificates_names_it(bundles: Path, monkeypat
         tls.build_context(True)
 
 
+def test_error_for_a_directory_names_it(bundles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(**paths: str | None) -> ssl.SSLContext:
+        raise OSError("unreadable")
+
+    monkeypatch.setattr(ssl, "create_default_context", unreadable)
+    with pytest.raises(ValueError, match=f"verify names '{bundles}', which holds no readable certificates"):
+        tls.build_context(str(bundles))
+
+
 def test_context_is_built_once_for_each_trust(bundles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(bundles / "SSL_CERT_FILE")
     assert tls.ready_context(path) is None

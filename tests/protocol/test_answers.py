@@ -18,7 +18,7 @@ from chatgpt4online.protocol.parsing.bodies import (
     server_error,
     shown_url,
     unescape,
-    words,
+    visible_text,
 )
 from chatgpt4online.protocol.parsing.errors import (
     Blocked,
@@ -335,16 +335,16 @@ def test_retry_after_never_raises(value: str, date: str) -> None:
 )
 def test_words_remove_markup(text: str, expected: str) -> None:
     """HTML is reduced to the text that a reader of the page sees."""
-    assert words(text) == expected
+    assert visible_text(text) == expected
 
 
 @given(st.text(st.one_of(characters, st.sampled_from(list("<>/!-&;scriptheadyl "))), max_size=80))
 def test_words_are_short_and_on_one_line(text: str) -> None:
     """Any text gives at most 300 characters, without line ends."""
-    said = words(text)
+    said = visible_text(text)
     assert len(said) <= 300
     assert said == " ".join(said.split())
-    assert len(words(text, 5)) <= 5
+    assert len(visible_text(text, 5)) <= 5
 
 
 @pytest.mark.parametrize(
@@ -405,7 +405,7 @@ def test_texts_that_break_the_standard_library_do_not_raise(text: str) -> None:
     """Each text is tried as a body, as a text and as the message of an error."""
     for status in (200, 404, 503):
         assert str(read_answer(text, status, {})).encode("utf-8", "backslashreplace")
-    assert words(text).encode()
+    assert visible_text(text).encode()
     assert str(server_error(text)).encode()
     assert isinstance(unescape(text), str)
 
@@ -445,7 +445,7 @@ def test_megabyte_of_markup_takes_linear_time(text: str) -> None:
     """The texts are read as bodies and as messages, with and without the start of a hidden part before them."""
     for start in ("", "<script>", "<!--", "&#"):
         body = start + text * (MEGABYTE // len(text))
-        assert len(words(body)) <= 300
+        assert len(visible_text(body)) <= 300
         assert str(read_answer(body, 503, {}))
         assert str(read_answer(body, 200, {}))
         assert unescape(body)
@@ -462,7 +462,7 @@ def test_megabyte_of_markup_takes_linear_time(text: str) -> None:
 )
 def test_texts_of_the_plugin_about_limits_give_limit_reached(text: str) -> None:
     for error in (server_error(text), read({"success": False, "message": text})):
-        assert (type(error), error.message, error.raw) == (LimitReached, words(text), text)
+        assert (type(error), error.message, error.raw) == (LimitReached, visible_text(text), text)
         assert "not HTTP rate limiting" in str(error)
 
 

@@ -17,6 +17,7 @@ from chatgpt4online.protocol.calls.exchange import Exchange
 from chatgpt4online.protocol.calls.page import API_REL
 from chatgpt4online.protocol.calls.prompt import Submission
 from chatgpt4online.protocol.calls.request import Request, Session
+from chatgpt4online.protocol.calls.roots import login_page
 from chatgpt4online.protocol.calls.turn import Drivable, Turn
 from chatgpt4online.protocol.parsing.errors import (
     Blocked,
@@ -575,6 +576,13 @@ class TestLogins:
         assert isinstance(web.run(turn(headers=LOGIN)), Done)
         assert web.urls == [f"GET {SITE}", f"GET {AJAX}", f"POST {PRETTY}{SUBMIT}"]
         assert web.asked[-1].headers["X-WP-Nonce"] == "mine"
+
+    @pytest.mark.parametrize("root", ["/wp-json", "/index.php/wp-json", "/index.php?rest_route=", "/?rest_route="])
+    @pytest.mark.parametrize("directory", ["", "/blog"])
+    def test_every_form_of_a_root_leads_to_the_nonce_of_a_login(self, directory: str, root: str) -> None:
+        assert login_page(f"https://x.org{directory}{root}") == (
+            f"https://x.org{directory}/wp-admin/admin-ajax.php?action=rest-nonce"
+        )
 
     @pytest.mark.parametrize("response", ["", "two words", "é", "<p>Log in</p>", "x" * 200])
     def test_malformed_nonce_of_a_login_fails(self, response: str) -> None:

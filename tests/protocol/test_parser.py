@@ -221,7 +221,7 @@ class TestForAnyBody:
         parser = EventParser(**options)
         for piece in pieces:
             events = parser.receive_data(piece)
-            held, others = bytes(parser._lines.held), parser._other.getvalue()
+            held, others = bytes(parser._lines.held), parser._non_events.getvalue()
             assert len(held) <= options["max_event_size" if held.startswith(b"data:") else "max_body_size"]
             assert len(others) <= options["max_body_size"] + 1  # one more for the end of its last line
             assert "data:" not in [other[:5] for other in others.split("\n")]
@@ -293,7 +293,7 @@ def state_of(parser: EventParser) -> dict[str, Any]:
     return vars(parser) | {
         "_lines": bytes(parser._lines.held),
         "_text": parser.text,
-        "_other": parser._other.getvalue(),
+        "_non_events": parser._non_events.getvalue(),
     }
 
 

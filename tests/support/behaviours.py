@@ -597,6 +597,20 @@ BEHAVIOURS = [
         in_turn(redirect("303 See Other", "/wp-json/mwai-ui/v1/chats/submit/"), streamed(*HELLO)),
         routes=("start_session", "submit", "submit"),
     ),
+    *(
+        Behaviour(
+            f"a redirect with an unknown content coding and an empty {framing} body",
+            in_turn(
+                response(b"", "307 Temporary Redirect", Location="submit", Content_Encoding="br")
+                if framing == "sized"
+                else b"HTTP/1.1 307 Temporary Redirect\r\nLocation: submit\r\nContent-Encoding: br\r\n"
+                b"Transfer-Encoding: chunked\r\n\r\n" + LAST_CHUNK,
+                streamed(*HELLO),
+            ),
+            routes=("start_session", "submit", "submit"),
+        )
+        for framing in ("sized", "chunked")
+    ),
     chatting("302 to nowhere", response(b"", "302 Found"), text="", error=errors.StatusError),
     Behaviour(
         "302 to a login page",

@@ -100,10 +100,11 @@ def _call(
 
 
 def visit(site: str, page: str) -> Call[list[Bot]]:
-    """Return the call that finds the chat widgets of a page. Its value is a list with at least one :class:`Bot`.
+    """Return the call that reads a page and finds its chat widgets. Its value is a list with at least one :class:`Bot`.
 
-    ``page`` is a path of the site, such as ``/chat/``, or a web address. The call fails with NotAiEngine if the page
-    has no chat widget. Raises InvalidInput if ``page`` is not such an address. Source: protocol section 3.2.
+    ``page`` is a path of the site, such as ``/chat/``, or a web address. If the page has no chat widget, the call fails
+    with NotAiEngine. Raises InvalidInput if ``page`` is neither, or if it holds a name and password. Source: protocol
+    section 3.2.
     """
     address = absolute(page_url(site), page) if isinstance(page, str) else None
     if address is None:

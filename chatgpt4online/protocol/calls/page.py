@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from ...net.url import is_web_address
 from ..parsing.blocks import find_block
-from ..parsing.bodies import decode_json, printable, read_answer, refusal, unescape, words
+from ..parsing.bodies import decode_json, printable, read_answer, refusal, unescape, visible_text
 from ..parsing.errors import ChatError, StatusError, TooLarge
 from ..parsing.events import Failed, Json, Shortcut, read_shortcuts
 from .call import Answered, Call
@@ -193,7 +193,7 @@ class PageParser:
         error = read_answer(page, self._status, self._headers) if page.lstrip().startswith("{") else None
         if isinstance(error, StatusError):  # WordPress refuses in JSON
             return error
-        return refusal(self._status, "", words(page), self._headers, page)
+        return refusal(self._status, "", visible_text(page), self._headers, page)
 
     def _read(self, page: str) -> Any:
         return read_page(page, self._headers.get("link", ""))
@@ -261,7 +261,7 @@ def _bot(system: Json, params: Json) -> Bot:
         session_id="" if session_id in (None, "N/A") else session_id,
         name=_text(params.get("aiName")).strip().rstrip(":"),
         start_sentence=_text(params.get("startSentence")),
-        compliance=words(_text(params.get("textCompliance")), 2000),
+        compliance=visible_text(_text(params.get("textCompliance")), 2000),
         max_length=_number(params.get("textInputMaxLength"), 1),
         mode=_text(params.get("mode")) or "chat",
         uploads=any(bool(params.get(key)) for key in ("fileUpload", "imageUpload", "fileUploads")),

@@ -77,7 +77,7 @@ def moved_root(url: str, route: str) -> str | None:
 
 def login_page(root: str) -> str:
     """Return the address at which WordPress sends the nonce of a login as plain text (protocol section 1.3)."""
-    base = re.sub(r"(?:/wp-json(?:/.*)?|/(?:index\.php)?\?rest_route=.*)$", "", root)
+    base = re.sub(r"(?:(?:/index\.php)?/wp-json(?:/.*)?|/(?:index\.php)?\?rest_route=.*)$", "", root)
     return f"{base}/wp-admin/admin-ajax.php?action=rest-nonce"
 
 

@@ -152,7 +152,7 @@ def shown_url(url: str) -> str:
     return printable(_SECRET_PARAMETER.sub(r"\1***", url[:_ADDRESS]))
 
 
-def words(text: str, limit: int = 300) -> str:
+def visible_text(text: str, limit: int = 300) -> str:
     """Return the readable words of a text that may be HTML: at most ``limit`` characters, with API keys masked.
 
     Scripts, style sheets, heads and comments are left out.
@@ -191,7 +191,7 @@ def server_error(text: str) -> ServerError:
     The error is LimitReached for the plugin's own texts about a reached limit, else ServerError. Its ``raw`` is
     ``text``, unchanged. Source: protocol section 2.5.
     """
-    message = words(text)
+    message = visible_text(text)
     if message in _LIMIT_TEXTS:
         error: ServerError = LimitReached(message, _LIMIT_HINT)
     else:
@@ -214,11 +214,11 @@ def read_answer(body: str, status: int, headers: dict[str, str], *, streamed: bo
         if "success" in answer and status != 429:
             return server_error(message)
         if code or status == 429:
-            return refusal(_reported_status(answer, status), code, words(message), headers)
+            return refusal(_reported_status(answer, status), code, visible_text(message), headers)
     if status >= 300:
         return refusal(status, "", _page_words(body), headers, body)
     if streamed:
-        rest = words(body)
+        rest = visible_text(body)
         return Truncated(
             "the answer stopped before its end" + (f"; the last text from the site was: {rest}" if rest else "")
         )
@@ -245,9 +245,9 @@ def refusal(
 ) -> StatusError:
     """Return the error for an HTTP refusal: a StatusError or a subclass. Source: protocol sections 1.2, 4.2 and 4.3.
 
-    ``code`` is WordPress's error code or ``""``. ``message`` is shown to users, so it must come from :func:`words`.
-    ``body`` is the whole answer if it is a page. ``needs_nonce`` is False for a request without a nonce, so that the
-    result is never NonceRefused.
+    ``code`` is WordPress's error code or ``""``. ``message`` is shown to users, so it must come from
+    :func:`visible_text`. ``body`` is the whole answer if it is a page. ``needs_nonce`` is False for a request without a
+    nonce, so that the result is never NonceRefused.
     """
     block = "" if code else find_block(status, headers, body)
     kind: type[StatusError]
@@ -332,7 +332,7 @@ def _reported_status(answer: Json, status: int) -> int:
 
 def _page_words(body: str) -> str:
     title = _TITLE.search(body[:_MARKUP])
-    return words(title[1]) if title else words(body)
+    return visible_text(title[1]) if title else visible_text(body)
 
 
 def _string(value: Any) -> str:

@@ -9,7 +9,7 @@ from io import StringIO
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]  # the stubs leave it out
 from typing import Any
 
-from .bodies import decode_json, mask_keys, read_answer, scan_json, server_error, words
+from .bodies import decode_json, mask_keys, read_answer, scan_json, server_error, visible_text
 from .errors import ChatError, InvalidInput, InvalidState, ServerError, TooLarge
 from .events import INFINITY, Done, Event, Failed, Json, Notice, Text, read_reply, to_number
 from .lines import LineBuffer
@@ -21,12 +21,19 @@ _LARGEST_CHARACTER = 4  # bytes of UTF-8
 _BATCH = 4096  # characters: enough to make counting cheap, and too few to take much memory as separate strings
 _MALFORMED_SHOWN = 200  # characters of a malformed event that a Notice shows: enough to recognise it
 
+_FIELD_SIZE = len("data:")
+
 # Nearly every event has exactly this shape, so that only its string has to be decoded. A JSON string contains no raw
 # line end, so decoding a string never reads beyond its line.
 _PLAIN = 'data: {"type":"live","data":"'
 _PLAIN_SIZE = len(_PLAIN)
-_NEXT_PLAIN = "}\n\n" + _PLAIN
+_PLAIN_END = "}\n\n"  # after the quotation mark that ends the string
+_PLAIN_END_SIZE = len(_PLAIN_END)
+_PLAIN_LAST = '"' + _PLAIN_END
+_NEXT_PLAIN = _PLAIN_END + _PLAIN
 _NEXT_PLAIN_SIZE = len(_NEXT_PLAIN)
+_OBJECT = "data: {"
+_OBJECT_SIZE = len(_OBJECT)
 _BLANK_LINES = re.compile(r"\n*")
 _EVENT_START = re.compile(r"data:[ \t]*(?=\{)")
 _ONE_LINE = re.compile(rb"[^\r\n]*[\r\n]?")
@@ -36,13 +43,14 @@ class EventParser:
     """Turns the body of one answer into events. The bytes may come in pieces of any size.
 
     Pass the bytes to :meth:`receive_data`, and call :meth:`receive_eof` when the body has ended. The parser reads
-    streams, plain JSON answers, refusals and error pages, and ignores Content-Type. No data from a server raises an
-    error. The events end with exactly one ``Done`` or ``Failed``, and the rest of the body is ignored.
+    streams, plain JSON answers, refusals and error pages, and ignores Content-Type. No data from a server makes it
+    raise an error. The last event is a ``Done`` or a ``Failed``, the only one; the parser ignores the rest of the body.
 
-    ``status`` and ``headers`` of the response make the errors for refusals more precise. ``max_event_size`` limits the
-    line of one event, in bytes, and ``max_body_size`` the other lines between two events. ``max_text_size`` limits the
-    answer's text, in bytes of UTF-8. A larger answer ends in ``Failed(TooLarge)``, at the same byte however the bytes
-    were cut. A limit that is not an int of at least 64 raises InvalidInput. Source: protocol sections 2, 5 and 7.
+    The ``status`` and ``headers`` of the response make the errors for refusals more precise. ``max_event_size`` limits
+    the line of one event, in bytes. ``max_body_size`` limits the lines between two events, in bytes. ``max_text_size``
+    limits the answer's text, in bytes of UTF-8. A larger answer ends in ``Failed(TooLarge)``, at the same byte however
+    the body is cut into pieces. A limit that is not an int of at least 64 raises InvalidInput. Source: protocol
+    sections 2, 5 and 7.
     """
 
     def __init__(
@@ -62,12 +70,12 @@ class EventParser:
         self._max_text_size = max_text_size
         self._lines = LineBuffer()
         self._text = StringIO()
-        self._recent: list[str] = []  # texts that are not yet counted and not yet in _text
-        self._text_room = max_text_size  # bytes that the texts after _text may have
-        self._spare = 0  # characters that fit after _recent, however many bytes each has
-        self._other = StringIO()  # the lines since the last event that contain no event: JSON, HTML
-        self._other_size = 0
-        self._room = min(max_event_size, max_body_size)  # bytes that are within both limits in any case
+        self._uncounted_texts: list[str] = []  # texts whose bytes are not yet counted; they are not yet in _text
+        self._text_bytes_left = max_text_size  # for the texts that are not in _text
+        self._uncounted_room = 0  # characters that still fit without counting bytes, since none has more than 4 bytes
+        self._non_events = StringIO()  # the lines since the last event that hold no event, such as JSON or HTML
+        self._non_event_size = 0
+        self._safe_size = min(max_event_size, max_body_size)  # bytes of a line that exceed neither limit
         self._streamed = False
         self._empty_error = False
         self._over = False
@@ -87,12 +95,14 @@ class EventParser:
 
         Raises InvalidState after :meth:`receive_eof`, and InvalidInput for an argument that is not bytes-like.
         """
-        if data.__class__ is not bytes:
+        if (
+            data.__class__ is not bytes
+        ):  # here and below, since this is faster than isinstance() and runs for each event
             data = _to_bytes(data)
         events: list[Event] = []
         held = self._lines.held
-        if len(held) + len(data) > self._room:
-            self._receive_large(data, events)
+        if len(held) + len(data) > self._safe_size:
+            self._receive_near_limit(data, events)
         elif not held and data[-1:] == b"\n":
             self._read(data, events)
         elif lines := self._lines.push(data):
@@ -107,24 +117,27 @@ class EventParser:
         if not self._over and (line := self._lines.flush()):
             self._read(line + b"\n", events)
         if not self._over:
-            self._conclude(events)
+            self._end_without_event(events)
         self._ended = True
         return events
 
-    def _receive_large(self, data: bytes, events: list[Event]) -> None:
-        """Read data near a limit line by line, so that the same byte exceeds the limit however the data was cut."""
+    def _receive_near_limit(self, data: bytes, events: list[Event]) -> None:
+        """Read data that may exceed a limit line by line, so that the cuts of the data do not matter.
+
+        Data after the last event comes here too, and is ignored. Raises InvalidState for data after ``receive_eof()``.
+        """
         if self._ended:
             raise InvalidState("receive_data was called after receive_eof; make a new parser for the next answer")
         for piece in _ONE_LINE.findall(data):
             if self._over:
                 return
             lines = self._lines.push(piece)
-            size = len(lines) - 1 if lines else len(self._lines.held)
-            head = lines[:5] or self._lines.held[:5]
+            size = len(lines) - 1 if lines else len(self._lines.held)  # without the line end
+            head = lines[:_FIELD_SIZE] or self._lines.held[:_FIELD_SIZE]
             if head == b"data:" or (not lines and b"data:".startswith(head)):
                 limit, what, option = self._max_event_size, "one event", "max_event_size"
             else:
-                size += self._other_size
+                size += self._non_event_size
                 limit, what, option = self._max_body_size, "the part outside events", "max_body_size"
             if size > limit:
                 self._fail(TooLarge(f"{what} is larger than {limit} bytes; raise {option} to accept it"), events)
@@ -135,27 +148,28 @@ class EventParser:
         """Read whole lines. Most pieces are a single event, so that case has a fast path."""
         text = lines.decode("utf-8", "replace")
         try:
-            if text[-4:] == '"}\n\n' and text[:_PLAIN_SIZE] == _PLAIN:
+            if text.endswith(_PLAIN_LAST) and text[:_PLAIN_SIZE] == _PLAIN:
                 piece, end = scanstring(text, _PLAIN_SIZE)
-                if end + 3 == len(text):
+                if end + _PLAIN_END_SIZE == len(text):  # the first string ends there, so this is a single event
                     self._add_text(piece, events)
                     return
-            if text[:7] == "data: {":
-                event, end = scan_json(text, 6)
+            if text[:_OBJECT_SIZE] == _OBJECT:
+                event, end = scan_json(text, _OBJECT_SIZE - 1)
+                # The object is followed by two line ends and by nothing else.
                 if text.find("\n") == end == len(text) - 2 and text[-1] == "\n" and "\r" not in text:
                     self._streamed = True
-                    if self._other_size:
-                        self._forget_other()
+                    if self._non_event_size:  # tested before the call, since a call for each event takes time
+                        self._forget_non_events()
                     self._read_event(event, text, events)
                     return
         except (ValueError, StopIteration, RecursionError):
             pass  # the loop below reads it line by line
         if "\r" in text:
             text = text.replace("\r", "\n")
-        position, size, sound = 0, len(text), True
+        position, size, may_have_run = 0, len(text), True
         while position < size:
-            if sound and text.startswith(_PLAIN, position):
-                position, sound = self._read_run(text, position, events)
+            if may_have_run and text.startswith(_PLAIN, position):
+                position, may_have_run = self._read_run(text, position, events)
                 if self._over:
                     return
             end = text.find("\n", position)
@@ -168,11 +182,12 @@ class EventParser:
     def _read_run(self, text: str, position: int, events: list[Event]) -> tuple[int, bool]:
         """Read the run of plain events at ``position``.
 
-        Return the position behind it, and whether to look for another run in this text. After an error in a string it
-        is false: the standard library then counts the lines of all text before the error, which is slow in each line.
+        Return the position after the run, and whether to look for another run in this text. That is false after an
+        error in a string. For each error the standard library counts the lines of all text before it, so many errors
+        in one text would take quadratic time.
         """
         texts: list[str] = []
-        startswith, start, sound = text.startswith, position + _PLAIN_SIZE, True
+        startswith, start, may_have_run = text.startswith, position + _PLAIN_SIZE, True
         try:
             piece, end = scanstring(text, start)
             while startswith(_NEXT_PLAIN, end):
@@ -181,68 +196,68 @@ class EventParser:
                 piece, end = scanstring(text, start)
             if startswith("}\n", end):
                 texts.append(piece)
-                start = end + 2 + _PLAIN_SIZE
+                start = end + len("}\n") + _PLAIN_SIZE
         except ValueError:
-            sound = False
+            may_have_run = False
         if texts:
             self._add_texts(texts, events)
-        return start - _PLAIN_SIZE, sound
+        return start - _PLAIN_SIZE, may_have_run
 
     def _add_texts(self, texts: list[str], events: list[Event]) -> None:
         """Add the texts of a run: all at once, or one by one if they exceed the limit."""
         joined = "".join(texts)
-        self._spare -= len(joined) + 1
-        if self._spare >= 0 or self._fits(joined):
+        self._uncounted_room -= len(joined) + 1
+        if self._uncounted_room >= 0 or self._fits(joined):
             self._store_text(joined)
             events.extend(map(Text, texts))
             return
         pieces = iter(texts)
-        while not self._over:
+        while not self._over:  # it ends before the texts do: together they exceed the limit, so one of them fails
             self._add_text(next(pieces), events)
 
     def _add_text(self, text: str, events: list[Event]) -> None:
-        """Add a piece of the answer, or end the answer if the piece exceeds the limit."""
-        self._spare -= len(text) + 1  # an empty string takes memory too
-        if self._spare >= 0 or self._fits(text):
+        """Add a piece of the answer's text. If the piece exceeds the limit, end the answer."""
+        self._uncounted_room -= len(text) + 1  # one more for each text, since an empty string takes memory too
+        if self._uncounted_room >= 0 or self._fits(text):
             self._store_text(text)
             events.append(Text(text))
         else:
             self._fail_text(events)
 
     def _store_text(self, text: str) -> None:
-        self._recent.append(text)
+        self._uncounted_texts.append(text)
         self._streamed = True
-        if self._other_size:
-            self._forget_other()
+        if self._non_event_size:
+            self._forget_non_events()
 
     def _fits(self, text: str) -> bool:
-        """Return whether a text fits, by its bytes, and set ``_spare`` to the characters that fit after it."""
+        """Count the bytes of a text, and return whether it fits. Set ``_uncounted_room`` for the texts after it."""
         self._count_texts()
-        room = self._text_room - _utf8_size(text)
-        self._spare = min(_BATCH, room // _LARGEST_CHARACTER)
-        return room >= 0
+        bytes_left = self._text_bytes_left - _utf8_size(text)
+        self._uncounted_room = min(_BATCH, bytes_left // _LARGEST_CHARACTER)
+        return bytes_left >= 0
 
     def _count_texts(self) -> None:
-        recent = "".join(self._recent)
-        self._recent.clear()
+        recent = "".join(self._uncounted_texts)
+        self._uncounted_texts.clear()
         self._text.write(recent)
-        self._text_room -= _utf8_size(recent)
+        self._text_bytes_left -= _utf8_size(recent)
 
     def _read_line(self, line: str, events: list[Event]) -> None:
         line = line.lstrip("\ufeff")  # a PHP file with a byte order mark prints it into each answer
         if line.startswith("data:"):
-            event = _decode(line[5:].strip(" \t"))
+            event = _decode(line[_FIELD_SIZE:].strip(" \t"))
         elif line.startswith(":") or not line.strip():
             return
-        elif found := _find_event(line):  # the text before the event is discarded, as other output before an event is
+        elif found := _find_event(line):  # the output before it in the line is ignored, as other lines before an event
             event, line = found
         else:
             if not line.startswith(("event:", "id:", "retry:")):
-                self._other.write(line + "\n")
-                self._set_other_size(self._other_size + len(line) + 1)
+                self._non_events.write(line + "\n")
+                self._set_non_event_size(self._non_event_size + len(line) + 1)
             return
         self._streamed = True
-        self._forget_other()
+        self._forget_non_events()
         self._read_event(event, line, events)
 
     def _read_event(self, event: Any, line: str, events: list[Event]) -> None:
@@ -266,10 +281,10 @@ class EventParser:
             elif data is not None:
                 events.append(_malformed(line))
         elif kind == "end":
-            self._read_end(event.get("data"), line, events)
+            self._read_end_event(event.get("data"), line, events)
         elif kind == "error":
             message = _to_text(event.get("data"))
-            if words(message):
+            if visible_text(message):
                 self._fail(server_error(message), events)
             else:
                 self._empty_error = True  # some engines send the real error after an empty one (protocol section 2.2)
@@ -279,7 +294,8 @@ class EventParser:
         else:
             events.append(_malformed(line))
 
-    def _read_end(self, data: Any, line: str, events: list[Event]) -> None:
+    def _read_end_event(self, data: Any, line: str, events: list[Event]) -> None:
+        """Read an ``end`` event, whose ``data`` is the final object, mostly as JSON in a string."""
         final = data
         if isinstance(data, str):
             try:
@@ -287,24 +303,25 @@ class EventParser:
             except ValueError:
                 final = None
         if isinstance(final, dict):
-            self._finish(final, events)
+            self._end_with_object(final, events)
         else:
             if data is not False:  # PHP sends False for an object that it could not encode
                 events.append(_malformed(line))
-            self._finish({}, events)
+            self._end_with_object({}, events)
 
-    def _conclude(self, events: list[Event]) -> None:
-        """End the answer when the body has ended without an ``end`` or ``error`` event."""
+    def _end_without_event(self, events: list[Event]) -> None:
+        """End the answer at the end of a body without an ``end`` or ``error`` event, such as plain JSON or a page."""
         if self._empty_error:
             self._fail(ServerError("the site reported an error without a message"), events)
             return
-        answer = read_answer(self._other.getvalue(), self._status, self._headers, streamed=self._streamed)
+        answer = read_answer(self._non_events.getvalue(), self._status, self._headers, streamed=self._streamed)
         if isinstance(answer, ChatError):
             self._fail(answer, events)
         else:
-            self._finish(answer, events)
+            self._end_with_object(answer, events)
 
-    def _finish(self, final: Json, events: list[Event]) -> None:
+    def _end_with_object(self, final: Json, events: list[Event]) -> None:
+        """End the answer with the reply in its final object, or with the error in it."""
         if not final.get("success", True):
             self._fail(server_error(_to_text(final.get("message"))), events)
             return
@@ -318,7 +335,7 @@ class EventParser:
             self._add_text(reply.text, events)
         events += [Notice("malformed", field) for field in unread]
         events.append(Done(reply))
-        self._close()
+        self._stop()
 
     def _fail_text(self, events: list[Event]) -> None:
         limit = self._max_text_size
@@ -326,28 +343,30 @@ class EventParser:
         self._fail(TooLarge(message), events)
 
     def _fail(self, error: ChatError, events: list[Event]) -> None:
+        """End the answer with an error."""
         error.partial_text = self.text
         events.append(Failed(error))
-        self._close()
+        self._stop()
 
-    def _close(self) -> None:
+    def _stop(self) -> None:
+        """Free the memory after the last event, and ignore the rest of the body."""
         self._over = True
         self._lines.flush()
-        self._forget_other()
-        self._room = -1
+        self._forget_non_events()
+        self._safe_size = -1  # any data now goes to _receive_near_limit(), which ignores it
 
-    def _forget_other(self) -> None:
-        if self._other_size:
-            self._other = StringIO()
-            self._set_other_size(0)
+    def _forget_non_events(self) -> None:
+        if self._non_event_size:
+            self._non_events = StringIO()
+            self._set_non_event_size(0)
 
-    def _set_other_size(self, size: int) -> None:
-        self._other_size = size
-        self._room = min(self._max_event_size, self._max_body_size - size)
+    def _set_non_event_size(self, size: int) -> None:
+        self._non_event_size = size
+        self._safe_size = min(self._max_event_size, self._max_body_size - size)
 
 
 class _Line(str):
-    """A line in which the standard library reports JSON errors in constant time.
+    """A single line, in which the standard library creates each JSON error in constant time.
 
     The standard library counts the line ends before each error. That takes quadratic time for a long line with many
     places that look like an event. A single line has no line ends, so these methods do not search for them.
@@ -363,10 +382,10 @@ class _Line(str):
 
 
 def _find_event(line: str) -> tuple[Any, str] | None:
-    """Return the decoded event that follows other output in a line, and the line from its ``data:`` on, or None.
+    """Return the decoded event after other output in a line, and the line from its ``data:`` on. None: no event.
 
-    The event is at the first ``data:`` that is followed by one JSON object with a string ``type`` and nothing else.
-    Blanks may surround the object. The event is None if it exceeds Python's limits on numbers and nesting.
+    The event begins at the first ``data:`` after which there is only one JSON object with a string ``type``. Spaces and
+    tabs may surround the object. The event is None if it exceeds Python's limits on numbers and nesting.
     """
     line = _Line(line.rstrip(" \t"))
     for start in _EVENT_START.finditer(line):
@@ -382,7 +401,7 @@ def _find_event(line: str) -> tuple[Any, str] | None:
 
 
 def _decode(payload: str) -> Any:
-    """Return the JSON value of a payload, or None for invalid JSON. No event is null."""
+    """Return the JSON value of a payload. None means invalid JSON, since no valid event is null."""
     try:
         return decode_json(payload)
     except ValueError:
@@ -402,7 +421,7 @@ def _check_limits(**limits: int) -> None:
 
 
 def _malformed(line: str) -> Notice:
-    return Notice("malformed", mask_keys(line[5:].strip()[: 2 * _MALFORMED_SHOWN])[:_MALFORMED_SHOWN])
+    return Notice("malformed", mask_keys(line[_FIELD_SIZE:].strip()[: 2 * _MALFORMED_SHOWN])[:_MALFORMED_SHOWN])
 
 
 def _to_text(value: Any) -> str:
