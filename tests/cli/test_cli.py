@@ -123,7 +123,7 @@ class TestAnswer:
         assert (hello.requests[-1].json["newMessage"], hello.requests[-1].json["botId"]) == ("Hi", "support")
 
     def test_line_end_is_not_doubled(self) -> None:
-        with _answering(live("Hi\n"), end("Hi")) as server:
+        with _answering(live("Hi\n"), live(""), end("Hi")) as server:
             assert _run("Hi", "--site", server.url).stdout == "Hi\n"
 
     def test_final_text_is_printed_after_white_space(self) -> None:
@@ -545,6 +545,16 @@ class TestTerminal:
                 assert _read_terminal(user).decode() == "a\ufffd[31mb\ufffdc\r\n"
                 assert process.wait() == 0
             assert _run("Hi", "--site", server.url).stdout == "a\x1b[31mb\x9bc\n"
+
+    @pytest.mark.parametrize("is_terminal", [True, False])
+    def test_control_characters_on_stderr_are_replaced_everywhere(self, is_terminal: bool) -> None:
+        failure = b'data: {"type":"error","data":"d\\u001b[31me"}\n\n'
+        with _answering(live("a\x1b[31mb\x9bc", subtype="thinking"), failure) as server, _terminal() as (user, program):
+            stderr = program if is_terminal else subprocess.PIPE
+            with _start("Hi", "--site", server.url, "--notices", stderr=stderr) as process:
+                os.close(program)
+                seen = (_read_terminal(user) if is_terminal else process.stderr.read()).decode()
+        assert seen.splitlines() == ["[thinking] a\ufffd[31mb\ufffdc", "chatgpt4online: d\ufffd[31me"]
 
 
 CLOSED_INPUT = "the prompt cannot be read: standard input is closed"
