@@ -20,7 +20,7 @@ from typing import Any, NoReturn, TextIO
 from ._version import __version__
 from .protocol.calls.deadline import Timeout
 from .protocol.calls.roots import rest_roots
-from .protocol.parsing.errors import ChatError, InvalidInput, LocalError, StatusError
+from .protocol.parsing.errors import ChatError, InvalidInput, LocalError, StatusError, TimedOut
 from .protocol.parsing.events import Done, Event, Notice, Reply, Text
 
 _SITE_VARIABLE = "CHATGPT4ONLINE_SITE"
@@ -77,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _READER_GONE
         except LocalError as error:
             return _fail(str(error), _WRONG_CALL)
+        except TimedOut as error:
+            return _fail(str(error).replace(f"timeout.{error.clock}", "--timeout"), _NO_ANSWER)
         except (ChatError, _NoAnswer, OSError) as error:
             return _fail(str(error), _NO_ANSWER)
         return 0

@@ -39,7 +39,7 @@ needs_pipe_size = pytest.mark.skipif(
 
 def _environment(**changes: str) -> dict[str, str]:
     """Return the environment of the tests, without the variables that the command line reads, and with changes."""
-    ignored = r"(?i)CHATGPT4ONLINE_|PYTHON(IOENCODING|UTF8|COERCECLOCALE)|LC_|LANG|COLUMNS|.*_proxy"
+    ignored = r"(?i)CHATGPT4ONLINE_|PYTHON(IOENCODING|UTF8|COERCECLOCALE|UNBUFFERED)|LC_|LANG|COLUMNS|.*_proxy"
     kept = {name: value for name, value in os.environ.items() if not re.match(ignored, name)}
     return kept | {"LC_ALL": "C.UTF-8"} | changes
 
@@ -67,11 +67,16 @@ def _run(*arguments: str | bytes, prompt: bytes = b"", env: dict[str, str] | Non
     return _decoded(run)
 
 
-def _shell(redirection: str, *arguments: str) -> Done:
+def _shell(redirection: str, *arguments: str, env: dict[str, str] | None = None) -> Done:
     """Run the program in a shell that redirects its streams; return its exit status and its output."""
     command = ["sh", "-c", f'"$@" {redirection}', "sh", *PROGRAM, *arguments]
     run = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False, env=_environment()
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=SECONDS,
+        check=False,
+        env=_environment(**env or {}),
     )
     return _decoded(run)
 
@@ -118,7 +123,7 @@ class TestAnswer:
         assert (hello.requests[-1].json["newMessage"], hello.requests[-1].json["botId"]) == ("Hi", "support")
 
     def test_line_end_is_not_doubled(self) -> None:
-        with _answering(live("Hi\n"), end("Hi")) as server:
+        with _answering(live("Hi\n"), live(""), end("Hi")) as server:
             assert _run("Hi", "--site", server.url).stdout == "Hi\n"
 
     def test_final_text_is_printed_after_white_space(self) -> None:
@@ -541,6 +546,16 @@ class TestTerminal:
                 assert process.wait() == 0
             assert _run("Hi", "--site", server.url).stdout == "a\x1b[31mb\x9bc\n"
 
+    @pytest.mark.parametrize("is_terminal", [True, False])
+    def test_control_characters_on_stderr_are_replaced_everywhere(self, is_terminal: bool) -> None:
+        failure = b'data: {"type":"error","data":"d\\u001b[31me"}\n\n'
+        with _answering(live("a\x1b[31mb\x9bc", subtype="thinking"), failure) as server, _terminal() as (user, program):
+            stderr = program if is_terminal else subprocess.PIPE
+            with _start("Hi", "--site", server.url, "--notices", stderr=stderr) as process:
+                os.close(program)
+                seen = (_read_terminal(user) if is_terminal else process.stderr.read()).decode()
+        assert seen.splitlines() == ["[thinking] a\ufffd[31mb\ufffdc", "chatgpt4online: d\ufffd[31me"]
+
 
 CLOSED_INPUT = "the prompt cannot be read: standard input is closed"
 FULL = "cannot be written: No space left on device"
@@ -570,15 +585,16 @@ STREAMS = {
 
 
 class TestStreams:
+    @pytest.mark.parametrize("env", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
     @pytest.mark.parametrize("name", STREAMS)
     def test_failed_stream_is_reported_in_at_most_one_line(
-        self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, name: str, env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         redirection, arguments, status, message = STREAMS[name]
         if "/dev/full" in redirection and not os.path.exists("/dev/full"):
             pytest.skip("this system has no /dev/full")
         monkeypatch.chdir(tmp_path)
-        run = _shell(redirection, *arguments)
+        run = _shell(redirection, *arguments, env=env)
         assert run.returncode == status
         assert run.stderr == (f"chatgpt4online: {message}\n" if message else "")
 
@@ -680,6 +696,13 @@ def hanging() -> Iterator[Server]:
         assert gone.wait(SECONDS)
 
 
+def test_time_limit_is_named_as_the_option() -> None:
+    with Server(site(lambda peer, _: peer.wait_for_close())) as server:
+        run = _run("Hi", "--site", server.url, "--timeout", "0.5")
+    assert (run.returncode, run.stderr.count("\n")) == (1, 1)
+    assert "within 0.5 s; raise --timeout if the site needs longer" in run.stderr
+
+
 @pytest.fixture
 def _usual_signal_handlers() -> Iterator[None]:
     """Set the usual handlers of signals: tests that run under nohup or in the background ignore some signals."""
@@ -749,7 +772,10 @@ class TestSignals:
     @needs_pipe_size
     @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "JSON"])
     def test_ctrl_c_ends_a_program_whose_reader_has_stopped_reading(self, options: list[str]) -> None:
-        with _answering(live(LONG), end(LONG)) as server, _start("Hi", "--site", server.url, *options) as process:
+        # Pieces of 1,024 bytes fill each page of the pipe, and wait in Python's own buffer when the pipe is full.
+        piece = "x" * (1_024 - (len('{"type": "text", "text": ""}\n') if options else 0))
+        pieces = [live(piece)] * 200
+        with _answering(*pieces, end()) as server, _start("Hi", "--site", server.url, *options) as process:
             _wait_until_full(process.stdout, process)
             process.send_signal(signal.SIGINT)
             assert (process.wait(), process.stderr.read()) == (130, b"")
