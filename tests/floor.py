@@ -18,17 +18,19 @@ ROOT = Path(__file__).parent.parent
 
 
 class NoFloor(Exception):
-    """A requirement from which no single oldest version can be read."""
+    """A requirement has no single oldest version."""
 
 
-def declared() -> Iterator[str]:
-    """Yield every requirement of the package, of its extras and of its build."""
+def declared(root: Path = ROOT) -> Iterator[str]:
+    """Yield each requirement of the package, its extras, its build and its developers."""
     config = ConfigParser()
-    config.read(ROOT / "setup.cfg", "utf-8")
-    sections = [config["options"]["install_requires"], *config["options.extras_require"].values()]
-    for section in sections:
-        yield from (line for line in section.splitlines() if line and not line.startswith("#"))
-    yield from tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
+    config.read(root / "setup.cfg", "utf-8")
+    for section in [config["options"]["install_requires"], *config["options.extras_require"].values()]:
+        yield from filter(None, section.splitlines())
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    yield from project["build-system"]["requires"]
+    for group in project["dependency-groups"].values():
+        yield from (line for line in group if isinstance(line, str))  # the others include a group
 
 
 def floors(requirements: Iterable[str]) -> dict[str, str]:

@@ -736,17 +736,17 @@ def test_silent_address_leaves_time_for_the_next_address(ask: Ask, monkeypatch: 
     with ExitStack() as stack:
         server = stack.enter_context(Server(site(says(streamed(*HELLO))), host="127.0.0.2"))
         silent = stack.enter_context(socket.socket())
-        silent.bind(("127.0.0.1", server.port))
+        silent.bind(("127.0.0.3", server.port))  # no other program takes ports there, as some do at 127.0.0.1
         silent.listen(0)
         for _ in range(3):  # the kernel accepts so many connections, and does not answer the next one
             filling = stack.enter_context(socket.socket())
             filling.setblocking(False)
-            filling.connect_ex(("127.0.0.1", server.port))
+            filling.connect_ex(("127.0.0.3", server.port))
         usual = socket.getaddrinfo
 
         def found(host: str, port: int, *args: Any, **options: Any) -> Any:
             if host == "two.example":
-                return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{n}", port)) for n in (1, 2)]
+                return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{n}", port)) for n in (3, 2)]
             return usual(host, port, *args, **options)
 
         monkeypatch.setattr(socket, "getaddrinfo", found)
