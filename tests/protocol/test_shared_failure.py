@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chatgpt4online import InvalidState, TimedOut
-from chatgpt4online.protocol import ConnectionFailed, Failed, NonceRefused, Session, Submission, Turn
+from chatgpt4online.protocol import ConnectionFailed, Failed, NonceRefused, Session, Submission, TooLarge, Turn
 
 from ..protocol.test_calls import SITE, multipart
 from ..support.exchanges import upload
@@ -119,3 +119,14 @@ def test_refusal_without_a_renewal_does_not_mention_one() -> None:
     with pytest.raises(NonceRefused) as caught:
         turn.result()
     assert caught.value.advice == NonceRefused.advice
+
+
+def test_head_that_is_too_large_ends_the_search_for_all() -> None:
+    leader, waiter = waiting(), waiting()
+    (failed,) = leader.receive_error(TooLarge("the head is too large"))
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error, TooLarge)
+    assert leader.shared_failure is not None
+    waiter.receive_failure(leader.shared_failure)
+    with pytest.raises(TooLarge, match="the head is too large"):
+        waiter.result()
