@@ -91,7 +91,10 @@ def parse_url(url: str, schemes: tuple[str, ...] = _WEB) -> URL:
     except UnicodeEncodeError:
         raise ValueError(f"{redacted(url)!r} is not a URL: it contains a lone surrogate") from None
     except ValueError as error:
-        raise ValueError(f"{redacted(url)!r} is not a URL: {error}") from None
+        shown = redacted(url)
+        # A host before an "@" further behind may be a part of a password.
+        reason = str(error) if name in shown.lower() else "its host is not a host name"
+        raise ValueError(f"{shown!r} is not a URL: {reason}") from None
     return URL(
         Origin(parts.scheme, host, port), resolved_host, target, _unquoted(parts.username), _unquoted(parts.password)
     )

@@ -111,6 +111,17 @@ def test_no_repr_of_the_core_shows_a_secret() -> None:
         assert SECRET not in texts_of(value)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [f"https://{SECRET};/@example.org:x", f"https://u:{SECRET};/@example.org", f"https://{SECRET} x/@example.org"],
+)
+@pytest.mark.parametrize("client_class", [Client, AsyncClient])
+def test_host_that_may_be_part_of_a_password_is_not_shown(client_class: Any, address: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        client_class(address)
+    assert SECRET not in str(caught.value)
+
+
 # Characters that make the secret around them unsendable, or that look like another part of the option.
 ODD = st.text(st.sampled_from("\r\n\t\0 ;:=,@#/[]'\"\\é я\x7f\ud800a"), max_size=3)
 
