@@ -68,7 +68,7 @@ class AsyncStream(AsyncGenerator[T, None]):
     closed emits a ResourceWarning.
 
     The stream is a class and not an async generator function, for two reasons. Such a generator cannot be closed while
-    another task waits in it. And Python closes a generator that was deleted late or never.
+    another task waits in it. And after such a generator is deleted, Python closes it late, or not at all.
     """
 
     def __init__(self, transport: AsyncTransport, exchange: Drivable, timeout: Timeout, view: View[T]) -> None:
@@ -85,7 +85,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         self._flight: Flight | None = None  # the search that this stream leads
         self._owns_transport = False  # if True, the transport is closed with this stream
         self._busy = False  # if True, a task reads
-        # exchange.over: the last event was returned, but the rest of the body may still be unread.
+        # Three ends, besides exchange.over: there the last event was returned, and the rest of the body may be unread.
         self._closed = False  # aclose() was called
         self._ended = False  # no step is left: all requests were answered, or a step raised an error
         self._cancelled = False  # that error was a cancellation, so the answer is not whole

@@ -87,7 +87,7 @@ class Stream(Generator[T, None, None]):
         self._socket: socket | None = None
         self._busy = threading.Lock()  # held by the thread that reads
         self._flight: Flight | None = None  # the search that this stream leads
-        # exchange.over: the last event was returned, but the rest of the body may still be unread.
+        # Two ends, besides exchange.over: there the last event was returned, and the rest of the body may be unread.
         self._closed = Flag()  # set by close()
         self._ended = False  # no step is left: all requests were answered, or a step raised an error
 

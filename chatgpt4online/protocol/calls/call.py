@@ -22,8 +22,8 @@ _NOT_LOGGED_IN = ("You need to be connected.", "You need to be logged in.")  # p
 class Limits:
     """The size limits of one answer, in bytes.
 
-    ``max_event_size`` limits each event of a stream, ``max_body_size`` a body that is not a stream, and
-    ``max_text_size`` the text of the whole answer in UTF-8.
+    ``max_event_size`` limits each event of a stream. ``max_body_size`` limits the rest: a whole body without events, or
+    the lines between two events. ``max_text_size`` limits the text of the whole answer in UTF-8.
     """
 
     max_event_size: int = DEFAULT_LIMIT
@@ -31,7 +31,7 @@ class Limits:
     max_text_size: int = DEFAULT_TEXT_LIMIT
 
     def parser(self, status: int, headers: dict[str, str]) -> EventParser:
-        """Return a parser with these limits. Raises InvalidInput for a limit that is not a whole number above 0."""
+        """Return a parser with these limits. Raises InvalidInput for a limit that is not an int of at least 64."""
         return EventParser(
             status=status,
             headers=headers,

@@ -94,8 +94,8 @@ class Deadline:
         """Return how many seconds this turn may wait, from ``now``, for another turn that searches for the nonce.
 
         The other turn has waited under ``clock`` since the time ``since``. Call this method again after the returned
-        seconds, since the other turn may wait under another limit by then. None means no limit. Raises TimedOut when
-        this turn would have stopped the same wait by its own limits.
+        seconds, since the other turn may wait under another limit by then. None means no limit. Raises TimedOut
+        if the wait is already longer than the limit ``clock`` of this turn, or if its ``total`` time is over.
         """
         limit: float | None = getattr(self._timeout, clock)
         ends = [end for end in (None if limit is None else since + limit, self._end) if end is not None]

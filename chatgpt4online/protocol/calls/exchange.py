@@ -319,7 +319,7 @@ class Exchange(Generic[T]):
             is_nothing_returned = not answer.has_given_events and (len(events) == 1 or not is_own_call)
             if is_nothing_returned and self._try_reactions(last.error, answer.call, answer.request):
                 return []
-            # After NotAiEngine to the exchange's own call, an error of an earlier REST root may help the caller more.
+            # If the exchange's own call gets NotAiEngine, an error of an earlier REST root may help the caller more.
             ends_search = not is_own_call or isinstance(last.error, NotAiEngine)
             error = self._with_advice(last.error, answer, ends_search=ends_search)
             return self._fail(error, answer.call, events[:-1] if is_own_call else ())
@@ -359,7 +359,7 @@ class Exchange(Generic[T]):
         else:
             self._read_page(answer, content)
         has_nonce = bool(self._session.nonce_for(self._root))
-        # _read_page() may have moved the search to another root. There a guest's search begins again at start_session.
+        # If _read_page() has moved a guest's search to another root, the source is start_session again, and is asked.
         if not has_nonce and answer.call.step is self._handshake.source:
             return self._ask_next_place(answer)
         self.over = self._call is None and has_nonce
@@ -387,8 +387,8 @@ class Exchange(Generic[T]):
             self._session.adopt({"restNonce": page.nonce, "sessionId": page.session_id}, named or url)
             self._store_root(named or self._root)
             return
-        # The directory may be a language, such as /fr. Before 3.0.3, start_session exists only at the root without it
-        # (protocol section 1.1).
+        # The directory may be a language, such as /fr. Before 3.0.3, start_session exists only at the root without a
+        # language (protocol section 1.1).
         for root in (named, parent_root(self._root)):
             root_search = self._root_search.moved(self._root, root)
             if root_search is not None:

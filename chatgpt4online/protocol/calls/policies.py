@@ -168,9 +168,9 @@ class Retries:
 class Redirect:
     """The target of a redirect.
 
-    ``address`` is the whole target. ``root`` is the REST root in it if the target has the same route, else ``""``.
-    ``is_exact`` is true if the target is exactly ``root`` and the route. ``leaves_origin`` is true if the target has
-    another scheme, host or port.
+    ``address`` is the whole target. If the target ends with the same route, ``root`` is the part before it, else
+    ``""``. ``is_exact`` is true if nothing, such as a slash or a query, follows the route. ``leaves_origin`` is true if
+    the target has another scheme, host or port.
     """
 
     root: str
@@ -183,8 +183,8 @@ class Redirect:
         """Return the target of a redirect that answered ``request`` for ``route``, or None if it is not followed.
 
         A GET is followed to any address. A POST is followed to the same route at any address. With status 307 or 308 a
-        POST is also followed to any address of the same origin, unless that looks like a login page. A redirect from
-        https to http is never followed.
+        POST is also followed to any address of the same origin, unless the address looks like a login page. A redirect
+        from https to http is never followed.
         """
         target = absolute(request.url, location)
         if target is None:  # no web address, or one without TLS for a request with TLS

@@ -73,8 +73,8 @@ class CallerHeaders:
     def merge(self, own: Mapping[str, str], url: str, *, starts_session: bool) -> dict[str, str]:
         """Return the headers of a request to ``url``: those of the call (``own``), replaced by those of the caller.
 
-        A request that ``starts_session`` is sent without a nonce, since WordPress refuses a stale nonce there too. A
-        call that has an ``Authorization`` header of its own keeps it.
+        A request that ``starts_session`` is sent without a nonce, since WordPress refuses a stale nonce there too. At
+        the site's own origin, an ``Authorization`` header of the call replaces that of the caller.
         """
         withheld = set() if origin(url) == self.site_origin else CREDENTIALS
         left_out = withheld - {"x-wp-nonce"}

@@ -107,7 +107,7 @@ class RootSearch:
     def next(self, root: str, named: str = "") -> RootSearch:
         """Return the search after ``root`` had no REST API. It has failed if its ``candidates`` are empty.
 
-        ``named`` is the root that the answer names, or ``""``. A root that was not tried yet is tried next.
+        ``named`` is the root that the answer names, or ``""``. If that root was not tried yet, it is tried next.
         """
         tried = self.tried | {root}
         left = tuple(candidate for candidate in self.candidates if candidate not in tried)

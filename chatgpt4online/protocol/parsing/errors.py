@@ -132,7 +132,7 @@ class StatusError(ChatError):
     advice: str = ""
     url: str = ""
     _http_status = 502
-    _passed_on: ClassVar[tuple[int, ...]] = (413, 429, 503, 504)  # they are true of the back end's answer as well
+    _passed_on: ClassVar[tuple[int, ...]] = (413, 429, 503, 504)  # a back end can answer with the same status
 
     def __init__(
         self,

@@ -44,7 +44,7 @@ class EventParser:
 
     Pass the bytes to :meth:`receive_data`, and call :meth:`receive_eof` when the body has ended. The parser reads
     streams, plain JSON answers, refusals and error pages, and ignores Content-Type. No data from a server makes it
-    raise an error. The last event is a ``Done`` or a ``Failed``, the only one; the parser ignores the rest of the body.
+    raise an error. There is exactly one ``Done`` or ``Failed``, and it is the last event; the rest is ignored.
 
     The ``status`` and ``headers`` of the response make the errors for refusals more precise. ``max_event_size`` limits
     the line of one event, in bytes. ``max_body_size`` limits the lines between two events, in bytes. ``max_text_size``
