@@ -46,8 +46,8 @@ class Client:
       before a question is sent. The default is None.
     - ``timeout`` (:class:`Timeout` or a number of seconds) limits the waits for the site. A number limits each wait.
       The default is ``Timeout()``: 10 seconds for a connection, 120 for the first byte, 60 for each later byte.
-    - ``retries`` (int) is how often a request is sent again after a failed connection or a busy site (503). The default
-      is 2. A request is never sent again after a part of its answer has arrived.
+    - ``retries`` (int) is how often a request is sent again after a failed connection or a busy site (503 and the
+      like). The default is 2. A request is never sent again after a part of its answer has arrived.
     - ``proxy`` (str) is the address of a proxy, such as ``http://user:password@proxy:3128``. The default, None, means
       the proxy that the environment names, if any.
     - ``headers`` (dict of strings) are sent with every request. The default, None, means no more headers.

@@ -93,9 +93,10 @@ class Deadline:
     def follow(self, clock: str, since: float, now: float) -> float | None:
         """Return how many seconds this turn may wait, from ``now``, for another turn that searches for the nonce.
 
-        The other turn has waited under ``clock`` since the time ``since``. Call this method again after the returned
-        seconds, since the other turn may wait under another limit by then. None means no limit. Raises TimedOut
-        if the wait is already longer than the limit ``clock`` of this turn, or if its ``total`` time is over.
+        The other turn has waited under ``clock`` since the time ``since``. The result is at most the shortest limit of
+        this turn: call this method again then, since the other turn may wait under another limit by then. None means no
+        limit. Raises TimedOut if the wait is already longer than the limit ``clock`` of this turn, or if its ``total``
+        time is over.
         """
         limit: float | None = getattr(self._timeout, clock)
         ends = [end for end in (None if limit is None else since + limit, self._end) if end is not None]

@@ -90,9 +90,9 @@ class Exchange(Generic[T]):
     ``call`` describes the request and its answer. Without a ``call`` the exchange only searches for a new nonce. It is
     over when the session has a nonce. ``site`` is the address of the site. ``session`` holds the nonce and may be
     shared; without one, the exchange makes its own. ``headers`` are sent with every request. ``retries`` is how often a
-    request may be sent again after a failed connection or a busy site (503). ``max_event_size``, ``max_body_size`` and
-    ``max_text_size`` are limits in bytes, which :class:`~..parsing.parser.EventParser` explains. Raises InvalidInput
-    for a value that cannot be used.
+    request may be sent again after a failed connection or a busy site (503 and the like). ``max_event_size``,
+    ``max_body_size`` and ``max_text_size`` are limits in bytes, which :class:`~..parsing.parser.EventParser` explains.
+    Raises InvalidInput for a value that cannot be used.
 
     An adapter does the I/O. This is its loop::
 

@@ -74,7 +74,8 @@ class CallerHeaders:
         """Return the headers of a request to ``url``: those of the call (``own``), replaced by those of the caller.
 
         A request that ``starts_session`` is sent without a nonce, since WordPress refuses a stale nonce there too. At
-        the site's own origin, an ``Authorization`` header of the call replaces that of the caller.
+        the site's own origin, an ``Authorization`` header of the call replaces that of the caller. No credentials are
+        sent to another origin, except a nonce that this origin issued.
         """
         withheld = set() if origin(url) == self.site_origin else CREDENTIALS
         left_out = withheld - {"x-wp-nonce"}

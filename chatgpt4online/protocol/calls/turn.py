@@ -33,9 +33,10 @@ class Turn:
     question, and the question names their files. ``on_start`` is called with the submission before the first request,
     and returns the submission to send. ``on_end`` is called with the last event. ``headers`` are sent with every
     request, but credentials among them only to the site's own origin. ``retries`` is how often a request may be sent
-    again after a failed connection or a busy site (503). A nonce that the site refuses as stale is also renewed once.
-    The three limits are in bytes: of one event, of a body that is not a stream, and of the text of the answer. A
-    redirected POST is followed as a POST, and a GET as a GET. A nonce is only sent to the origin that issued it.
+    again after a failed connection or a busy site (503 and the like). A nonce that the site refuses as stale is also
+    renewed: once for the question, and once for each upload. The three limits are in bytes: of one event, of everything
+    outside events (bodies of redirects too), and of the text of the answer. A redirected POST is followed as a POST,
+    and a GET as a GET. A nonce is only sent to the origin that issued it.
 
     Raises InvalidInput for an address or a limit that cannot be used. Source: protocol sections 1, 2 and 5.
     """
