@@ -7,12 +7,14 @@ they send the same requests and raise the same errors for wrong values.
 from __future__ import annotations
 
 import mimetypes
+import os
 import secrets
+import weakref
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from .files import Progress, Source, file_ids, multipart, read_file_id
 from .net.cookies import cookie_header
@@ -380,6 +382,27 @@ class Operations:
             "max_body_size": self.max_body_size,
             "max_text_size": self.max_text_size,
         }
+
+
+class _Stream(Protocol):
+    """The part of a stream that :func:`watch` uses."""
+
+    @property
+    def _is_open(self) -> bool: ...
+
+
+def watch(stream: _Stream) -> Callable[[], bool]:
+    """Return a function that returns whether a stream is open; it does not keep the stream alive.
+
+    In a forked process it returns False: the thread that reads the stream is not there.
+    """
+    reference, process = weakref.ref(stream), os.getpid()
+
+    def is_open() -> bool:
+        found = reference()
+        return found is not None and os.getpid() == process and found._is_open
+
+    return is_open
 
 
 def operations_of(client: object, entering: str, wanted: str) -> Operations:

@@ -21,11 +21,11 @@ from ..protocol.calls.request import Session
 from ..protocol.calls.turn import Drivable
 from ..protocol.parsing.bodies import shown_url
 from ..protocol.parsing.errors import InvalidState
-from ..protocol.parsing.events import Event, Reply, texts, without_failure
+from ..protocol.parsing.events import Event, Reply, View, texts, without_failure
 from ..protocol.parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT
 from .api import AsyncApi
 from .conversation import AsyncConversation
-from .stream import AsyncStream, View
+from .stream import AsyncStream
 from .transport import Transport
 
 T = TypeVar("T")

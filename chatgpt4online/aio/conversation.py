@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol, Self, TypeVar, Unpack
 
 from ..files import load_history, save_history
-from ..operations import ConversationTurn, Operations, new_chat_id, operations_of
+from ..operations import ConversationTurn, Operations, new_chat_id, operations_of, watch
 from ..options import NoOptions, refuse_question_options
 from ..protocol.calls.deadline import Timeout
 from ..protocol.calls.endpoints import Discussion, File
 from ..protocol.calls.prompt import Message
 from ..protocol.calls.turn import Drivable
 from ..protocol.parsing.bodies import shown_url
-from ..protocol.parsing.events import Event, Reply, Shortcut, texts, without_failure
-from .stream import AsyncStream, View
+from ..protocol.parsing.events import Event, Reply, Shortcut, View, texts, without_failure
+from .stream import AsyncStream
 
 T = TypeVar("T")
 
@@ -166,21 +165,5 @@ class AsyncConversation:
     def _read(self, view: View[T], turn: ConversationTurn, timeout: Timeout | float | None) -> AsyncStream[T]:
         exchange, record = turn
         stream = self._client._stream(record.through(view), exchange, timeout)
-        record.is_read = _watch(stream)
+        record.is_read = watch(stream)
         return stream
-
-
-def _watch(stream: AsyncStream[Any]) -> Callable[[], bool]:
-    """Return a function that returns whether a stream is open; it does not keep the stream alive.
-
-    In a forked process it returns False: the thread that reads the stream is not there.
-    """
-    reference, process = weakref.ref(stream), os.getpid()
-
-    def is_open() -> bool:
-        found = reference()
-        if found is None or os.getpid() != process:
-            return False
-        return not (found._ended or found._closed)
-
-    return is_open

@@ -6,20 +6,16 @@ import asyncio
 import warnings
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import Any, Protocol, Self, TypeVar, cast
 
 from ..protocol.calls.deadline import Deadline, Timeout
 from ..protocol.calls.request import Request
 from ..protocol.calls.turn import Drivable
 from ..protocol.parsing.errors import ChatError, ConnectionFailed, InvalidState, TimedOut, TooLarge
-from ..protocol.parsing.events import Event, Reply
+from ..protocol.parsing.events import Event, Reply, View
 from .flights import Flight, Flights
 
 T = TypeVar("T")
-
-View: TypeAlias = Callable[[list[Event]], tuple[list[T], ChatError | None]]
-"""A function that gets new events. It returns the items that the stream yields for them, and the error that ends the
-answer or None."""
 
 
 class AsyncResponse(Protocol):
@@ -109,6 +105,10 @@ class AsyncStream(AsyncGenerator[T, None]):
         """The text of the answer so far."""
         return self._exchange.text
 
+    @property
+    def _is_open(self) -> bool:
+        return not (self._ended or self._closed)
+
     def __aiter__(self) -> Self:
         return self
 
@@ -127,7 +127,7 @@ class AsyncStream(AsyncGenerator[T, None]):
                 )
                 error.partial_text = self.text
                 raise error
-            if self._ended or self._closed:
+            if not self._is_open:
                 raise StopAsyncIteration
             await self._advance()
 
@@ -166,7 +166,7 @@ class AsyncStream(AsyncGenerator[T, None]):
 
     async def _complete(self) -> None:
         """Read the rest of the response after the last event, so that its connection can be used again."""
-        while not (self._ended or self._closed):
+        while self._is_open:
             await self._advance()
 
     async def _advance(self) -> None:

@@ -22,11 +22,11 @@ from ..protocol.calls.roots import rest_roots
 from ..protocol.calls.turn import Drivable
 from ..protocol.parsing.bodies import shown_url
 from ..protocol.parsing.errors import InvalidState
-from ..protocol.parsing.events import Event, Reply, texts, without_failure
+from ..protocol.parsing.events import Event, Reply, View, texts, without_failure
 from ..protocol.parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT
 from .api import Api
 from .conversation import Conversation
-from .stream import Stream, View
+from .stream import Stream
 from .transport import RequestsSession, Transport
 
 T = TypeVar("T")

@@ -8,21 +8,17 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from socket import SHUT_RDWR, socket
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import Any, Protocol, Self, TypeVar, cast
 
 from ..protocol.calls.deadline import Deadline, Timeout
 from ..protocol.calls.request import Request
 from ..protocol.calls.turn import Drivable
 from ..protocol.parsing.errors import ChatError, ConnectionFailed, InvalidState, TimedOut, TooLarge
-from ..protocol.parsing.events import Event, Reply
+from ..protocol.parsing.events import Event, Reply, View
 from .flights import Flight, Flights
 from .signals import Flag, Sections
 
 T = TypeVar("T")
-
-View: TypeAlias = Callable[[list[Event]], tuple[list[T], ChatError | None]]
-"""A function that gets new events. It returns the items that the stream yields for them, and the error that ends the
-answer or None."""
 
 
 class Response(Protocol):
@@ -108,6 +104,10 @@ class Stream(Generator[T, None, None]):
         """The text of the answer so far."""
         return self._exchange.text
 
+    @property
+    def _is_open(self) -> bool:
+        return not (self._ended or self._closed.is_set)
+
     def __next__(self) -> T:
         while True:
             for item in self._ready:  # the next one, if there is any
@@ -116,7 +116,7 @@ class Stream(Generator[T, None, None]):
                 error, self._failure = self._failure, None
                 self._complete()
                 raise error
-            if self._ended or self._closed.is_set:
+            if not self._is_open:
                 raise StopIteration
             self._check_process()
             self._advance()
@@ -163,7 +163,7 @@ class Stream(Generator[T, None, None]):
 
     def _complete(self) -> None:
         """Read the rest of the response after the last event, so that its connection can be used again."""
-        while not (self._ended or self._closed.is_set):
+        while self._is_open:
             self._advance()
 
     def _advance(self) -> None:

@@ -36,7 +36,6 @@ LEFT_OUT = {"async", "await"}
 # Functions that differ on purpose, with the reason.
 DIFFERENT = {
     "client.Client.__init__": "the transports take different values",
-    "conversation._watch": "a stream that other threads close has an object in the place of a flag",
     "client.stream": "an async stream has to close its client itself, since nothing is awaited when it is dropped",
     "api._Perform.__call__": "it is declared to return an awaitable",
 }

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ..parsing.bodies import printable
 from ..parsing.errors import ChatError, InvalidInput, InvalidState, ServerError
-from ..parsing.events import Done, Event, Failed, Json, Reply, Shortcut
+from ..parsing.events import Done, Event, Failed, Json, Reply, Shortcut, View
 from .prompt import Message, Submission, not_
 from .request import is_id
 
 T = TypeVar("T")
-
-View: TypeAlias = Callable[[list[Event]], tuple[list[T], ChatError | None]]
-"""A function that turns events into the items for the reader of a stream, and the error that ends it or None."""
 
 _FORMAT = 1  # the version of the saved format
 _RESUMABLE = ("resp_", "v1_")  # the site itself stores the history for these response ids (protocol section 1.4)
@@ -198,9 +195,9 @@ class TurnRecord:
         """
         self._waits_for_reader = True
 
-        def recording(events: list[Event]) -> tuple[list[T], ChatError | None]:
+        def recording(events: list[Event]) -> tuple[Iterable[T], ChatError | None]:
             items, error = view(events)
-            return items if self._unread is None else _LastItems(items, self.record), error
+            return items if self._unread is None else _last_items(items, self.record), error
 
         return recording
 
@@ -249,19 +246,13 @@ class TurnRecord:
             state.follow(State(state.chat_id, messages, response_id, self._shortcut))
 
 
-class _LastItems(list[T]):
-    """The last items of an answer. ``on_end`` is called after the last one, and before ``Done``."""
-
-    def __init__(self, items: Iterable[T], on_end: Callable[[], object]) -> None:
-        super().__init__(items)
-        self._on_end = on_end
-
-    def __iter__(self) -> Iterator[T]:
-        for item in super().__iter__():
-            if isinstance(item, Done):
-                self._on_end()
-            yield item
-        self._on_end()
+def _last_items(items: Iterable[T], on_end: Callable[[], object]) -> Iterator[T]:
+    """Yield the last items of an answer. ``on_end`` is called after the last one, and before ``Done``."""
+    for item in items:
+        if isinstance(item, Done):
+            on_end()
+        yield item
+    on_end()
 
 
 def one_message(question: str | Message) -> Message:

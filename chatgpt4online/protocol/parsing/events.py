@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from .errors import ChatError
+
+T = TypeVar("T")
 
 Json: TypeAlias = dict[str, Any]
 
@@ -57,6 +59,9 @@ class Failed:
 
 
 Event: TypeAlias = Text | Notice | Done | Failed
+View: TypeAlias = Callable[[list[Event]], tuple[Iterable[T], ChatError | None]]
+"""A function that gets new events. It returns the items that a stream yields for them, and the error that ends the
+answer or None."""
 
 
 def texts(events: list[Event]) -> tuple[list[str], ChatError | None]:
