@@ -53,6 +53,21 @@ class _Sending(threading.local):
     is_stalled: bool = False  # whether the server did not receive the whole request in time
     reader: SocketReader | None = None  # the reader of the response, if a connection of this module made it
 
+    def begin(self, url: URL, deadline: Deadline, watch: Callable[[socket | None], None]) -> None:
+        """Store the values that the connection reads."""
+        self.url, self.proxy, self.deadline, self.clock = url, None, deadline, Clock()
+        self.watch, self.reader, self.is_stalled = watch, None, False
+
+    def end(self) -> Clock | None:
+        """Return the clock of the response, or None if no connection of this module made it.
+
+        Deletes the values that refer to the stream, since the thread would keep the stream alive.
+        """
+        clock = self.clock if self.reader is not None else None
+        self.reader = None
+        del self.watch, self.clock
+        return clock
+
 
 sending = _Sending()
 
@@ -154,7 +169,7 @@ class _Response(http.client.HTTPResponse):
         framing = [line for line in lines[1:-2] if line.split(b":", 1)[0].decode("latin-1").lower() in _FRAMING]
         if status in _WITHOUT_BODY:
             framing = [line for line in framing if not line.startswith(b"Transfer-Encoding:")]
-        self.fp = io.BytesIO(b"\r\n".join([lines[0], *framing, b"", b""]))  # type: ignore[assignment]
+        self.fp = io.BytesIO(b"\r\n".join([lines[0], *framing, b"", b""]))  # type: ignore[assignment]  # only read here
         super().begin()
         self.fp = file
         self.headers = self.msg = headers

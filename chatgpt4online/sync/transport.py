@@ -78,7 +78,7 @@ class Transport:
         self.fork_count += 1
         self.flights, self.sections = Flights(), Sections()
         if self._owns_session:
-            for adapter in self._http.adapters.values():
+            for adapter in set(self._http.adapters.values()):  # one serves http and https
                 if isinstance(adapter, Adapter):
                     adapter.disown()
             old_cookies, self._http = self._http.cookies, new_session(self._verify)
@@ -113,11 +113,9 @@ class Transport:
 
         timeout: Any = deadline.allow("connect", now), deadline.allow("first_byte", now)
         url = self._url(request)
-        # The connection of adapter.py reads these values, since requests cannot pass them on.
-        sending.url, sending.proxy, sending.deadline, sending.clock = url, None, deadline, Clock()
-        sending.watch, sending.reader, sending.is_stalled = store_socket, None, False
         if not self._owns_session:
             watch(None)  # a session of the caller does not report its sockets before the head has arrived
+        sending.begin(url, deadline, store_socket)
         try:
             prepared = self._prepare(request, url)
             options = self._send_options(url)
@@ -128,9 +126,7 @@ class Transport:
         except ConnectTimedOut as error:
             raise deadline.expired("connect", time.monotonic()) from error
         finally:
-            clock = sending.clock if sending.reader is not None else None
-            sending.reader = None
-            del sending.watch, sending.clock  # the thread would keep the stream alive
+            clock = sending.end()
         headers = list(getattr(response.raw, "headers", response.headers).items())
         self._cookies.keep(request.url, (value for name, value in headers if name.lower() == "set-cookie"))
         if not sockets:  # the adapter belongs to a session of the caller, or to a test
