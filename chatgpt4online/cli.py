@@ -422,5 +422,5 @@ def _discard(stream: TextIO | None) -> None:
     """Discard the buffered text of a stream. Python writes it again at exit, which would fail or block again."""
     with suppress(AttributeError, OSError):  # closed, or not a file
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, stream.fileno())  # type: ignore[union-attr]
+        os.dup2(null, stream.fileno())  # type: ignore[union-attr]  # None raises AttributeError
         os.close(null)

@@ -197,7 +197,7 @@ async def _tunnel(connection: Connection, url: URL, proxy: URL) -> None:
 async def _open_socks(url: URL, proxy: URL) -> socket.socket:
     """Return a socket that is connected to a server through a SOCKS proxy. Raises ConnectError."""
     from python_socks import ProxyConnectionError, ProxyError  # noqa: PLC0415  # an optional dependency
-    from python_socks.async_.asyncio import Proxy  # noqa: PLC0415
+    from python_socks.async_.asyncio import Proxy  # noqa: PLC0415  # an optional dependency
 
     client = socks_client(Proxy, proxy)
     try:

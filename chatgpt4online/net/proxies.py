@@ -82,8 +82,8 @@ def environment_proxy(origin: Origin) -> URL | None:
     """
     if not (_HAS_SYSTEM_SETTINGS or any(name.lower().endswith("_proxy") for name in os.environ)):
         return None
-    # The import is here because urllib.request takes as long to load as the rest of http1.
-    from urllib.request import getproxies, getproxies_environment, proxy_bypass  # noqa: PLC0415
+    # urllib.request takes as long to load as the rest of http1.
+    from urllib.request import getproxies, getproxies_environment, proxy_bypass  # noqa: PLC0415  # see above
 
     named = getproxies_environment()
     if is_exempt(origin, named.get("no", "")):

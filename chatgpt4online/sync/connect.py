@@ -169,7 +169,7 @@ def _open_tcp(url: URL, clock: Clock) -> socket.socket:
 def _open_socks(url: URL, proxy: URL, clock: Clock) -> socket.socket:
     """Return a socket that is connected to a server through a SOCKS proxy. Raises ConnectionFailed or TimeoutError."""
     from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError  # noqa: PLC0415  # it is an extra
-    from python_socks.sync import Proxy  # noqa: PLC0415
+    from python_socks.sync import Proxy  # noqa: PLC0415  # an optional dependency
 
     client = socks_client(Proxy, proxy)
     try:

@@ -152,7 +152,7 @@ class TestGenerator:
                 async with client.stream("Hi") as pieces:
                     assert await anext(pieces) == "Hel"
                 with pytest.raises(InvalidState) as raised:
-                    pieces.reply  # noqa: B018
+                    pieces.reply  # noqa: B018  # it raises
                 assert raised.value.partial_text == pieces.text == "Hel"
                 assert await collect(pieces) == []
                 assert repr(pieces).endswith("closed>")
@@ -169,7 +169,7 @@ class TestGenerator:
                 assert raised.value.partial_text == "Hel"
                 assert await collect(pieces) == []
                 with pytest.raises(ServerError, match="Oops!"):
-                    pieces.reply  # noqa: B018
+                    pieces.reply  # noqa: B018  # it raises
 
     @run
     async def test_second_task_cannot_read_the_same_stream(self) -> None:

@@ -84,7 +84,7 @@ class TestStream:
             with client.stream("Hi") as pieces:
                 assert next(pieces) == "Hel"
             with pytest.raises(InvalidState) as raised:
-                pieces.reply  # noqa: B018
+                pieces.reply  # noqa: B018  # it raises
             assert raised.value.partial_text == "Hel"
             pieces.close()
             assert list(pieces) == []

@@ -62,7 +62,7 @@ class Mutant:
     def replacement(self) -> Any:
         """Return the object to put in the place of the target. Raises Misfit for a change that does not fit it."""
         _, _, original = self.find()
-        wrap: Callable[[Any], Any] = lambda changed: changed  # noqa: E731
+        wrap: Callable[[Any], Any] = lambda changed: changed  # noqa: E731  # property replaces it
         function = original
         if isinstance(original, property):
             function, wrap = original.fget, property

@@ -126,7 +126,10 @@ def discussions(visitor: Visitor, **fields: Any) -> Json:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_chats_of_a_user_are_listed_the_latest_first(version: str) -> None:
     """Only chats with an id are stored. All values of a row are strings."""
-    script = lambda chat: Answer(f"You said: {chat.message}", response_id="resp_1")  # noqa: E731
+
+    def script(chat: Chat) -> Answer:
+        return Answer(f"You said: {chat.message}", response_id="resp_1")
+
     with serve_site(script, discussions=True, users=ANN, version=version) as site, logged_in(site) as ann:
         assert discussions(ann) == {"success": True, "total": "0", "chats": []}
         file_id = ann.upload("a.png", b"x").json()["data"]["id"]

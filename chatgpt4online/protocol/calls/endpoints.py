@@ -24,7 +24,7 @@ from .roots import holds_credentials, page_url
 T = TypeVar("T")
 
 # The public API is an option of the plugin. It is off until the site's owner turns it on.
-_ADVICE_WITH_TOKEN = "the site's public API must be on, and the bearer token must be the one of the site"  # noqa: S105
+_ADVICE_WITH_TOKEN = "the site's public API must be on, and the bearer token must be the one of the site"  # noqa: S105  # not a token
 _ADVICE_FOR_GUESTS = "the public API needs Client(token=...) or a login (auth= or cookies=), and must be on"
 
 UPLOAD = "/mwai-ui/v1/files/upload"

@@ -97,7 +97,7 @@ _ADDRESS = 500  # characters of an address that an error shows: room for a long 
 _BEGINNING = 200  # characters of an unknown body that an error shows: enough to recognise it
 
 # json.loads calls this function and two regular expressions. The stubs of the standard library leave it out.
-scan_json = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+scan_json = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # see above
 
 
 def decode_json(text: str) -> Any:

@@ -177,7 +177,8 @@ class EventParser:
                 self._read_line(text[position:end], events)
                 if self._over:
                     return
-            position = _BLANK_LINES.match(text, end + 1).end() if end >= 0 else size  # type: ignore[union-attr]
+            # The pattern matches the empty string too, so there is always a match.
+            position = _BLANK_LINES.match(text, end + 1).end() if end >= 0 else size  # type: ignore[union-attr]  # see above
 
     def _read_run(self, text: str, position: int, events: list[Event]) -> tuple[int, bool]:
         """Read the run of plain events at ``position``.
