@@ -25,6 +25,7 @@ from chatgpt4online import (
     stream,
 )
 
+from ..support.adapters import read_until_closed
 from ..support.behaviours import HELLO, streamed
 from ..support.server import (
     LAST_CHUNK,
@@ -308,20 +309,7 @@ class TestRequests:
             peer.wait_for_close()
 
         with Server(site(chat)) as server, requests.Session() as own, Client(server.url, http=own) as client:
-            pieces, begun, shown = client.stream("Hi"), threading.Event(), []
-
-            def read() -> None:
-                for piece in pieces:
-                    shown.append(piece)
-                    begun.set()
-
-            reader = threading.Thread(target=read)
-            reader.start()
-            assert begun.wait(10)
-            pieces.close()
-            reader.join(10)
-            assert not reader.is_alive()
-        assert shown == ["Hel"]
+            assert read_until_closed(client) == ["Hel"]
 
     @pytest.mark.parametrize(
         ("options", "words"),

@@ -57,6 +57,19 @@ class Halves:
         peer.send(chunk(live("lo"), end("Hello")) + LAST_CHUNK)
 
 
+class Held:
+    """An answer that repeats the question. The question ``parent`` is answered when the test says so."""
+
+    def __init__(self) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, chat: Chat) -> str:
+        if chat.message == "parent":
+            self.begun.set()
+            self.go_on.wait(20)
+        return chat.message
+
+
 def ask_all(client: Client, who: str) -> str:
     asked = [f"{who}{number}" for number in range(5)]
     return "" if [str(client.ask(question)) for question in asked] == asked else "the answers were mixed up"
@@ -72,22 +85,15 @@ def test_parent_and_child_get_their_own_answers() -> None:
 
 
 def test_locks_that_are_held_at_the_fork_are_free_in_the_child() -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def answer(chat: Chat) -> str:
-        if chat.message == "parent":
-            begun.set()
-            go_on.wait(20)
-        return chat.message
-
+    answer = Held()
     with serve_site(answer) as site, Client(site.url, retries=0) as client:
         thread = threading.Thread(target=client.ask, args=("parent",))
         thread.start()
-        assert begun.wait(20)
+        assert answer.begun.wait(20)
         with client._transport.flights._guard, tls._build_lock:
             result = in_child(lambda: str(client.ask("child")))
             assert result() == "child"
-        go_on.set()
+        answer.go_on.set()
         thread.join(20)
 
 
@@ -195,20 +201,13 @@ def test_child_keeps_no_copy_of_a_connection(kind: str) -> None:
 
 
 def test_question_that_another_thread_of_the_parent_asks_does_not_block_the_child() -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def answer(chat: Chat) -> str:
-        if chat.message == "parent":
-            begun.set()
-            go_on.wait(20)
-        return chat.message
-
+    answer = Held()
     with serve_site(answer) as site, Client(site.url, retries=0) as client:
         talk = client.conversation()
         thread = threading.Thread(target=talk.ask, args=("parent",))
         thread.start()
-        assert begun.wait(20)
+        assert answer.begun.wait(20)
         assert in_child(lambda: str(talk.ask("child")))() == "child"
-        go_on.set()
+        answer.go_on.set()
         thread.join(20)
         assert [message["content"] for message in talk.messages] == ["parent", "parent"]

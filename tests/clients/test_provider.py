@@ -384,19 +384,26 @@ class TestMemory:
             assert ask(at(site.url)) == ["ok"]
 
 
+class Endless:
+    """An answer that ends only when its connection is closed."""
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+
+    def __call__(self, _: Chat) -> Iterator[str]:
+        try:
+            for number in itertools.count():
+                yield f"{number} "
+        finally:
+            self.closed.set()
+
+
 class TestClosing:
     """Answers that are not read to their end."""
 
     @pytest.mark.parametrize("how", ["aclose", "break"])
     def test_aclose_closes_the_connection_at_once(self, how: str) -> None:
-        closed = threading.Event()
-
-        def answer(_: Chat) -> Iterator[str]:
-            try:
-                for number in itertools.count():
-                    yield f"{number} "
-            finally:
-                closed.set()
+        answer = Endless()
 
         async def ask(provider: Any) -> None:
             if how == "aclose":
@@ -406,25 +413,18 @@ class TestClosing:
             else:
                 async for _ in provider.create_async_generator("", QUESTION):
                     break
-            assert await asyncio.to_thread(closed.wait, 10)
+            assert await asyncio.to_thread(answer.closed.wait, 10)
 
         with serve_site(answer) as site:
             asyncio.run(ask(at(site.url)))
 
     def test_dropped_generator_closes_the_connection(self) -> None:
-        closed = threading.Event()
-
-        def answer(_: Chat) -> Iterator[str]:
-            try:
-                for number in itertools.count():
-                    yield f"{number} "
-            finally:
-                closed.set()
+        answer = Endless()
 
         with serve_site(answer) as site:
             for _ in at(site.url).create_completion("", QUESTION):
                 break
-            assert closed.wait(10)
+            assert answer.closed.wait(10)
 
     def test_cancelled_task_closes_the_connection(self) -> None:
         done = threading.Event()

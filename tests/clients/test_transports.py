@@ -33,7 +33,7 @@ from chatgpt4online import (
     Truncated,
 )
 
-from ..support.adapters import ADAPTERS, Ask
+from ..support.adapters import ADAPTERS, Ask, read_until_closed
 from ..support.behaviours import HELLO, WHOLE, headed, streamed, then_close
 from ..support.server import (
     LAST_CHUNK,
@@ -595,20 +595,7 @@ def test_close_from_another_thread_works_with_every_kind_of_connection(
         options = way_to(stack, way, tls, [])
         server = stack.enter_context(Server(site(chat), tls=tls))
         client = stack.enter_context(Client(server.url, verify=trusting(authority), **options))
-        pieces, begun, shown = client.stream("Hi"), threading.Event(), []
-
-        def read() -> None:
-            for piece in pieces:
-                shown.append(piece)
-                begun.set()
-
-        reader = threading.Thread(target=read)
-        reader.start()
-        assert begun.wait(10)
-        pieces.close()
-        reader.join(10)
-        assert not reader.is_alive()
-        assert shown == ["Hel"]
+        assert read_until_closed(client) == ["Hel"]
 
 
 def closed_port() -> int:

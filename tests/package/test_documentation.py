@@ -17,11 +17,9 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from inspect import signature
 from io import StringIO
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import docutils.core
@@ -33,6 +31,8 @@ from chatgpt4online import ConnectionFailed, TimedOut, Truncated, protocol, test
 from chatgpt4online.testing import Answer, Chat, Site
 
 from ..site import serve_site
+from ..support.blocks import Block, find_blocks
+from ..support.embedders import documented_loop
 
 pytestmark = pytest.mark.slow
 
@@ -44,46 +44,11 @@ LONGEST_CODE_LINE = 88
 ONE_LINE = "    python3 -m venv "  # the README's two commands; .ci/run reads one of them
 MOST_THAT_DO_NOT_RUN = 8
 
-_DIRECTIVE = re.compile(r"^( *)\.\. code-block:: *([\w-]*)\n(?:\1   :.*\n)*\n((?:\1   +.*\n|[ ]*\n)+)", re.MULTILINE)
-_MARK = re.compile(r"^ *\.\. not run: (.+(?:\n +.+)*)\n\n\Z", re.MULTILINE)
-_FILE = re.compile(r"Save this as ``([\w.]+)``:\n\n\Z")
-_OUTPUT = re.compile(r"( *)It prints::\n\n((?:\1   +.*\n|[ ]*\n)+)")
 _ENTRY = re.compile(r"^\.\. (?:auto\w+|py:\w+):: ([\w.]+)", re.MULTILINE)
 
 # The readers of the pages run this site, so its answers, bots and users are those of the tests.
 PRACTICE_SITE = ROOT / "examples" / "practice_site.py"
 PRACTICE: dict[str, Any] = runpy.run_path(str(PRACTICE_SITE))
-
-
-@dataclass(frozen=True)
-class Block:
-    """A code block: where it is, what it holds, what it prints (None: anything), and why it does not run.
-
-    ``file`` is the name under which the page tells the reader to save it, or ``""``.
-    """
-
-    line: int
-    language: str
-    code: str
-    output: str | None
-    reason: str
-    file: str = ""
-
-    @property
-    def runs(self) -> bool:
-        return not self.reason
-
-
-def find_blocks(text: str) -> Iterator[Block]:
-    """Yield the code blocks of a page."""
-    for match in _DIRECTIVE.finditer(text):
-        before = text[: match.start()]
-        mark, file, output = _MARK.search(before), _FILE.search(before), _OUTPUT.match(text, match.end())
-        line = text[: match.start(3)].count("\n") + 1
-        code = dedent(match[3]).rstrip("\n") + "\n"
-        reason = " ".join(mark[1].split()) if mark else ""
-        shown = dedent(output[2]).strip("\n") if output else None
-        yield Block(line, match[2], code, shown, reason, file[1] if file else "")
 
 
 def answer(chat: Chat) -> Any:
@@ -275,11 +240,8 @@ class TestLoopOfTheGuideOnEmbedding:
     """The loop that embedders copy does what the clients do."""
 
     @pytest.fixture
-    def names(self, tmp_path: Path) -> dict[str, Any]:
-        page = DOCS / "guides" / "embedding.rst"
-        loop = next(block for block in BLOCKS[page] if "class Visitor" in block.code)
-        with serve_documented_site() as site:
-            return run_page(page, [loop], site.url, tmp_path)
+    def names(self) -> dict[str, Any]:
+        return documented_loop()
 
     @pytest.mark.parametrize(
         "options",

@@ -1,6 +1,7 @@
 """The two clients with one interface, so that one test covers both."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,3 +73,25 @@ def asynchronous(
 
 Ask = Callable[..., Seen]
 ADAPTERS: dict[str, Ask] = {"Client": sync, "AsyncClient": asynchronous}
+
+
+def read_until_closed(client: Client) -> list[str]:
+    """Read an answer in another thread, close it after the first piece, and return the pieces.
+
+    Raises AssertionError if the thread goes on waiting for the site.
+    """
+    stream, begun = client.stream("Hi"), threading.Event()
+    shown: list[str] = []
+
+    def read() -> None:
+        for piece in stream:
+            shown.append(piece)
+            begun.set()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert begun.wait(10)
+    stream.close()
+    reader.join(10)
+    assert not reader.is_alive()
+    return shown

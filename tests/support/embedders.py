@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import subprocess
 import sys
-import textwrap
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,8 @@ from chatgpt4online import ChatError, ConnectionFailed, Session, Submission, Tex
 from chatgpt4online.net.cookies import Cookies
 from chatgpt4online.protocol import Event, Request
 
-from ..support.adapters import Seen
+from .adapters import Seen
+from .blocks import find_blocks
 
 ROOT = Path(__file__).parent.parent.parent
 GUIDE = ROOT / "docs" / "guides" / "embedding.rst"
@@ -26,18 +25,17 @@ EXAMPLES = ROOT / "examples"
 SECONDS = 60  # for an example that hangs
 
 
-def documented_loop() -> Any:
-    """Return the class ``Visitor`` of the guide on embedding, as it stands there."""
-    blocks = re.findall(r"^\.\. code-block:: python\n\n((?:    .*\n|\n)+)", GUIDE.read_text("utf-8"), re.MULTILINE)
-    (code,) = (block for block in blocks if "class Visitor" in block)
+def documented_loop() -> dict[str, Any]:
+    """Return the names of the loop in the guide on embedding, as it stands there: ``Visitor`` and what it uses."""
+    (loop,) = (block for block in find_blocks(GUIDE.read_text("utf-8")) if "class Visitor" in block.code)
     names: dict[str, Any] = {}
-    exec(textwrap.dedent(code), names)
-    return names["Visitor"]
+    exec(loop.code, names)
+    return names
 
 
 def documented(url: str) -> Seen:
     """Ask with the loop over ``http.client`` that the guide shows."""
-    seen, visitor = Seen(), documented_loop()(url)
+    seen, visitor = Seen(), documented_loop()["Visitor"](url)
     try:
         for event in visitor.ask("Hi", "k3v9x0q2pfa"):
             if isinstance(event, Text):
