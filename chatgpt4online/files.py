@@ -107,8 +107,7 @@ def _path(value: object, what: str) -> Path:
 def _status(path: Path, problem: str) -> os.stat_result | None:
     """Return the status of the file that a path leads to, or None if there is no file.
 
-    Raises InvalidInput, whose text begins with ``problem``, for a directory, a device, a pipe or a socket. Raises
-    OSError.
+    Raises InvalidInput for a directory, a device, a pipe or a socket; its text begins with ``problem``. Raises OSError.
     """
     try:
         status = path.stat()

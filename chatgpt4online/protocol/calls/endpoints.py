@@ -168,7 +168,7 @@ def public(
 ) -> Call[Any]:
     """Return the call to the function ``name`` of the public API. Its value is the ``data`` field of the answer.
 
-    ``fields`` are sent as JSON; a field that is None is left out. If ``fields`` is None, the call is a GET.
+    ``fields`` are sent as JSON, without those with the value None. If ``fields`` is None, the call is a GET.
     ``needs_nonce`` is false for a login by password, which the public API accepts without a nonce. With ``is_guest``
     the error for a refusal advises the caller to log in. The call is sent in any case, since some sites allow guests.
     Raises InvalidInput for fields
