@@ -171,8 +171,7 @@ def public(
     ``fields`` are sent as JSON, without those with the value None. If ``fields`` is None, the call is a GET.
     ``needs_nonce`` is false for a login by password, which the public API accepts without a nonce. With ``is_guest``
     the error for a refusal advises the caller to log in. The call is sent in any case, since some sites allow guests.
-    Raises InvalidInput for fields
-    that cannot be sent as JSON. Source: protocol section 1.8.
+    Raises InvalidInput for fields that cannot be sent as JSON. Source: protocol section 1.8.
     """
     method = "POST" if fields is not None else "GET"
     sent = None if fields is None else {key: value for key, value in fields.items() if value is not None}
