@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from .sync.client import stream as stream
     from .sync.conversation import Conversation as Conversation
     from .sync.stream import Stream as Stream
+    from .tracing import ResponseInfo as ResponseInfo
 
 __all__ = [
     "Action",
@@ -91,6 +92,7 @@ __all__ = [
     "RateLimited",
     "Reply",
     "Request",
+    "ResponseInfo",
     "ServerError",
     "Session",
     "Shortcut",
@@ -157,6 +159,7 @@ _MODULES = {
     "sync.client": ("Client", "ask", "stream"),
     "sync.conversation": ("Conversation",),
     "sync.stream": ("Stream",),
+    "tracing": ("ResponseInfo",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -12,6 +12,7 @@ from typing import TypedDict
 
 from .net.heads import check_headers
 from .net.url import redacted
+from .protocol.calls.deadline import is_time
 from .protocol.calls.page import Bot
 from .protocol.calls.prompt import LARGEST_POST, LONGEST_ID
 from .protocol.calls.request import Session, is_id
@@ -226,6 +227,13 @@ def check_count(name: str, value: object, least: int) -> None:
     """Raise InvalidInput unless ``value`` is a whole number from ``least``. ``name`` is the name of the argument."""
     if type(value) is not int or value < least:
         raise InvalidInput(f"{name} is a whole number from {least}, not {shown(value)}")
+
+
+def check_seconds(name: str, value: object) -> float:
+    """Return a number of seconds. Raises InvalidInput unless it is finite and above 0. ``name`` names the argument."""
+    if not is_time(value):
+        raise InvalidInput(f"{name} is a number of seconds above 0, not {shown(value)}")
+    return value
 
 
 def check_session(session: object) -> None:

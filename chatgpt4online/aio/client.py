@@ -23,6 +23,7 @@ from ..protocol.parsing.bodies import shown_url
 from ..protocol.parsing.errors import InvalidState
 from ..protocol.parsing.events import Event, Reply, View, texts, without_failure
 from ..protocol.parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT
+from ..tracing import start_logging
 from .api import AsyncApi
 from .conversation import AsyncConversation
 from .stream import AsyncStream
@@ -64,6 +65,7 @@ class AsyncClient:
         **unknown: Unpack[NoOptions],
     ) -> None:
         refuse_client_options(unknown, type(self).__name__)
+        start_logging()
         self._operations = Operations(
             site=site,
             bot_id=bot_id,
@@ -265,9 +267,7 @@ class AsyncClient:
 
     async def _drain(self, stream: AsyncStream[Any]) -> Reply:
         async with stream:
-            async for _ in stream:
-                pass
-            return stream.reply
+            return await stream.until_done()
 
     async def _perform(self, exchange: Exchange[T]) -> T:
         await self._drain(self._stream(without_failure, exchange, None))

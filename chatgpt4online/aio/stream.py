@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import warnings
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, cast
 
+from ..options import check_seconds
 from ..protocol.calls.deadline import Deadline, Timeout
 from ..protocol.calls.request import Request
 from ..protocol.calls.turn import Drivable
 from ..protocol.parsing.errors import ChatError, ConnectionFailed, InvalidState, TimedOut, TooLarge
 from ..protocol.parsing.events import Event, Reply, View
+from ..tracing import ResponseInfo, TracedCall
 from .flights import Flight, Flights
 
 T = TypeVar("T")
@@ -69,7 +72,7 @@ class AsyncStream(AsyncGenerator[T, None]):
 
     def __init__(self, transport: AsyncTransport, exchange: Drivable, timeout: Timeout, view: View[T]) -> None:
         self._transport = transport
-        self._exchange = exchange
+        self._call = TracedCall(exchange)
         self._timeout = timeout
         self._view = view
         self._ready: Iterator[T] = iter(())  # items that were read but not yet returned
@@ -79,15 +82,16 @@ class AsyncStream(AsyncGenerator[T, None]):
         self._response: AsyncResponse | None = None
         self._step_task: asyncio.Task[list[Event]] | None = None  # the current step: one request, or a whole search
         self._flight: Flight | None = None  # the search that this stream leads
+        self._waiting: asyncio.Task[None] | None = None  # the step that heartbeats() has started
         self._owns_transport = False  # if True, the transport is closed with this stream
         self._busy = False  # if True, a task reads
-        # Three ends, besides exchange.over: there the last event was returned, and the rest of the body may be unread.
+        # Three ends, besides call.over: there the last event was returned, and the rest of the body may be unread.
         self._closed = False  # aclose() was called
         self._ended = False  # no step is left: all requests were answered, or a step raised an error
         self._cancelled = False  # that error was a cancellation, so the answer is not whole
 
     def __repr__(self) -> str:
-        return f"<AsyncStream of {self._exchange!r}{', closed' if self._closed else ''}>"
+        return f"<AsyncStream of {self._call!r}{', closed' if self._closed else ''}>"
 
     def __del__(self) -> None:
         response = self._response
@@ -98,12 +102,20 @@ class AsyncStream(AsyncGenerator[T, None]):
     @property
     def reply(self) -> Reply:
         """The whole reply. Raises the error of an answer that failed, and InvalidState before the end."""
-        return cast(Reply, self._exchange.result())
+        return cast(Reply, self._call.result())
 
     @property
     def text(self) -> str:
         """The text of the answer so far."""
-        return self._exchange.text
+        return self._call.text
+
+    @property
+    def response(self) -> ResponseInfo | None:
+        """The response to the last request that sent the question, or None before its head has arrived.
+
+        It gives the status, the headers, the address, and the seconds to the head and to the first piece.
+        """
+        return self._call.response
 
     @property
     def _is_open(self) -> bool:
@@ -120,16 +132,51 @@ class AsyncStream(AsyncGenerator[T, None]):
                 error, self._failure = self._failure, None
                 await self._complete()
                 raise error
-            if self._cancelled and not self._closed:
-                error = InvalidState(
-                    "this answer ended when the wait for its next piece was cancelled; to wait with a limit, put "
-                    "anext() in a task and wait for it with asyncio.wait(), which does not cancel it"
-                )
-                error.partial_text = self.text
-                raise error
+            self._check_cancelled()
             if not self._is_open:
                 raise StopAsyncIteration
-            await self._advance()
+            await self._read()
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        """Return what :meth:`open` returns: ``await stream`` is the same as ``await stream.open()``."""
+        return self.open().__await__()
+
+    async def open(self) -> Self:
+        """Send the question, and wait for the first event of its answer. Return this stream.
+
+        Call it before anything depends on the answer, for example before a back end sends its own status. It returns
+        once a piece, a notice or the end of the answer has arrived; the iteration still returns it. An error that comes
+        instead of an answer is raised here, also if the site sent it with the status 200. A second call returns at
+        once, or raises the same error again. Raises InvalidState if the stream is closed.
+        """
+        while self._is_open and not (self._call.has_begun or self._call.over):
+            await self._read()
+        if self._closed:
+            raise self._misuse("this stream is closed: ask the question again")
+        self._check_cancelled()
+        if not self._call.has_begun:
+            self._failure = None
+            await self._complete()
+            self._call.result()  # raises the error
+        return self
+
+    async def until_done(self) -> Reply:
+        """Read the answer to its end, and return the whole reply. It may be called at any time, also after the end.
+
+        Raises the error of an answer that failed, and InvalidState if the stream was closed before the end.
+        """
+        async for _ in self:
+            pass
+        return self.reply
+
+    def heartbeats(self, seconds: float) -> AsyncIterator[T | None]:
+        """Return the items of this stream, and None whenever ``seconds`` have passed without an item.
+
+        A back end can send a sign of life to its own client for each None. The answer goes on meanwhile, and after the
+        loop the stream can be read further. If the loop may be left early, close the stream or use ``async with``:
+        a wait that is under way keeps it open. ``seconds`` is a number above 0. Raises InvalidInput for another value.
+        """
+        return self._beats(check_seconds("seconds", seconds))
 
     async def asend(self, value: None) -> T:
         """Return the next item as ``anext()`` does. A generator must have this method."""
@@ -164,6 +211,44 @@ class AsyncStream(AsyncGenerator[T, None]):
     ) -> None:
         await self.aclose()
 
+    async def _beats(self, seconds: float) -> AsyncIterator[T | None]:
+        end = time.monotonic() + seconds
+        while self._failure is None and self._is_open:
+            for item in self._ready:
+                yield item
+                break  # close() may have discarded the others
+            else:
+                if await self._read(end - time.monotonic()):
+                    continue
+                yield None
+            end = time.monotonic() + seconds
+        async for item in self:  # the last items, or the error
+            yield item
+
+    async def _read(self, seconds: float | None = None) -> bool:
+        """Carry out the next step, and return True.
+
+        With ``seconds``, a task of its own carries it out. Return False if that takes longer. Then the step continues,
+        and the next call of this method waits for it.
+        """
+        self._check_loop()
+        if seconds is None and self._waiting is None:
+            await self._advance()
+            return True
+        if self._waiting is None:
+            self._waiting = asyncio.ensure_future(self._advance())
+        waiting = self._waiting
+        try:
+            done, _ = await asyncio.wait([waiting], timeout=seconds)
+        except asyncio.CancelledError:  # ends the answer, as it does during a read in this task
+            waiting.cancel()
+            raise
+        if not done:
+            return False
+        self._waiting = None
+        waiting.result()  # raises the error of the step
+        return True
+
     async def _complete(self) -> None:
         """Read the rest of the response after the last event, so that its connection can be used again."""
         while self._is_open:
@@ -171,7 +256,6 @@ class AsyncStream(AsyncGenerator[T, None]):
 
     async def _advance(self) -> None:
         """Carry out the next step of the exchange, and store its items in ``_ready``."""
-        self._check_loop()
         if self._busy:
             raise InvalidState("another task is reading this stream")
         self._busy = True
@@ -194,7 +278,7 @@ class AsyncStream(AsyncGenerator[T, None]):
             self._deadline = Deadline(self._timeout, asyncio.get_running_loop().time())
         if self._response is not None:
             return await self._continue(self._response, self._deadline)
-        request = self._exchange.next_request()
+        request = self._call.next_request()
         if request is None:
             self._ended = True
             if self._owns_transport:
@@ -214,7 +298,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         self._flight = flight
         events: list[Event] = []
         try:
-            while not self._closed and (request := self._exchange.next_request()) and request.exclusive:
+            while not self._closed and (request := self._call.next_request()) and request.exclusive:
                 flight.progress("connect", request.delay)
                 events += await self._ask(request, deadline)
                 while self._response is not None:
@@ -222,7 +306,7 @@ class AsyncStream(AsyncGenerator[T, None]):
                     events += await self._continue(self._response, deadline)
         finally:
             self._flight = None
-            self._transport.flights.land(flight, self._exchange.shared_failure)
+            self._transport.flights.land(flight, self._call.shared_failure)
         return events
 
     async def _follow(self, flight: Flight, deadline: Deadline) -> list[Event]:
@@ -230,8 +314,8 @@ class AsyncStream(AsyncGenerator[T, None]):
         try:
             failure = await flight.wait(deadline)
         except TimedOut as error:
-            return self._exchange.receive_error(error)
-        return [] if failure is None else self._exchange.receive_failure(failure)
+            return self._call.receive_error(error)
+        return [] if failure is None else self._call.receive_failure(failure)
 
     async def _ask(self, request: Request, deadline: Deadline) -> list[Event]:
         """Send a request, and process the head of its response."""
@@ -240,13 +324,13 @@ class AsyncStream(AsyncGenerator[T, None]):
         try:
             self._response = response = await self._transport.send(request, deadline, self._watch)
         except (ConnectionFailed, TooLarge) as error:
-            return self._exchange.receive_error(error)
-        return self._exchange.receive_response(response.status, response.headers)
+            return self._call.receive_error(error)
+        return self._call.receive_response(response.status, response.headers)
 
     async def _continue(self, response: AsyncResponse, deadline: Deadline) -> list[Event]:
         """Process the next bytes of the answer, or its end."""
-        exchange = self._exchange
-        if exchange.over:
+        call = self._call
+        if call.over:
             await response.finish()
             self._response = None
             return []
@@ -254,13 +338,13 @@ class AsyncStream(AsyncGenerator[T, None]):
             data = await response.read(deadline)
         except (ConnectionFailed, TooLarge) as error:
             self._close_response()
-            return [] if self._closed else exchange.receive_error(error)
+            return [] if self._closed else call.receive_error(error)
         if self._closed:
             return []
         if data:
-            return exchange.receive_data(data)
+            return call.receive_data(data)
         self._close_response()
-        return exchange.receive_eof()
+        return call.receive_eof()
 
     def _check_loop(self) -> None:
         """Raise InvalidState if no asyncio event loop runs, or if another loop reads this answer."""
@@ -272,9 +356,20 @@ class AsyncStream(AsyncGenerator[T, None]):
             )
         self._loop = self._loop or loop
         if self._loop is not loop:
-            error = InvalidState("another event loop reads this answer; make a client and a stream for each loop")
-            error.partial_text = self.text
-            raise error
+            raise self._misuse("another event loop reads this answer; make a client and a stream for each loop")
+
+    def _check_cancelled(self) -> None:
+        """Raise InvalidState if the answer ended because the task that read it was cancelled."""
+        if self._cancelled and not self._closed:
+            raise self._misuse(
+                "this answer ended when the wait for its next piece was cancelled; to wait with a limit, read "
+                "stream.heartbeats(seconds)"
+            )
+
+    def _misuse(self, message: str) -> InvalidState:
+        error = InvalidState(message)
+        error.partial_text = self.text
+        return error
 
     def _call_in_loop(self, action: Callable[[], object]) -> None:
         """Call ``action`` in the loop that reads the answer: now, or soon if the caller runs in another thread."""

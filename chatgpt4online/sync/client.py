@@ -24,6 +24,7 @@ from ..protocol.parsing.bodies import shown_url
 from ..protocol.parsing.errors import InvalidState
 from ..protocol.parsing.events import Event, Reply, View, texts, without_failure
 from ..protocol.parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT
+from ..tracing import start_logging
 from .api import Api
 from .conversation import Conversation
 from .stream import Stream
@@ -91,6 +92,7 @@ class Client:
         **unknown: Unpack[NoOptions],
     ) -> None:
         refuse_client_options(unknown, type(self).__name__)
+        start_logging()
         self._operations = Operations(
             site=site,
             bot_id=bot_id,
@@ -290,9 +292,7 @@ class Client:
 
     def _drain(self, stream: Stream[Any]) -> Reply:
         with stream:
-            for _ in stream:
-                pass
-            return stream.reply
+            return stream.until_done()
 
     def _perform(self, exchange: Exchange[T]) -> T:
         self._drain(self._stream(without_failure, exchange, None))

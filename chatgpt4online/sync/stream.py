@@ -5,16 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from socket import SHUT_RDWR, socket
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, cast
 
+from ..options import check_seconds
 from ..protocol.calls.deadline import Deadline, Timeout
 from ..protocol.calls.request import Request
 from ..protocol.calls.turn import Drivable
 from ..protocol.parsing.errors import ChatError, ConnectionFailed, InvalidState, TimedOut, TooLarge
 from ..protocol.parsing.events import Event, Reply, View
+from ..tracing import ResponseInfo, TracedCall
 from .flights import Flight, Flights
 from .signals import Flag, Sections
 
@@ -72,7 +75,7 @@ class Stream(Generator[T, None, None]):
 
     def __init__(self, transport: Transport, exchange: Drivable, timeout: Timeout, view: View[T]) -> None:
         self._transport = transport
-        self._exchange = exchange
+        self._call = TracedCall(exchange)
         self._timeout = timeout
         self._view = view
         self._ready: Iterator[T] = iter(())  # items that were read but not yet returned
@@ -83,12 +86,13 @@ class Stream(Generator[T, None, None]):
         self._socket: socket | None = None
         self._busy = threading.Lock()  # held by the thread that reads
         self._flight: Flight | None = None  # the search that this stream leads
-        # Two ends, besides exchange.over: there the last event was returned, and the rest of the body may be unread.
+        self._waiting: Future[None] | None = None  # the step that a thread of heartbeats() carries out
+        # Two ends, besides call.over: there the last event was returned, and the rest of the body may be unread.
         self._closed = Flag()  # set by close()
         self._ended = False  # no step is left: all requests were answered, or a step raised an error
 
     def __repr__(self) -> str:
-        return f"<Stream of {self._exchange!r}{', closed' if self._closed.is_set else ''}>"
+        return f"<Stream of {self._call!r}{', closed' if self._closed.is_set else ''}>"
 
     def __del__(self) -> None:
         if self._response is not None:
@@ -97,12 +101,20 @@ class Stream(Generator[T, None, None]):
     @property
     def reply(self) -> Reply:
         """The whole reply. Raises the error of an answer that failed, and InvalidState before the end."""
-        return cast(Reply, self._exchange.result())
+        return cast(Reply, self._call.result())
 
     @property
     def text(self) -> str:
         """The text of the answer so far."""
-        return self._exchange.text
+        return self._call.text
+
+    @property
+    def response(self) -> ResponseInfo | None:
+        """The response to the last request that sent the question, or None before its head has arrived.
+
+        It gives the status, the headers, the address, and the seconds to the head and to the first piece.
+        """
+        return self._call.response
 
     @property
     def _is_open(self) -> bool:
@@ -118,8 +130,43 @@ class Stream(Generator[T, None, None]):
                 raise error
             if not self._is_open:
                 raise StopIteration
-            self._check_process()
-            self._advance()
+            self._read()
+
+    def open(self) -> Self:
+        """Send the question, and wait for the first event of its answer. Return this stream.
+
+        Call it before anything depends on the answer, for example before a back end sends its own status. It returns
+        once a piece, a notice or the end of the answer has arrived; the iteration still returns it. An error that comes
+        instead of an answer is raised here, also if the site sent it with the status 200. A second call returns at
+        once, or raises the same error again. Raises InvalidState if the stream is closed.
+        """
+        while self._is_open and not (self._call.has_begun or self._call.over):
+            self._read()
+        if self._closed.is_set:
+            raise self._misuse("this stream is closed: ask the question again")
+        if not self._call.has_begun:
+            self._failure = None
+            self._complete()
+            self._call.result()  # raises the error
+        return self
+
+    def until_done(self) -> Reply:
+        """Read the answer to its end, and return the whole reply. It may be called at any time, also after the end.
+
+        Raises the error of an answer that failed, and InvalidState if the stream was closed before the end.
+        """
+        for _ in self:
+            pass
+        return self.reply
+
+    def heartbeats(self, seconds: float) -> Iterator[T | None]:
+        """Return the items of this stream, and None whenever ``seconds`` have passed without an item.
+
+        A back end can send a sign of life to its own client for each None. The answer goes on meanwhile, and after the
+        loop the stream can be read further. If the loop may be left early, close the stream or use ``with``, since
+        a wait that is under way keeps it open. ``seconds`` is a number above 0. Raises InvalidInput for another value.
+        """
+        return self._beats(check_seconds("seconds", seconds))
 
     def send(self, value: None) -> T:
         """Return the next item as ``next()`` does. A generator must have this method."""
@@ -161,6 +208,42 @@ class Stream(Generator[T, None, None]):
             finally:
                 self._busy.release()
 
+    def _beats(self, seconds: float) -> Iterator[T | None]:
+        end = time.monotonic() + seconds
+        while self._failure is None and self._is_open:
+            for item in self._ready:
+                yield item
+                break  # close() may have discarded the others
+            else:
+                if self._read(end - time.monotonic()):
+                    continue
+                yield None
+            end = time.monotonic() + seconds
+        yield from self  # the last items, or the error
+
+    def _read(self, seconds: float | None = None) -> bool:
+        """Carry out the next step, and return True.
+
+        With ``seconds``, another thread carries it out. Return False if that takes longer. Then the step continues, and
+        the next call of this method waits for it.
+        """
+        self._check_process()
+        if seconds is None and self._waiting is None:
+            self._advance()
+            return True
+        if self._waiting is None:
+            self._waiting = _in_thread(self._advance)
+        waiting = self._waiting
+        try:
+            if not wait([waiting], seconds).done:
+                return False
+        except BaseException:  # Ctrl-C ends the answer, as it does during a read in this thread
+            self.close()
+            raise
+        self._waiting = None
+        waiting.result()  # raises the error of the step
+        return True
+
     def _complete(self) -> None:
         """Read the rest of the response after the last event, so that its connection can be used again."""
         while self._is_open:
@@ -192,7 +275,7 @@ class Stream(Generator[T, None, None]):
             self._deadline = Deadline(self._timeout, time.monotonic())
         if self._response is not None:
             return self._continue(self._response, self._deadline)
-        request = self._exchange.next_request()
+        request = self._call.next_request()
         if request is None:
             self._ended = True
             return []
@@ -208,7 +291,7 @@ class Stream(Generator[T, None, None]):
         self._flight = flight
         events: list[Event] = []
         try:
-            while not self._closed.is_set and (request := self._exchange.next_request()) and request.exclusive:
+            while not self._closed.is_set and (request := self._call.next_request()) and request.exclusive:
                 flight.progress("connect", request.delay)
                 events += self._ask(request, deadline)
                 while self._response is not None:
@@ -216,7 +299,7 @@ class Stream(Generator[T, None, None]):
                     events += self._continue(self._response, deadline)
         finally:
             self._flight = None
-            self._transport.flights.land(flight, self._exchange.shared_failure)
+            self._transport.flights.land(flight, self._call.shared_failure)
         return events
 
     def _follow(self, flight: Flight, deadline: Deadline) -> list[Event]:
@@ -224,8 +307,8 @@ class Stream(Generator[T, None, None]):
         try:
             failure = flight.wait(deadline, self._closed)
         except TimedOut as error:
-            return self._exchange.receive_error(error)
-        return [] if failure is None else self._exchange.receive_failure(failure)
+            return self._call.receive_error(error)
+        return [] if failure is None else self._call.receive_failure(failure)
 
     def _ask(self, request: Request, deadline: Deadline) -> list[Event]:
         """Send a request, and process the head of its response."""
@@ -234,13 +317,13 @@ class Stream(Generator[T, None, None]):
         try:
             self._response = response = self._transport.send(request, deadline, self._watch)
         except (ConnectionFailed, TooLarge) as error:
-            return [] if self._closed.is_set else self._exchange.receive_error(error)
-        return self._exchange.receive_response(response.status, response.headers)
+            return [] if self._closed.is_set else self._call.receive_error(error)
+        return self._call.receive_response(response.status, response.headers)
 
     def _continue(self, response: Response, deadline: Deadline) -> list[Event]:
         """Process the next bytes of the answer, or its end."""
-        exchange = self._exchange
-        if exchange.over:
+        call = self._call
+        if call.over:
             response.finish()
             self._close_response()
             return []
@@ -248,23 +331,26 @@ class Stream(Generator[T, None, None]):
             data = response.read(deadline)
         except (ConnectionFailed, TooLarge) as error:
             self._close_response()
-            return [] if self._closed.is_set else exchange.receive_error(error)
+            return [] if self._closed.is_set else call.receive_error(error)
         if self._closed.is_set:
             self._close_response()
             return []
         if data:
-            return exchange.receive_data(data)
+            return call.receive_data(data)
         self._close_response()
-        return exchange.receive_eof()
+        return call.receive_eof()
 
     def _check_process(self) -> None:
         """Raise InvalidState if this process is a fork of the process that reads the answer."""
         if self._deadline is None:
             self._fork_count = self._transport.fork_count
         elif self._fork_count != self._transport.fork_count:
-            error = InvalidState("this process was forked after the answer began, so it cannot read it: ask again here")
-            error.partial_text = self.text
-            raise error
+            raise self._misuse("this process was forked after the answer began, so it cannot read it: ask again here")
+
+    def _misuse(self, message: str) -> InvalidState:
+        error = InvalidState(message)
+        error.partial_text = self.text
+        return error
 
     def _close_response(self) -> None:
         """Close the response, if there is one."""
@@ -288,3 +374,19 @@ class Stream(Generator[T, None, None]):
         if sock is not None:
             with suppress(OSError):  # the socket may be closed already
                 sock.shutdown(SHUT_RDWR)
+
+
+def _in_thread(action: Callable[[], None]) -> Future[None]:
+    """Call ``action`` in a thread of its own, and return its outcome. The thread does not delay the program's exit."""
+    outcome: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            action()
+        except BaseException as error:  # the thread that waits for the outcome raises it
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(None)
+
+    threading.Thread(target=run, name="chatgpt4online heartbeats", daemon=True).start()
+    return outcome

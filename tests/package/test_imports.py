@@ -28,7 +28,7 @@ LAYERS = (
     ("protocol/calls",),
     ("options", "atomic"),
     ("files",),
-    ("operations", "http1"),
+    ("operations", "tracing", "http1"),
     ("sync", "aio"),
     ("testing", "store", "provider"),
     ("gateway",),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from ..parsing.errors import InvalidInput, TimedOut
 
 _LONGEST = 10_000_000.0  # seconds, about 115 days; some systems refuse longer waits
 
 
-def _is_time(value: object) -> bool:
+def is_time(value: object) -> TypeGuard[float]:
+    """Return whether a value is a usable limit in seconds: a finite number above 0."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _LONGEST
 
 
@@ -34,7 +36,7 @@ class Timeout:
     def __post_init__(self) -> None:
         for clock in self.__slots__:
             seconds = getattr(self, clock)
-            if seconds is not None and not _is_time(seconds):
+            if seconds is not None and not is_time(seconds):
                 raise InvalidInput(
                     f"timeout.{clock} is a number of seconds above 0 (up to {_LONGEST:g}), or None for no limit, "
                     f"not {seconds!r}"
@@ -48,12 +50,12 @@ class Timeout:
         """
         if isinstance(value, cls):
             return value
-        if value is not None and not _is_time(value):
+        if value is not None and not is_time(value):
             raise InvalidInput(
                 f"timeout is seconds (a number above 0) or a Timeout, not {value!r}; "
                 "for two limits: Timeout(connect=3, first_byte=5)"
             )
-        return cls(value, value, value)  # type: ignore[arg-type]  # a number
+        return cls(value, value, value)
 
 
 class Deadline:

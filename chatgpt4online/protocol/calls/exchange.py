@@ -59,7 +59,7 @@ class Answer:
     """The answer that is being read, or that was read last.
 
     ``is_open`` is true until its body has ended. ``has_given_events`` is true once the caller has received an event of
-    this answer.
+    this answer other than ``Failed``.
     """
 
     call: Call[Any]
@@ -148,10 +148,15 @@ class Exchange(Generic[T]):
         return f"<{type(self).__name__} with {shown_url(self._root)}, {state}>"
 
     @property
+    def answer(self) -> Answer | None:
+        """The answer to the call itself, or None while there is none: the head of a search's answer does not count."""
+        answer = self._answer
+        return answer if answer is not None and answer.call is self._call else None
+
+    @property
     def text(self) -> str:
         """The text of the answer so far."""
-        answer = self._answer
-        return answer.reader.text if answer is not None and answer.call is self._call else ""
+        return self.answer.reader.text if self.answer is not None else ""
 
     def result(self) -> T:
         """Return the value of the call; for a chat, it is the Reply.
@@ -322,6 +327,7 @@ class Exchange(Generic[T]):
             # If the exchange's own call gets NotAiEngine, an error of an earlier REST root may help the caller more.
             ends_search = not is_own_call or isinstance(last.error, NotAiEngine)
             error = self._with_advice(last.error, answer, ends_search=ends_search)
+            answer.has_given_events |= not is_nothing_returned
             return self._fail(error, answer.call, events[:-1] if is_own_call else ())
         if is_own_call:
             answer.has_given_events = True

@@ -10,7 +10,7 @@ from ..parsing.events import Done, Event, Failed, Reply
 from ..parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT
 from .call import Call
 from .endpoints import File
-from .exchange import Exchange
+from .exchange import Answer, Exchange
 from .policies import Step
 from .prompt import Submission
 from .request import Content, Request, Session
@@ -89,6 +89,11 @@ class Turn:
     def over(self) -> bool:
         """Whether the last event was returned."""
         return self._failure is not None or self._question.over
+
+    @property
+    def answer(self) -> Answer | None:
+        """The answer to the question itself, or None while there is none: uploads do not count."""
+        return self._question.answer
 
     @property
     def text(self) -> str:

@@ -22,9 +22,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 _SECRET_HEADERS = {"authorization", "cookie", "proxy-authorization", "set-cookie", "set-cookie2", "x-wp-nonce"}
+
+
+def public_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers without those that carry secrets."""
+    return {name: value for name, value in headers.items() if name.lower() not in _SECRET_HEADERS}
 
 
 class ChatError(Exception):
@@ -143,7 +149,7 @@ class StatusError(ChatError):
         retry_after: float | None = None,
     ) -> None:
         # Every pickle holds the arguments, so secrets are removed before super().__init__.
-        public = {name: value for name, value in (headers or {}).items() if name.lower() not in _SECRET_HEADERS}
+        public = public_headers(headers or {})
         super().__init__(status, code, message, public, retry_after)
         self.status = status
         self.code = code
