@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,3 +96,49 @@ def read_until_closed(client: Client) -> list[str]:
     reader.join(10)
     assert not reader.is_alive()
     return shown
+
+
+@dataclass
+class Driver:
+    """A client of either kind. The methods of this object wait for what an async client returns."""
+
+    client: Any
+    run: Callable[[Any], Any]
+
+    def open(self, stream: Any) -> Any:
+        return self.run(stream.open())
+
+    def next(self, items: Any) -> Any:
+        """Return the next item of a stream or another iterator. Raises StopIteration at its end."""
+        try:
+            return self.run(anext(items)) if hasattr(items, "__anext__") else next(items)
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    def list(self, items: Any) -> list[Any]:
+        """Return the items that are left."""
+        found = []
+        with suppress(StopIteration):
+            while True:
+                found.append(self.next(items))
+        return found
+
+
+@contextmanager
+def driver(kind: str, url: str, **options: Any) -> Iterator[Driver]:
+    """Yield a driver of a new client. ``kind`` is ``"Client"`` or ``"AsyncClient"``."""
+    if kind == "Client":
+        with Client(url, **options) as client:
+            yield Driver(client, lambda value: value)
+        return
+    with asyncio.Runner() as runner:
+
+        def run(value: Any) -> Any:
+            async def wait() -> Any:
+                return await value
+
+            return runner.run(wait())
+
+        other = AsyncClient(url, **options)
+        yield Driver(other, run)
+        run(other.aclose())
