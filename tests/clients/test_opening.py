@@ -114,7 +114,7 @@ def test_open_raises_a_refusal_that_came_with_status_200(kind: str, name: str, k
         assert stream.response.status == 200
 
 
-# What a site sends before it waits, and what it sends afterwards. Each of them opens the stream.
+# The bytes that a site sends before it waits, and those after it. The first of each pair opens the stream.
 OPENINGS = {
     "a piece": (live("Hel"), live("lo") + end("Hello")),
     "a notice": (NOTICE, live("Hello") + end("Hello")),

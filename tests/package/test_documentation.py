@@ -8,6 +8,7 @@ the other lines are its output. A block that cannot run on loopback has the comm
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import runpy
@@ -60,6 +61,15 @@ def answer(chat: Chat) -> Any:
     if chat.route.startswith("simpleImage"):
         return Answer("", images=["https://example.org/fox.png"])
     return PRACTICE["answer"](chat)
+
+
+@pytest.fixture(autouse=True)
+def log_level() -> Iterator[None]:
+    """Set the level of the log back, which a page changes."""
+    log = logging.getLogger("chatgpt4online")
+    level = log.level
+    yield
+    log.setLevel(level)
 
 
 def serve_documented_site() -> Site:
