@@ -234,5 +234,45 @@ class TestNames:
             face.Nope  # noqa: B018  # the look-up is the test
 
 
+# A misspelt name, the object that is asked for it, and Python's suggestion, which only a traceback shows.
+MISSPELT = {
+    "Cleint": ("chatgpt4online", "Client"),
+    "AsyncCleint": ("chatgpt4online", "AsyncClient"),
+    "RateLimitError": ("chatgpt4online", "RateLimited"),
+    "EventParsr": ("chatgpt4online.protocol", "EventParser"),
+    "serve_sites": ("chatgpt4online.testing", "serve_site"),
+    "usge": ("chatgpt4online.Reply()", "usage"),
+    "txt": ("chatgpt4online.Text('a')", "text"),
+    "strem": ("chatgpt4online.Client('https://example.org')", "stream"),
+    "sesion": ("chatgpt4online.AsyncClient('https://example.org')", "session"),
+    "rply": ("chatgpt4online.Client('https://example.org').stream('Hi')", "reply"),
+    "mesage": ("chatgpt4online.ServerError('No.')", "message"),
+}
+
+
+def last_line_of_traceback(code: str) -> str:
+    """Return what Python prints for the error of this code. Python 3.11 makes its suggestions nowhere else."""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT.parent, timeout=60)
+    return done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", MISSPELT)
+def test_python_suggests_no_name_for_a_misspelt_one(name: str) -> None:
+    """A ``__getattr__`` could prevent that."""
+    owner, suggestion = MISSPELT[name]
+    line = last_line_of_traceback(f"import chatgpt4online, chatgpt4online.testing\n{owner}.{name}")
+    assert line.startswith("AttributeError: ")
+    assert line.endswith(f" has no attribute {name!r}. Did you mean: {suggestion!r}?")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python 3.11 suggests no name for an import")
+@pytest.mark.parametrize("face", [chatgpt4online, protocol], ids=["package", "protocol"])
+def test_python_suggests_no_name_for_a_misspelt_import(face: Any) -> None:
+    line = last_line_of_traceback(f"from {face.__name__} import EventParsr")
+    assert line.startswith(f"ImportError: cannot import name 'EventParsr' from {face.__name__!r}")
+    assert line.endswith(". Did you mean: 'EventParser'?")
+
+
 def test_version_is_written_in_one_place() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", chatgpt4online.__version__)

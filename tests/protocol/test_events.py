@@ -276,7 +276,7 @@ def test_dict_of_any_reply_is_its_fields_as_json(raw: dict[str, Any]) -> None:
 
 @given(st.recursive(st.just({}), lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from("ab"), inner)))
 def test_dict_of_a_reply_is_not_a_copy_without_secrets(value: Any) -> None:
-    """Whoever changes the dict does not change the reply."""
+    """A change of the dict does not change the reply."""
 
     def fill(value: Any) -> None:
         if isinstance(value, dict):
