@@ -13,15 +13,14 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, fields, is_dataclass
-from math import isfinite
+from dataclasses import dataclass
 from typing import Any, NoReturn, TextIO
 
 from ._version import __version__
 from .protocol.calls.deadline import Timeout
 from .protocol.calls.roots import rest_roots
 from .protocol.parsing.errors import ChatError, InvalidInput, LocalError, StatusError, TimedOut
-from .protocol.parsing.events import Done, Event, Notice, Reply, Text
+from .protocol.parsing.events import Done, Event, Notice, Reply, Text, to_json
 
 _SITE_VARIABLE = "CHATGPT4ONLINE_SITE"
 _DEMO_PAUSE = 0.05  # seconds between the pieces of the demo's answer, so that a user sees it stream
@@ -30,7 +29,6 @@ _WRONG_CALL = 2  # the exit status of argparse
 _INTERRUPTED = 130  # 128 and the number of SIGINT, as shells count
 _READER_GONE = 141  # 128 and the number of SIGPIPE
 _HELP_WIDTH = 79  # columns, on any terminal
-_SECRETS = {"restNonce", "new_token", "sessionId"}  # names in a site's objects; users publish this output
 # A terminal could run control characters as commands, and the text is the model's: U+FFFD is shown in their place.
 _CONTROLS = {code: "\ufffd" for code in [*range(32), *range(127, 160)] if chr(code) not in "\n\t"}
 
@@ -334,32 +332,7 @@ def _as_json(event: Event) -> dict[str, Any]:
 
 
 def _write_json(record: dict[str, Any]) -> None:
-    _write(json.dumps(_to_json(record), allow_nan=False) + "\n")
-
-
-def _to_json(value: Any) -> Any:
-    """Return a value as JSON can hold it, without secrets: NaN and Infinity are null, and dataclasses are objects.
-
-    It keeps a list of the values to convert in place of recursion, since a site's JSON may be nested as deeply as
-    Python can read.
-    """
-    result = [value]
-    todo: list[tuple[Any, Any]] = [(result, 0)]
-    while todo:
-        container, key = todo.pop()
-        item = container[key]
-        if is_dataclass(item):
-            item = {field.name: getattr(item, field.name) for field in fields(item)}
-        if isinstance(item, dict):
-            item = {name: "***" if name in _SECRETS and inner else inner for name, inner in item.items()}
-            todo += [(item, name) for name in item]
-        elif isinstance(item, list | tuple):
-            item = list(item)
-            todo += [(item, position) for position in range(len(item))]
-        elif isinstance(item, float) and not isfinite(item):
-            item = None
-        container[key] = item
-    return result[0]
+    _write(json.dumps(to_json(record), allow_nan=False) + "\n")
 
 
 @contextmanager

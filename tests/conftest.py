@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+pytest_plugins = ["pytester"]  # for the tests of the package's own plugin; pytest wants it in the topmost conftest.py
+
 _COMMON: dict[str, Any] = {
     "deadline": None,
     "database": None,

@@ -204,7 +204,7 @@ class TestJson:
         assert lines[0]["kind"] == "thinking"
         assert lines[-1]["reply"]["text"] == "Hello"
 
-    NESTED = "[" * 600 + "]" * 600
+    NESTED = "[" * 512 + "]" * 512  # the most levels that PHP writes
 
     @pytest.mark.parametrize(
         ("sent", "expected"),
@@ -218,7 +218,7 @@ class TestJson:
             ('"sessionId":"","restNonce":null', {"sessionId": "", "restNonce": None}),
             (r'"a":"\ud800","b":[[],{},true]', {"a": "\ud800", "b": [[], {}, True]}),
         ],
-        ids=["numbers that JSON does not have", "600 levels", "secrets", "no secrets", "a lone surrogate"],
+        ids=["numbers that JSON does not have", "512 levels", "secrets", "no secrets", "a lone surrogate"],
     )
     @pytest.mark.parametrize("where", ["final object", "metadata", "unknown event"])
     def test_any_values_of_a_site_are_printed_as_json_without_secrets(
@@ -238,6 +238,14 @@ class TestJson:
         got = line["reply"]["raw"] if where == "final object" else line["metadata"]
         assert got.items() >= expected.items()
         assert "secret" not in out
+
+    @pytest.mark.parametrize("levels", [600, 900, 960, 980, 100_000])
+    def test_values_nested_as_deeply_as_python_reads_are_not_printed(self, levels: int) -> None:
+        sent = b'data: {"type":"end","data":{"success":true,"reply":"Hi","a":%s}}\n\n'
+        with _answering(sent % (b"[" * levels + b"]" * levels), *HELLO) as server:
+            run = _run("Hi", "--json", "--site", server.url)
+        assert (run.returncode, run.stderr) == (0, "")
+        assert json.loads(run.stdout.splitlines()[-1])["type"] == "done"
 
     def test_failure_is_a_line_of_json(self) -> None:
         refusal = response(b"<h1>Slow down</h1>", "429 Too Many Requests", Retry_After="99")

@@ -38,7 +38,7 @@ _OPTIONS = [
     "--override-ini=addopts=",  # they are for the reporter of the terminal
     "--capture=no",
     "--hypothesis-profile=mutants",
-    *("-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov"),
+    *("-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov", "-p", "no:chatgpt4online"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # hypothesis is loaded before pytest starts
     *("-k", f"not {SLOW}"),
 ]

@@ -32,7 +32,7 @@ LAYERS = (
     ("sync", "aio"),
     ("testing", "store", "provider"),
     ("gateway",),
-    ("cli",),
+    ("cli", "pytest_plugin"),
 )
 FACES = (
     "__init__",
@@ -61,11 +61,12 @@ FORBIDDEN_IN_PURE = {
     "urllib.request",
     "urllib3",
 }
-# The layers that may import an HTTP library.
+# The layers that may import an HTTP library, or pytest.
 TRANSPORTS = {
     "requests": ("sync/transport", "sync/adapter"),
     "urllib3": ("sync/transport", "sync/adapter"),
     "h11": ("http1", "testing"),
+    "pytest": ("pytest_plugin",),
 }
 
 
@@ -147,10 +148,17 @@ def test_imports_have_no_cycle() -> None:
     assert set(order) >= set(INSIDE)
 
 
+# Importing it must load nothing else, and its annotations need a type. No module imports it, so it is in no cycle.
+TYPES_ONLY = {"pytest_plugin"}
+
+
 @pytest.mark.parametrize("module", INSIDE)
 def test_no_import_under_type_checking(module: str) -> None:
     """Such an import could hide a cycle."""
-    assert "TYPE_CHECKING" not in (ROOT / f"{module}.py").read_text("utf-8")
+    if module in TYPES_ONLY:
+        assert [other for other in MODULES if module in siblings(other)] == []
+    else:
+        assert "TYPE_CHECKING" not in (ROOT / f"{module}.py").read_text("utf-8")
 
 
 @pytest.mark.parametrize("module", [module for module in INSIDE if module.startswith(PURE)])
@@ -163,8 +171,8 @@ def test_pure_layer_imports_no_io(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_each_http_library_is_named_in_one_place(module: str) -> None:
-    """The sync transport imports requests and urllib3; http1 and testing import h11."""
+def test_each_library_is_named_in_one_place(module: str) -> None:
+    """The sync transport imports requests and urllib3; http1 and testing import h11; the plugin imports pytest."""
     for library, places in TRANSPORTS.items():
         if not any(module == place or module.startswith(f"{place}/") for place in places):
             assert not any(within(name, library) for name in imports(module)), f"{module} imports {library}"
@@ -224,6 +232,46 @@ class TestNames:
     def test_unknown_name_raises_the_error_of_python(self, face: Any) -> None:
         with pytest.raises(AttributeError, match=f"module '{face.__name__}' has no attribute 'Nope'"):
             face.Nope  # noqa: B018  # the look-up is the test
+
+
+# A misspelt name, the object that is asked for it, and Python's suggestion, which only a traceback shows.
+MISSPELT = {
+    "Cleint": ("chatgpt4online", "Client"),
+    "AsyncCleint": ("chatgpt4online", "AsyncClient"),
+    "RateLimitError": ("chatgpt4online", "RateLimited"),
+    "EventParsr": ("chatgpt4online.protocol", "EventParser"),
+    "serve_sites": ("chatgpt4online.testing", "serve_site"),
+    "usge": ("chatgpt4online.Reply()", "usage"),
+    "txt": ("chatgpt4online.Text('a')", "text"),
+    "strem": ("chatgpt4online.Client('https://example.org')", "stream"),
+    "sesion": ("chatgpt4online.AsyncClient('https://example.org')", "session"),
+    "rply": ("chatgpt4online.Client('https://example.org').stream('Hi')", "reply"),
+    "mesage": ("chatgpt4online.ServerError('No.')", "message"),
+}
+
+
+def last_line_of_traceback(code: str) -> str:
+    """Return what Python prints for the error of this code. Python 3.11 makes its suggestions nowhere else."""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT.parent, timeout=60)
+    return done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", MISSPELT)
+def test_python_suggests_no_name_for_a_misspelt_one(name: str) -> None:
+    """A ``__getattr__`` could prevent that."""
+    owner, suggestion = MISSPELT[name]
+    line = last_line_of_traceback(f"import chatgpt4online, chatgpt4online.testing\n{owner}.{name}")
+    assert line.startswith("AttributeError: ")
+    assert line.endswith(f" has no attribute {name!r}. Did you mean: {suggestion!r}?")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python 3.11 suggests no name for an import")
+@pytest.mark.parametrize("face", [chatgpt4online, protocol], ids=["package", "protocol"])
+def test_python_suggests_no_name_for_a_misspelt_import(face: Any) -> None:
+    line = last_line_of_traceback(f"from {face.__name__} import EventParsr")
+    assert line.startswith(f"ImportError: cannot import name 'EventParsr' from {face.__name__!r}")
+    assert line.endswith(". Did you mean: 'EventParser'?")
 
 
 def test_version_is_written_in_one_place() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import json
 import math
 from dataclasses import FrozenInstanceError, replace
 from typing import Any
@@ -259,6 +261,110 @@ def test_fields_that_are_not_reported_are_complete(raw: dict[str, Any]) -> None:
         assert reply.text == (raw.get("reply") or "")
     if "responseId" not in unread:
         assert reply.response_id == (raw.get("responseId") or "")
+
+
+@given(st.one_of(finals, st.dictionaries(st.sampled_from(KEYS), values | st.floats())))
+def test_dict_of_any_reply_is_its_fields_as_json(raw: dict[str, Any]) -> None:
+    """The keys are in the order of the fields, tuples are lists, and NaN and Infinity are None."""
+    reply = dataclasses.replace(read_reply(raw)[0], chat_id="c1")
+    found = reply.to_dict()
+    assert list(found) == [field.name for field in dataclasses.fields(Reply)]
+    written = json.dumps(dataclasses.asdict(reply))
+    assert found == json.loads(written, parse_constant=lambda _: None)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+@given(st.recursive(st.just({}), lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from("ab"), inner)))
+def test_dict_of_a_reply_is_not_a_copy_without_secrets(value: Any) -> None:
+    """A change of the dict does not change the reply."""
+
+    def fill(value: Any) -> None:
+        if isinstance(value, dict):
+            value |= {"new_token": "secret", "sessionId": ["secret"], "restNonce": ""}
+        for inner in list(value.values() if isinstance(value, dict) else value):
+            if isinstance(inner, dict | list):
+                fill(inner)
+
+    raw = {"success": True, "actions": [{"type": "function", "data": {"args": {"a": value}}}]}
+    fill(raw)
+    reply, _ = read_reply(raw)
+    before = copy.deepcopy(reply)
+    found = reply.to_dict()
+    assert "secret" not in json.dumps(found)
+    assert (found["raw"]["new_token"], found["raw"]["sessionId"], found["raw"]["restNonce"]) == ("***", "***", "")
+    fill(found)
+    assert reply == before
+
+
+def nested(levels: int, kind: type) -> Any:
+    value: Any = kind()
+    for _ in range(levels - 1):
+        value = [value] if kind is list else {"a": value}
+    return value
+
+
+def depth(value: Any) -> int:
+    levels = 0
+    while isinstance(value, dict | list):
+        levels += 1
+        value = next(iter(value.values() if isinstance(value, dict) else value), None)
+    return levels
+
+
+@pytest.mark.parametrize("kind", [list, dict])
+@pytest.mark.parametrize(("levels", "kept"), [(1, 1), (512, 512), (598, 598), (599, 598), (990, 598), (100_000, 598)])
+def test_deeply_nested_values_of_a_reply_cannot_be_written(levels: int, kept: int, kind: type) -> None:
+    """PHP writes at most 512 levels. The dict and its ``raw`` are two levels more."""
+    found = Reply(raw={"deep": nested(levels, kind)}).to_dict()
+    assert depth(found["raw"]["deep"]) == kept
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_usage_and_lists_of_a_reply_become_dicts() -> None:
+    reply = Reply(
+        "Hi",
+        images=("a.png",),
+        actions=(Action("function", "f", {"x": (1, math.inf)}),),
+        shortcuts=(Shortcut("message", "More"),),
+        blocks=(Block("html", "b"),),
+        usage=Usage(total_tokens=3),
+        raw={"a": math.nan},
+    )
+    assert reply.to_dict() == {
+        "text": "Hi",
+        "images": ["a.png"],
+        "actions": [{"kind": "function", "name": "f", "args": {"x": [1, None]}, "snippet": ""}],
+        "shortcuts": [
+            {
+                "kind": "message",
+                "label": "More",
+                "message": "",
+                "shortcut_id": "",
+                "action": "",
+                "variant": "",
+                "icon": "",
+            }
+        ],
+        "blocks": [{"kind": "html", "id": "b", "html": "", "script": ""}],
+        "usage": {
+            "prompt_tokens": None,
+            "completion_tokens": None,
+            "total_tokens": 3,
+            "price": None,
+            "queries": None,
+            "images": None,
+            "accuracy": "",
+        },
+        "response_id": "",
+        "chat_id": "",
+        "raw": {"a": None},
+    }
+
+
+@given(st.text())
+def test_text_of_an_event_or_reply_is_not_printed(text: str) -> None:
+    assert str(Text(text)) == f"{Text(text)}" == str(Reply(text)) == text
+    assert repr(Text(text)) == f"Text(text={text!r})"
 
 
 def test_texts_and_without_failure_split_events() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from .errors import ChatError
@@ -15,13 +15,18 @@ Json: TypeAlias = dict[str, Any]
 
 INFINITY = float("inf")
 _LIST_KEY = re.compile(r"[0-9]+")
+_SECRETS = {"restNonce", "new_token", "sessionId"}  # names in a site's objects; users publish the JSON of a reply
+_MOST_LEVELS = 600  # PHP writes at most 512; Python 3.11 writes fewer than 1000, less the calls that are running
 
 
 @dataclass(slots=True)
 class Text:
-    """A piece of the answer, as the model wrote it."""
+    """A piece of the answer, as the model wrote it. ``str(event)`` is its text."""
 
     text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(slots=True)
@@ -139,7 +144,7 @@ class Usage:
 
 @dataclass(slots=True)
 class Reply:
-    """A whole answer. ``str(reply)`` is its text.
+    """A whole answer. ``str(reply)`` is its text, and ``reply.to_dict()`` can be written as JSON.
 
     ``text`` is the text of the final object, or the streamed text if that object has none. ``images`` are URLs.
     ``response_id`` and ``chat_id`` belong into the next question of the same conversation. ``raw`` is the decoded final
@@ -158,6 +163,46 @@ class Reply:
 
     def __str__(self) -> str:
         return self.text
+
+    def to_dict(self) -> Json:
+        """Return a dict that ``json.dumps`` accepts. Its keys are the names of the fields, in their order.
+
+        ``images`` is a list of strings. ``actions``, ``shortcuts`` and ``blocks`` are lists of dicts. ``usage`` is a
+        dict or None. The keys of these dicts are the fields of ``Action``, ``Shortcut``, ``Block`` and ``Usage``.
+
+        Everywhere in it, also in ``raw``, a nonce or session id is ``"***"``. NaN, Infinity, and lists and dicts below
+        600 levels, which no PHP writes, are None. ``reply.raw`` keeps these values. Texts are unchanged: ``json.dumps``
+        escapes lone surrogates in them, unless it gets ``ensure_ascii=False``.
+        """
+        values: Json = to_json(self)
+        return values
+
+
+def to_json(value: Any) -> Any:
+    """Return a copy of a value as JSON can hold it, without secrets. Dataclasses become dicts, and tuples become lists.
+
+    NaN, Infinity, and lists and dicts below 600 levels become None. The function keeps a list of the values to convert
+    in place of recursion, since a site's JSON may be nested as deeply as Python can read.
+    """
+    result = [value]
+    todo: list[tuple[Any, Any, int]] = [(result, 0, 0)]
+    while todo:
+        container, key, level = todo.pop()
+        item = container[key]
+        if is_dataclass(item):
+            item = {part.name: getattr(item, part.name) for part in fields(item)}
+        if isinstance(item, dict | list | tuple) and level >= _MOST_LEVELS:
+            item = None
+        elif isinstance(item, dict):
+            item = {name: "***" if name in _SECRETS and inner else inner for name, inner in item.items()}
+            todo += [(item, name, level + 1) for name in item]
+        elif isinstance(item, list | tuple):
+            item = list(item)
+            todo += [(item, position, level + 1) for position in range(len(item))]
+        elif isinstance(item, float) and not -INFINITY < item < INFINITY:
+            item = None
+        container[key] = item
+    return result[0]
 
 
 def read_reply(raw: Json) -> tuple[Reply, list[str]]:
