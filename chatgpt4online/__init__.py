@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .protocol.calls.deadline import Timeout as Timeout
     from .protocol.calls.endpoints import Discussion as Discussion
     from .protocol.calls.endpoints import File as File
+    from .protocol.calls.endpoints import SearchResult as SearchResult
     from .protocol.calls.page import Bot as Bot
     from .protocol.calls.prompt import Submission as Submission
     from .protocol.calls.prompt import format_prompt as format_prompt
@@ -93,6 +94,7 @@ __all__ = [
     "Reply",
     "Request",
     "ResponseInfo",
+    "SearchResult",
     "ServerError",
     "Session",
     "Shortcut",
@@ -119,7 +121,7 @@ _MODULES = {
     "aio.conversation": ("AsyncConversation",),
     "aio.stream": ("AsyncStream",),
     "protocol.calls.deadline": ("Timeout",),
-    "protocol.calls.endpoints": ("Discussion", "File"),
+    "protocol.calls.endpoints": ("Discussion", "File", "SearchResult"),
     "protocol.calls.page": ("Bot",),
     "protocol.calls.prompt": ("Submission", "format_prompt"),
     "protocol.calls.request": ("Request", "Session"),

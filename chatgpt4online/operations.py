@@ -29,6 +29,7 @@ from .options import (
     check_count,
     check_id,
     check_retries,
+    check_search,
     check_text,
     kind_of,
     read_token,
@@ -36,10 +37,11 @@ from .options import (
 from .protocol.calls import endpoints
 from .protocol.calls.call import Call, Limits
 from .protocol.calls.deadline import Timeout
-from .protocol.calls.endpoints import Discussion, File
+from .protocol.calls.endpoints import Discussion, DiscussionPage, File, SearchMethod, SearchResult
 from .protocol.calls.exchange import Exchange
 from .protocol.calls.history import History, LastQuestion, TurnRecord, one_message, shortcut_question
 from .protocol.calls.page import Bot
+from .protocol.calls.paging import DiscussionPages
 from .protocol.calls.prompt import Image, Message, Prompt, Question, image, image_parts, submission
 from .protocol.calls.request import Session
 from .protocol.calls.roots import rest_roots
@@ -207,9 +209,21 @@ class Operations:
         """Return the exchange that lists discussions. Raises InvalidInput for a wrong ``offset`` or ``limit``."""
         check_count("offset", offset, 0)
         check_count("limit", limit, 1)
+        return self._exchange(endpoints.discussions(self._bot_names(), offset, limit))
+
+    def discussion_pages(self, size: int) -> DiscussionPages:
+        """Return the pages of a list of all discussions. Raises InvalidInput for a wrong ``size``."""
+        check_count("page_size", size, 1)
+        return DiscussionPages(size)
+
+    def next_discussions(self, pages: DiscussionPages) -> Exchange[DiscussionPage]:
+        """Return the exchange that asks for the next page."""
+        return self._exchange(endpoints.discussion_page(self._bot_names(), pages.offset, pages.size))
+
+    def _bot_names(self) -> dict[str, str | None]:
+        """Return the fields that name the bot in a list of discussions."""
         bot = self.bot_fields()
-        names = {"botId": bot["bot_id"], "customId": bot["custom_id"]}
-        return self._exchange(endpoints.discussions(names, offset, limit))
+        return {"botId": bot["bot_id"], "customId": bot["custom_id"]}
 
     def rename_discussion(self, chat_id: str, title: str) -> Exchange[None]:
         """Return the exchange that renames a discussion. Raises InvalidInput for values that are not strings."""
@@ -225,6 +239,13 @@ class Operations:
         for name in names:
             check_id("a chat id", name)
         return self._exchange(endpoints.delete_discussions(names))
+
+    def search(
+        self, text: str, method: SearchMethod, env_id: str | None, website_context: str | None
+    ) -> Exchange[list[SearchResult]]:
+        """Return the exchange that searches the posts of the site. Raises InvalidInput for values that do not fit."""
+        check_search(text, method, env_id, website_context)
+        return self._exchange(endpoints.search(text, method, env_id, website_context))
 
     def history(
         self,

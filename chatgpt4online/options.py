@@ -42,6 +42,7 @@ _CLIENT_OPTIONS = (
     "http",
 )
 _QUESTION_OPTIONS = ("chat_id", "flatten", "files", "timeout")
+_SEARCH_METHODS = ("wordpress", "keywords", "embeddings")
 _ADVICE = {
     "model": "the site's owner chooses the model",
     "temperature": "the site's owner chooses the settings of the model",
@@ -215,6 +216,24 @@ def check_text(name: str, text: object) -> None:
     """Raise InvalidInput unless ``text`` is a string. ``name`` is the name of the argument."""
     if not isinstance(text, str):
         raise InvalidInput(f"{name} is a string, not {kind_of(text)}")
+
+
+def check_search(text: object, method: object, env_id: object, website_context: object) -> None:
+    """Raise InvalidInput unless these are the arguments of a search that a site can carry out."""
+    check_text("text", text)
+    if not str(text).strip():
+        raise InvalidInput("text is what to search for, and it is empty")
+    if method not in _SEARCH_METHODS:
+        raise InvalidInput(f"method is one of {', '.join(map(repr, _SEARCH_METHODS))}, not {shown(method)}")
+    for name, value, needed in (
+        ("env_id", env_id, "embeddings"),
+        ("website_context", website_context, "keywords"),
+    ):
+        if value is None:
+            continue
+        check_text(name, value)
+        if method != needed:
+            raise InvalidInput(f"{name} is used only by method={needed!r}, and this search has method={method!r}")
 
 
 def check_id(name: str, value: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, Unpack
 
@@ -13,7 +13,7 @@ from ..files import Progress, Source
 from ..operations import DEFAULT_SITE, Operations
 from ..options import NoOptions, check_proxy, check_session, refuse_client_options, refuse_question_options
 from ..protocol.calls.deadline import Timeout
-from ..protocol.calls.endpoints import Discussion, File
+from ..protocol.calls.endpoints import Discussion, File, SearchMethod, SearchResult
 from ..protocol.calls.exchange import Exchange
 from ..protocol.calls.page import Bot
 from ..protocol.calls.prompt import Message, Prompt
@@ -26,6 +26,7 @@ from ..protocol.parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT
 from ..tracing import start_logging
 from .api import AsyncApi
 from .conversation import AsyncConversation
+from .discussions import AsyncDiscussions
 from .stream import AsyncStream
 from .transport import Transport
 
@@ -192,8 +193,10 @@ class AsyncClient:
         """Return a conversation, which keeps its history.
 
         It is new, or continues ``messages`` (a list of ``{"role": str, "content": str}`` dicts) or a ``discussion`` of
-        :meth:`discussions`. ``chat_id`` names it; without it, a random name is used. ``start_sentence`` is the first
-        message of the bot; without it, the one of the client's ``bot`` is used.
+        :meth:`discussions`. A discussion gives its messages, its chat id and the response id with which the site
+        continues it; the question goes to the bot of this client. ``chat_id`` names the conversation; without it, the
+        one of the discussion or a random name is used. ``start_sentence`` is the first message of the bot; without it,
+        the one of the client's ``bot`` is used. It is not added to earlier messages.
         """
         return AsyncConversation(
             self, chat_id=chat_id, messages=messages, start_sentence=start_sentence, discussion=discussion
@@ -244,6 +247,22 @@ class AsyncClient:
         """
         return await self._perform(self._operations.discussions(offset, limit))
 
+    def iter_discussions(self, *, page_size: int = 10) -> AsyncIterator[Discussion]:
+        """Return an iterator over all stored conversations of the logged-in user with this bot, the newest first.
+
+        Nothing is sent before the first one is read. Each page is requested when its first conversation is needed.
+        ``page_size`` is how many the client asks for at once. The default is the page size of the plugin's own client;
+        a page holds whole conversations, so a large one takes long and can exceed ``max_body_size``. Each conversation
+        is returned once, also if the list changes meanwhile. A conversation that another program changes meanwhile may
+        be missing.
+
+        This method raises InvalidInput for a wrong ``page_size``. The iteration raises the errors of
+        :meth:`discussions`, and InvalidState if the client is closed. After an error, the iterator continues with the
+        page that failed. One task reads the iterator at a time. It holds no connection between two pages, so it need
+        not be closed. Source: protocol section 1.6.
+        """
+        return AsyncDiscussions(self._operations, self._perform, page_size)
+
     async def rename_discussion(self, chat_id: str, title: str) -> None:
         """Change the title of a stored conversation. Raises ServerError or StatusError if the site refuses."""
         await self._perform(self._operations.rename_discussion(chat_id, title))
@@ -251,6 +270,28 @@ class AsyncClient:
     async def delete_discussions(self, chat_ids: Iterable[str]) -> None:
         """Delete stored conversations. Raises StatusError if one belongs to another user."""
         await self._perform(self._operations.delete_discussions(chat_ids))
+
+    async def search(
+        self,
+        text: str,
+        *,
+        method: SearchMethod = "wordpress",
+        env_id: str | None = None,
+        website_context: str | None = None,
+    ) -> list[SearchResult]:
+        """Return a list of the site's public posts that a search finds: at most 20 on most sites.
+
+        Results with a score come with the best first, others with the newest first. ``method`` is how the site
+        searches. ``"wordpress"`` is the search of WordPress itself. With ``"keywords"`` the site's model makes search
+        terms from ``text``, which the site's owner pays for; ``website_context`` is a sentence about the site that
+        helps the model. ``"embeddings"`` compares meanings in the environment ``env_id`` of the site, and needs the Pro
+        version of the plugin. A search sends no nonce.
+
+        Raises InvalidInput for an empty text and for a value that the method does not use, NotAiEngine if the site has
+        no search, ServerError if the site reports a failure, and ConnectionFailed, ProtocolError or StatusError.
+        Source: protocol section 1.7.
+        """
+        return await self._perform(self._operations.search(text, method, env_id, website_context))
 
     @property
     def api(self) -> AsyncApi:

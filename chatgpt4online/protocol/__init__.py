@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .calls.deadline import Timeout as Timeout
     from .calls.endpoints import Discussion as Discussion
     from .calls.endpoints import File as File
+    from .calls.endpoints import SearchResult as SearchResult
     from .calls.page import Bot as Bot
     from .calls.prompt import Submission as Submission
     from .calls.prompt import format_prompt as format_prompt
@@ -72,6 +73,7 @@ __all__ = [
     "RateLimited",
     "Reply",
     "Request",
+    "SearchResult",
     "ServerError",
     "Session",
     "Shortcut",
@@ -89,7 +91,7 @@ __all__ = [
 
 _MODULES = {
     "calls.deadline": ("Timeout",),
-    "calls.endpoints": ("Discussion", "File"),
+    "calls.endpoints": ("Discussion", "File", "SearchResult"),
     "calls.page": ("Bot",),
     "calls.prompt": ("Submission", "format_prompt"),
     "calls.request": ("Request", "Session"),

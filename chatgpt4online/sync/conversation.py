@@ -11,6 +11,7 @@ from ..operations import ConversationTurn, Operations, new_chat_id, operations_o
 from ..options import NoOptions, refuse_question_options
 from ..protocol.calls.deadline import Timeout
 from ..protocol.calls.endpoints import Discussion, File
+from ..protocol.calls.markdown import messages_markdown
 from ..protocol.calls.prompt import Message
 from ..protocol.calls.turn import Drivable
 from ..protocol.parsing.bodies import shown_url
@@ -74,6 +75,13 @@ class Conversation:
     def messages(self) -> list[dict[str, str]]:
         """The history: a copy, as dicts with ``role`` and ``content``."""
         return self._history.messages
+
+    def to_markdown(self) -> str:
+        """Return the history as Markdown: for each message its role in bold, and its text as a block quote.
+
+        :meth:`Discussion.to_markdown` explains the form. Without messages it is ``""``.
+        """
+        return messages_markdown(self._history.messages)
 
     def clear(self) -> None:
         """Forget all messages and start again under a new chat id.

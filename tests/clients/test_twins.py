@@ -16,7 +16,7 @@ import pytest
 import chatgpt4online
 
 ROOT = Path(chatgpt4online.__file__).parent
-FILES = ("client", "conversation", "api")
+FILES = ("client", "conversation", "discussions", "api")
 
 # Names in aio/, and their counterparts in sync/.
 NAMES = {
@@ -24,6 +24,11 @@ NAMES = {
     "AsyncConversation": "Conversation",
     "AsyncStream": "Stream",
     "AsyncApi": "Api",
+    "AsyncDiscussions": "Discussions",
+    "AsyncIterator": "Iterator",
+    "StopAsyncIteration": "StopIteration",
+    "__aiter__": "__iter__",
+    "__anext__": "__next__",
     "__aenter__": "__enter__",
     "__aexit__": "__exit__",
     "aclose": "close",

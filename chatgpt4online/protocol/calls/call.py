@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..parsing.bodies import NO_NONCE, printable, refusal
-from ..parsing.errors import Blocked, ChatError, NonceRefused, ProtocolError, ServerError, StatusError
+from ..parsing.errors import Blocked, ChatError, NonceRefused, NotAiEngine, ProtocolError, ServerError, StatusError
 from ..parsing.events import Done, Event
 from ..parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT, EventParser
 from .policies import Step
@@ -69,7 +69,8 @@ class Call(Generic[T]):
     ``route`` is ``""``. ``body`` is called with the session id, and returns the headers of this call and its body.
     ``reader`` is called with the status and the headers of the answer, and with the limits. It returns the
     :class:`Reader` of the body. ``read`` turns the content of a good answer into the value of the call. ``advice``
-    replaces the usual advice of an error that is about the caller's rights (401, 403 or 404).
+    replaces the usual advice of an error that is about the caller's rights (401, 403 or 404). ``requirement`` is the
+    advice for a site of WordPress that does not have the route.
     """
 
     step: Step
@@ -80,6 +81,7 @@ class Call(Generic[T]):
     read: Callable[[Any], T]
     address: str = ""
     advice: str = ""
+    requirement: str = ""
 
     @property
     def needs_nonce(self) -> bool:
@@ -114,6 +116,8 @@ class Call(Generic[T]):
             error.url = url
         if error.status in (401, 403, 404) or self.step is Step.LOGIN_NONCE:
             error.advice = self.advice or error.advice
+        if isinstance(error, NotAiEngine) and error.code:  # WordPress itself reports it
+            error.advice = self.requirement or error.advice
         return error
 
 

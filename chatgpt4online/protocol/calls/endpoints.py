@@ -6,15 +6,18 @@ Each function returns a :class:`Call`, which an :class:`~.exchange.Exchange` car
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from ...net.url import absolute, redacted
-from ..parsing.bodies import decode_json, printable
+from ..parsing.bodies import decode_json, printable, unescape
 from ..parsing.errors import InvalidInput, NotAiEngine
 from ..parsing.events import Json
 from .call import Call, JsonReader
+from .markdown import discussion_markdown
 from .multipart import Multipart
 from .page import Bot, Page, page_call
 from .policies import Step
@@ -30,7 +33,15 @@ _ADVICE_FOR_GUESTS = "the public API needs Client(token=...) or a login (auth= o
 UPLOAD = "/mwai-ui/v1/files/upload"
 DELETE_FILES = "/mwai-ui/v1/files/delete"
 DISCUSSIONS = "/mwai-ui/v1/discussions/"
+SEARCH = "/mwai-ui/v1/search"
 PUBLIC_API = "/mwai/v1/"
+
+SearchMethod: TypeAlias = Literal["wordpress", "keywords", "embeddings"]
+
+_DISCUSSIONS_NEED = "the site has no such route: its owner must turn on Discussions in the settings of AI Engine"
+_SEARCH_NEEDS = "the site has no search: it needs AI Engine 2.8.3 or later, with the Search module turned on"
+_TAG = re.compile(r"</?[a-zA-Z!][^<>]*>")
+_MOST_DIGITS = 18  # of a number that is read; no site has more rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,47 @@ class Discussion:
     updated: str = ""
     raw: Json = field(default_factory=dict, repr=False)
 
+    def to_markdown(self) -> str:
+        """Return the conversation as Markdown, for a file that people read.
+
+        The title is the heading; without one, it is the chat id. A line with the dates follows. Each message is its
+        role in bold and its text as a block quote, so that no message changes how the others are shown. The text is
+        unchanged, except that each line begins with ``>``, and that lone surrogates become U+FFFD.
+        """
+        dates = {"created": self.created, "updated": self.updated}
+        return discussion_markdown(self.title or self.chat_id, dates, self.messages)
+
+
+@dataclass(frozen=True, slots=True)
+class DiscussionPage:
+    """A part of the list of discussions.
+
+    ``rows`` is the number of rows that the site sent; a row without a chat id is not in ``discussions``. ``total`` is
+    the site's number of all discussions, or None if it sent none.
+    """
+
+    discussions: list[Discussion]
+    rows: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """A post of the site that a search has found. Source: protocol section 1.7.
+
+    ``id`` is the number of the post, which WordPress shows at ``/?p=`` and this number; it is 0 if the site sent no
+    number. ``title`` and ``excerpt`` are plain text: HTML tags are removed, and character references decoded. The
+    excerpt has the first 30 words of the post. ``score`` says how well the post fits: a float that is usually between
+    0 and 1, or None for the method ``"wordpress"``, which has no scores. ``raw`` is the whole row as the site sent it,
+    usually a JSON object.
+    """
+
+    id: int
+    title: str = ""
+    excerpt: str = ""
+    score: float | None = None
+    raw: Any = field(default=None, repr=False)
+
 
 def _call(
     route: str,
@@ -73,6 +125,7 @@ def _call(
     token: str | None = None,
     needs_nonce: bool = True,
     advice: str = "",
+    requirement: str = "",
 ) -> Call[T]:
     """Return a call to a REST route that answers in JSON.
 
@@ -96,6 +149,7 @@ def _call(
         reader=JsonReader,
         read=read,
         advice=advice if token is None else _ADVICE_WITH_TOKEN,
+        requirement=requirement,
     )
 
 
@@ -144,18 +198,42 @@ def discussions(bot: Mapping[str, str | None], offset: int, limit: int) -> Call[
     ``bot`` names the bot: a dict with ``botId`` and ``customId``. ``offset`` is the number of discussions to skip, and
     ``limit`` the largest number to return. Source: protocol section 1.6.
     """
+    return _list_discussions(bot, offset, limit, lambda answer: _read_page(answer).discussions)
+
+
+def discussion_page(bot: Mapping[str, str | None], offset: int, limit: int) -> Call[DiscussionPage]:
+    """Return the call that lists discussions as :func:`discussions` does, with the numbers that paging needs."""
+    return _list_discussions(bot, offset, limit, _read_page)
+
+
+def _list_discussions(bot: Mapping[str, str | None], offset: int, limit: int, read: Callable[[Json], T]) -> Call[T]:
     fields = {key: value for key, value in bot.items() if value} | {"offset": offset, "limit": limit}
-    return _call(DISCUSSIONS + "list", fields, _read_discussions)
+    return _call(DISCUSSIONS + "list", fields, read, requirement=_DISCUSSIONS_NEED)
 
 
 def rename_discussion(chat_id: str, title: str) -> Call[None]:
     """Return the call that changes the title of a discussion. Source: protocol section 1.6."""
-    return _call(DISCUSSIONS + "edit", {"chatId": chat_id, "title": title}, lambda answer: None)
+    fields = {"chatId": chat_id, "title": title}
+    return _call(DISCUSSIONS + "edit", fields, lambda answer: None, requirement=_DISCUSSIONS_NEED)
 
 
 def delete_discussions(chat_ids: Iterable[str]) -> Call[None]:
     """Return the call that deletes discussions. Source: protocol section 1.6."""
-    return _call(DISCUSSIONS + "delete", {"chatIds": list(chat_ids)}, lambda answer: None)
+    fields = {"chatIds": list(chat_ids)}
+    return _call(DISCUSSIONS + "delete", fields, lambda answer: None, requirement=_DISCUSSIONS_NEED)
+
+
+def search(
+    text: str, method: SearchMethod, env_id: str | None, website_context: str | None
+) -> Call[list[SearchResult]]:
+    """Return the call that searches the posts of the site. It needs no nonce.
+
+    ``env_id`` and ``website_context`` are left out if they are None. Raises InvalidInput for a text that cannot be sent
+    as JSON. Source: protocol section 1.7.
+    """
+    optional = {"envId": env_id, "websiteContext": website_context}
+    fields = {"search": text, "method": method} | {key: value for key, value in optional.items() if value is not None}
+    return _call(SEARCH, fields, _read_results, needs_nonce=False, requirement=_SEARCH_NEEDS)
 
 
 def public(
@@ -218,8 +296,10 @@ def _read_file(data: Json) -> File:
     return File(name, printable(url) if isinstance(url, str) else "")
 
 
-def _read_discussions(answer: Json) -> list[Discussion]:
-    return [_read_discussion(row) for row in answer["chats"] if isinstance(row, dict) and row.get("chatId")]
+def _read_page(answer: Json) -> DiscussionPage:
+    chats = answer["chats"]
+    found = [_read_discussion(row) for row in chats if isinstance(row, dict) and row.get("chatId")]
+    return DiscussionPage(found, len(chats), _read_number(answer.get("total")))
 
 
 def _read_discussion(row: Json) -> Discussion:
@@ -227,7 +307,7 @@ def _read_discussion(row: Json) -> Discussion:
     messages, extra = _decode_or(row.get("messages"), []), _decode_or(row.get("extra"), {})
     return Discussion(
         chat_id=str(row["chatId"]),
-        title=str(row.get("title") or ""),
+        title=printable(str(row.get("title") or "")),
         bot_id=str(row.get("botId") or ""),
         messages=tuple(
             {"role": printable(item["role"]), "content": printable(item["content"])}
@@ -235,10 +315,46 @@ def _read_discussion(row: Json) -> Discussion:
             if isinstance(item, dict) and all(isinstance(item.get(key), str) for key in ("role", "content"))
         ),
         previous_response_id=extra["previousResponseId"] if is_id(extra.get("previousResponseId")) else "",
-        created=str(row.get("created") or ""),
-        updated=str(row.get("updated") or ""),
+        created=printable(str(row.get("created") or "")),
+        updated=printable(str(row.get("updated") or "")),
         raw=row,
     )
+
+
+def _read_results(answer: Json) -> list[SearchResult]:
+    rows = answer["results"]
+    if isinstance(rows, dict):  # PHP sends a list with gaps as an object
+        rows = list(rows.values())
+    if not isinstance(rows, list):
+        raise TypeError("the results are not a list")
+    return [_read_result(row) for row in rows]
+
+
+def _read_result(row: Any) -> SearchResult:
+    """Return the result in one row. A field of an unexpected type is left out; ``raw`` has it."""
+    fields = row if isinstance(row, dict) else {}
+    title, excerpt = (_plain(fields.get(name)) for name in ("title", "excerpt"))
+    return SearchResult(_read_number(fields.get("id")) or 0, title, excerpt, _read_score(fields.get("score")), row)
+
+
+def _plain(value: Any) -> str:
+    """Return the words of a piece of HTML, or ``""`` for a value that is not a string."""
+    return " ".join(printable(unescape(_TAG.sub("", value))).split()) if isinstance(value, str) else ""
+
+
+def _read_number(value: Any) -> int | None:
+    """Return a whole number from 0, which may be a string of digits, or None for another value."""
+    text = str(value) if type(value) in (int, str) else ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
+
+
+def _read_score(value: Any) -> float | None:
+    """Return a finite number, which may be a string, or None for another value."""
+    try:
+        number = float(value) if type(value) in (int, float, str) else math.nan
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _decode_or(value: Any, default: Any) -> Any:
