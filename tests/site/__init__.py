@@ -1,4 +1,4 @@
-"""The site of ``chatgpt4online.testing`` with more: other versions of the plugin, discussions and the public API.
+"""The site of ``chatgpt4online.testing`` with more: other versions of the plugin, discussions, search, the public API.
 
 It adds a ``Version``, routes and a function that stores conversations to the site in the package. Only the tests of the
 package need them.
@@ -6,6 +6,7 @@ package need them.
 
 from __future__ import annotations
 
+from .search import Post
 from .site import serve_site
 
-__all__ = ["serve_site"]
+__all__ = ["Post", "serve_site"]

@@ -12,6 +12,7 @@ from chatgpt4online.testing.options import read_options
 
 from .api import Api
 from .discussions import Discussions
+from .search import Post, Search
 from .versions import NUMBERS, VERSIONS, chat_routes
 
 
@@ -31,6 +32,7 @@ def serve_site(
     users: Mapping[str, str] | None = None,
     discussions: bool = False,
     token: str | None = None,
+    posts: Iterable[Post] | None = None,
 ) -> Site:
     """Return a running site on 127.0.0.1, as ``chatgpt4online.testing.serve_site`` does.
 
@@ -38,7 +40,8 @@ def serve_site(
     conversations of ``users`` (protocol section 1.6). ``token`` turns the public API on (section 1.8), where the text
     of the script is the answer. For simpleJsonQuery and moderationCheck it is the JSON in that text, and for image
     queries the first image. ``Chat.route`` is then the name of the route, such as ``"simpleTextQuery"``, and
-    ``Chat.bot_id`` is ``""`` unless the client named a bot.
+    ``Chat.bot_id`` is ``""`` unless the client named a bot. ``posts`` turns the Search module on (section 1.7), which
+    finds them.
 
     Raises InvalidInput for values that cannot be used, and OSError for a port that is in use.
     """
@@ -65,5 +68,6 @@ def serve_site(
         *chat_routes(number),
         *(stored.routes() if discussions else ()),
         *(Api(token, number, stored).routes() if token else ()),
+        *(Search(list(posts), number).routes() if posts is not None else ()),
     ]
     return Site(options, version=VERSIONS[version], routes=routes, store=stored.store if discussions else None)

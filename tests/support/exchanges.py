@@ -40,8 +40,10 @@ def _exchange(make: Callable[..., Any]) -> Callable[..., Exchange[Any]]:
 upload = _exchange(endpoints.upload)
 delete_files = _exchange(endpoints.delete_files)
 discussions = _exchange(endpoints.discussions)
+discussion_page = _exchange(endpoints.discussion_page)
 rename_discussion = _exchange(endpoints.rename_discussion)
 delete_discussions = _exchange(endpoints.delete_discussions)
+search = _exchange(endpoints.search)
 public = _exchange(endpoints.public)
 public_upload = _exchange(endpoints.public_upload)
 
