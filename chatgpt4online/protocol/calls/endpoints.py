@@ -82,7 +82,7 @@ class Discussion:
         unchanged, except that each line begins with ``>``, and that lone surrogates become U+FFFD.
         """
         dates = {"created": self.created, "updated": self.updated}
-        return discussion_markdown(self.title or self.chat_id, dates, self.messages)
+        return discussion_markdown((self.title, self.chat_id), dates, self.messages)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,16 @@ _LINE_END = re.compile(r"\r\n|\r|\n")  # the line ends of CommonMark; str.splitl
 _SPECIAL = re.compile(r"[\\`*_\[\]<>&#~|]")  # the characters that Markdown reads inside one line
 
 
-def discussion_markdown(title: str, dates: Mapping[str, str], messages: Iterable[Mapping[str, str]]) -> str:
+def discussion_markdown(titles: Iterable[str], dates: Mapping[str, str], messages: Iterable[Mapping[str, str]]) -> str:
     """Return a conversation as Markdown: a heading, a line of dates, and the messages.
 
-    ``dates`` maps a word such as ``"created"`` to a time; empty times are left out.
+    The heading is the first of the ``titles`` that is not blank. ``dates`` maps a word such as ``"created"`` to a time;
+    blank times are left out.
     """
-    known = ", ".join(f"{word} {_one_line(date)}" for word, date in dates.items() if date)
-    head = [f"# {_one_line(title)}\n", f"{known[0].upper()}{known[1:]}\n" if known else "", messages_markdown(messages)]
-    return "\n".join(part for part in head if part)
+    title = next(filter(None, map(_one_line, titles)), "")
+    known = ", ".join(f"{word} {_one_line(date)}" for word, date in dates.items() if date.strip())
+    parts = [f"# {title}\n", f"{known[0].upper()}{known[1:]}\n" if known else "", messages_markdown(messages)]
+    return "\n".join(part for part in parts if part)
 
 
 def messages_markdown(messages: Iterable[Mapping[str, str]]) -> str:
@@ -28,7 +30,10 @@ def messages_markdown(messages: Iterable[Mapping[str, str]]) -> str:
     message changes nothing outside of it, and no text can look like the next message. The text is unchanged, except
     that each line begins with ``>``, and that lone surrogates become U+FFFD.
     """
-    return "\n".join(f"**{_one_line(item['role'].capitalize())}**\n\n{_quote(item['content'])}\n" for item in messages)
+    return "\n".join(
+        f"**{_one_line(message['role'].capitalize()) or 'Unknown'}**\n\n{_quote(message['content'])}\n"
+        for message in messages
+    )
 
 
 def _quote(text: str) -> str:
