@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chatgpt4online.protocol.calls.endpoints import Discussion, File
+from chatgpt4online.protocol.calls.endpoints import Discussion, DiscussionPage, File
 from chatgpt4online.protocol.calls.exchange import Exchange
 from chatgpt4online.protocol.calls.multipart import Multipart
 from chatgpt4online.protocol.calls.page import Bot
@@ -39,10 +39,12 @@ from chatgpt4online.protocol.parsing.events import Done, Event, Failed, Text
 from ..support.exchanges import (
     delete_discussions,
     delete_files,
+    discussion_page,
     discussions,
     public,
     public_upload,
     rename_discussion,
+    search,
     sent_file,
     sent_json,
     upload,
@@ -720,9 +722,15 @@ MAKERS: dict[str, Callable[[], Exchange[Any]]] = {
     "discussions": lambda: discussions(SITE, ready(), {"botId": "default"}, 0, 10),
     "rename": lambda: rename_discussion(SITE, ready(), "c1", "Title"),
     "delete discussions": lambda: delete_discussions(SITE, ready(), ["c1"]),
+    "page of discussions": lambda: discussion_page(SITE, ready(), {"botId": "default"}, 0, 10),
+    "search": lambda: search(SITE, ready(), "cats", "wordpress", None, None),
     "text": lambda: public(SITE, ready(), "secret", "simpleTextQuery", {"message": "Hi"}),
 }
-NULL_FIELDS = [{key: odd} for key in ("data", "chats", "deleted") for odd in (None, 5, "a", [], [5], {}, {"id": None})]
+NULL_FIELDS = [
+    {key: odd}
+    for key in ("data", "chats", "deleted", "total", "results")
+    for odd in (None, 5, "a", [], [5], {}, {"id": None})
+]
 
 
 @pytest.mark.parametrize("maker", MAKERS)
@@ -738,7 +746,7 @@ class TestOddAnswers:
         except ProtocolError as error:
             assert "another shape" in str(error)
 
-    @given(st.dictionaries(st.sampled_from(["data", "chats", "deleted"]), values))
+    @given(st.dictionaries(st.sampled_from(["data", "chats", "deleted", "total", "results"]), values))
     @example({"deleted": float("inf")})
     @example({"deleted": float("nan")})
     @example({"deleted": "9" * 5000})
@@ -749,11 +757,11 @@ class TestOddAnswers:
             found = call.result()
         except ChatError:
             return
-        assert found is None or maker == "text" or isinstance(found, File | int | list)
+        assert found is None or maker == "text" or isinstance(found, File | int | list | DiscussionPage)
 
     @pytest.mark.parametrize("depth", [100, 800, 900, 950, 990])
     def test_deeply_nested_json_is_a_value_or_an_error_of_the_package(self, maker: str, depth: int) -> None:
-        for key in ("data", "chats", "deleted"):
+        for key in ("data", "chats", "deleted", "total", "results"):
             call = MAKERS[maker]()
             answered(call, f'{{"success":true,"{key}":{"[" * depth}{"]" * depth}}}'.encode())
             with suppress(ChatError):
