@@ -78,6 +78,8 @@ def test_no_object_or_error_shows_a_secret_of_an_option(option: str, answer: str
         operations.handshake(),
         operations.visit("/"),
         operations.discussions(0, 10),
+        operations.next_discussions(operations.discussion_pages(10)),
+        operations.search("cats", "wordpress", None, None),
         operations.upload(b"abc", "a.png") if option != "bot" else operations.api_check(),
         operations.api_text("Hi", False, None),
     ]
@@ -94,7 +96,14 @@ def test_no_repr_of_a_client_shows_a_secret(client_class: Any, option: str) -> N
     """Also of its streams, conversations and API."""
     client = client_class(SITE, **{option: GOOD[option]})
     client.session = Session(SECRET, SECRET)
-    for value in (client, client.session, client.stream("Hi"), client.conversation(), client.api):
+    for value in (
+        client,
+        client.session,
+        client.stream("Hi"),
+        client.conversation(),
+        client.api,
+        client.iter_discussions(),
+    ):
         assert SECRET not in texts_of(value)
 
 

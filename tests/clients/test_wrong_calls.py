@@ -27,6 +27,7 @@ from chatgpt4online import (
     File,
     InvalidInput,
     InvalidState,
+    NotAiEngine,
     ServerError,
     Session,
     Shortcut,
@@ -454,6 +455,31 @@ CALLS = {
     "limit negative": Row(lambda to: to.client.discussions(limit=-1), InvalidInput, ("limit", "from 1", "-1")),
     "limit text": Row(lambda to: to.client.discussions(limit="1"), InvalidInput, ("limit", "'1'")),
     "offset negative": Row(lambda to: to.client.discussions(offset=-1), InvalidInput, ("offset", "from 0", "-1")),
+    "page_size zero": Row(lambda to: to.client.iter_discussions(page_size=0), InvalidInput, ("page_size", "from 1")),
+    "page_size text": Row(lambda to: to.client.iter_discussions(page_size="9"), InvalidInput, ("page_size", "'9'")),
+    "page_size None": Row(lambda to: to.client.iter_discussions(page_size=None), InvalidInput, ("page_size", "None")),
+    "search None": Row(lambda to: to.client.search(None), InvalidInput, ("text", "None")),
+    "search number": Row(lambda to: to.client.search(5), InvalidInput, ("text", "an int")),
+    "search bytes": Row(lambda to: to.client.search(b"cats"), InvalidInput, ("text", "bytes")),
+    "search nothing": Row(lambda to: to.client.search(""), InvalidInput, ("text", "empty")),
+    "search blanks": Row(lambda to: to.client.search(" \n"), InvalidInput, ("text", "empty")),
+    "search half a character": Row(lambda to: to.client.search("\ud800"), InvalidInput, ("cannot be sent as JSON",)),
+    "search method": Row(
+        lambda to: to.client.search("cats", method="google"), InvalidInput, ("method", "'keywords'", "'google'")
+    ),
+    "search method list": Row(lambda to: to.client.search("cats", method=["keywords"]), InvalidInput, ("method", "[")),
+    "search env_id number": Row(
+        lambda to: to.client.search("cats", method="embeddings", env_id=5), InvalidInput, ("env_id", "an int")
+    ),
+    "search env_id without its method": Row(
+        lambda to: to.client.search("cats", env_id="e1"), InvalidInput, ("env_id", "method='embeddings'", "'wordpress'")
+    ),
+    "search website_context without its method": Row(
+        lambda to: to.client.search("cats", website_context="Pets"), InvalidInput, ("website_context", "'keywords'")
+    ),
+    "search of a site without it": Row(
+        lambda to: to.client.search("cats"), NotAiEngine, ("2.8.3", "Search module"), ("nonce",)
+    ),
     "discussions of a guest": Row(
         lambda to: to.client.discussions(), ServerError, ("You need to be connected.", "auth=", "cookies=")
     ),
