@@ -31,7 +31,7 @@ import chatgpt4online
 from chatgpt4online import ConnectionFailed, TimedOut, Truncated, protocol, testing
 from chatgpt4online.testing import Answer, Chat, Site
 
-from ..site import serve_site
+from ..site import Post, serve_site
 from ..support.blocks import Block, find_blocks
 from ..support.embedders import documented_loop
 
@@ -50,6 +50,10 @@ _ENTRY = re.compile(r"^\.\. (?:auto\w+|py:\w+):: ([\w.]+)", re.MULTILINE)
 # The readers of the pages run this site, so its answers, bots and users are those of the tests.
 PRACTICE_SITE = ROOT / "examples" / "practice_site.py"
 PRACTICE: dict[str, Any] = runpy.run_path(str(PRACTICE_SITE))
+POSTS = [
+    Post(12, "Cats & dogs", "How to keep cats and dogs together."),
+    Post(9, "Cats", "All about cats."),
+]
 
 
 def answer(chat: Chat) -> Any:
@@ -73,9 +77,10 @@ def log_level() -> Iterator[None]:
 
 
 def serve_documented_site() -> Site:
-    """Return the practice site, with discussions and the public API in addition."""
+    """Return the practice site, with discussions, the public API and posts to search in addition."""
     token = "the-token-of-the-site"
-    return serve_site(answer, bots=PRACTICE["BOTS"], users=PRACTICE["USERS"], discussions=True, token=token)
+    practice: dict[str, Any] = {"bots": PRACTICE["BOTS"], "users": PRACTICE["USERS"]}
+    return serve_site(answer, **practice, discussions=True, token=token, posts=POSTS)
 
 
 def run_page(page: Path, blocks: list[Block], site: str, folder: Path) -> dict[str, Any]:
@@ -144,8 +149,8 @@ def test_code_blocks_do_not_run_or_print_something_else(
         run_page(page, [block for block in BLOCKS[page] if block.runs], site.url, tmp_path)
 
 
-# Their blocks need what the practice site does not have: discussions and the public API.
-MORE_THAN_PRACTICE = {"login"}
+# Their blocks need what the practice site does not have: discussions, the public API and posts.
+MORE_THAN_PRACTICE = {"login", "search"}
 
 
 @pytest.mark.parametrize(
