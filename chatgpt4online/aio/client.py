@@ -9,11 +9,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, Unpack
 
-from .. import http1
 from ..environment import FROM_ENVIRONMENT, FromEnvironment, site_options
 from ..files import Progress, Source
+from ..http1 import Pool
 from ..operations import Operations
-from ..options import NoOptions, check_proxy, check_session, refuse_client_options, refuse_question_options
+from ..options import (
+    ClientOptions,
+    NoOptions,
+    check_proxy,
+    check_session,
+    refuse_client_options,
+    refuse_question_options,
+)
 from ..protocol.calls.deadline import Timeout
 from ..protocol.calls.endpoints import Discussion, File
 from ..protocol.calls.exchange import Exchange
@@ -63,7 +70,7 @@ class AsyncClient:
         max_event_size: int = DEFAULT_LIMIT,
         max_body_size: int = DEFAULT_LIMIT,
         max_text_size: int = DEFAULT_TEXT_LIMIT,
-        http: http1.Pool | None = None,
+        http: Pool | None = None,
         **unknown: Unpack[NoOptions],
     ) -> None:
         refuse_client_options(unknown, type(self).__name__)
@@ -286,17 +293,29 @@ class AsyncClient:
         return exchange.result()
 
 
-async def aask(prompt: Prompt, *, site: str | FromEnvironment = FROM_ENVIRONMENT, **options: Any) -> Reply:
+async def aask(
+    prompt: Prompt,
+    *,
+    site: str | FromEnvironment = FROM_ENVIRONMENT,
+    http: Pool | None = None,
+    **options: Unpack[ClientOptions],
+) -> Reply:
     """Return a site's whole reply to a prompt. ``options`` are those of :class:`AsyncClient`; it raises its errors."""
-    async with AsyncClient(site, **options) as client:
+    async with AsyncClient(site, http=http, **options) as client:
         return await client.ask(prompt)
 
 
-def astream(prompt: Prompt, *, site: str | FromEnvironment = FROM_ENVIRONMENT, **options: Any) -> AsyncStream[str]:
+def astream(
+    prompt: Prompt,
+    *,
+    site: str | FromEnvironment = FROM_ENVIRONMENT,
+    http: Pool | None = None,
+    **options: Unpack[ClientOptions],
+) -> AsyncStream[str]:
     """Return the pieces of a site's answer, which are strings, as they arrive.
 
     ``options`` are those of :class:`AsyncClient`. The errors are those of :meth:`AsyncClient.events`.
     """
-    pieces = AsyncClient(site, **options).stream(prompt)
+    pieces = AsyncClient(site, http=http, **options).stream(prompt)
     pieces._owns_transport = True
     return pieces

@@ -13,7 +13,14 @@ from ..environment import FROM_ENVIRONMENT, FromEnvironment, site_options
 from ..files import Progress, Source
 from ..net.url import origin
 from ..operations import Operations
-from ..options import NoOptions, check_proxy, check_session, refuse_client_options, refuse_question_options
+from ..options import (
+    ClientOptions,
+    NoOptions,
+    check_proxy,
+    check_session,
+    refuse_client_options,
+    refuse_question_options,
+)
 from ..protocol.calls.deadline import Timeout
 from ..protocol.calls.endpoints import Discussion, File
 from ..protocol.calls.exchange import Exchange
@@ -317,16 +324,28 @@ class Client:
         return exchange.result()
 
 
-def ask(prompt: Prompt, *, site: str | FromEnvironment = FROM_ENVIRONMENT, **options: Any) -> Reply:
+def ask(
+    prompt: Prompt,
+    *,
+    site: str | FromEnvironment = FROM_ENVIRONMENT,
+    http: RequestsSession | None = None,
+    **options: Unpack[ClientOptions],
+) -> Reply:
     """Return a site's whole reply to a prompt. ``options`` are those of :class:`Client`; it raises its errors."""
-    with Client(site, **options) as client:
+    with Client(site, http=http, **options) as client:
         return client.ask(prompt)
 
 
-def stream(prompt: Prompt, *, site: str | FromEnvironment = FROM_ENVIRONMENT, **options: Any) -> Stream[str]:
+def stream(
+    prompt: Prompt,
+    *,
+    site: str | FromEnvironment = FROM_ENVIRONMENT,
+    http: RequestsSession | None = None,
+    **options: Unpack[ClientOptions],
+) -> Stream[str]:
     """Return the pieces of a site's answer, which are strings, as they arrive.
 
     ``options`` are those of :class:`Client`. The errors are those of :meth:`Client.events`.
     """
     # The client is deleted together with the stream, and its connections are closed then.
-    return Client(site, **options).stream(prompt)
+    return Client(site, http=http, **options).stream(prompt)

@@ -24,6 +24,7 @@ NAMES = {
     "AsyncConversation": "Conversation",
     "AsyncStream": "Stream",
     "AsyncApi": "Api",
+    "Pool": "RequestsSession",
     "__aenter__": "__enter__",
     "__aexit__": "__exit__",
     "aclose": "close",
