@@ -32,6 +32,7 @@ from chatgpt4online import (
     RateLimited,
     Reply,
     Request,
+    ResponseInfo,
     Session,
     StatusError,
     Stream,
@@ -131,8 +132,12 @@ def sync_calls(site: str) -> None:
         with client.stream("Hi", chat_id="c1", files=[]) as pieces:
             assert_type(next(pieces), str)
         assert_type(pieces.text, str)
-        events = assert_type(client.events("Hi"), Stream[Event])
+        events = assert_type(client.events("Hi").open(), Stream[Event])
+        assert_type(events.response, ResponseInfo | None)
         assert [show(event) for event in events]
+        assert_type(client.stream("Hi").until_done().to_dict(), dict[str, Any])
+        for beat in client.events("Hi").heartbeats(30):
+            assert_type(beat, Event | None)
         assert_type(events.reply, Reply)
         assert_type(client.start_session(), Session)
         assert_type(client.bots("/"), list[Bot])
@@ -183,8 +188,12 @@ async def async_calls(site: str) -> None:
         assert_type(await client.ask("Hi", flatten=True), Reply)
         async with client.stream("Hi", chat_id="c1") as pieces:
             assert_type(await anext(pieces), str)
-        events = assert_type(client.events("Hi"), AsyncStream[Event])
+        events = assert_type(await client.events("Hi"), AsyncStream[Event])
+        assert_type(events.response, ResponseInfo | None)
         assert [show(event) async for event in events]
+        assert_type(await client.stream("Hi").until_done(), Reply)
+        async for beat in client.stream("Hi").heartbeats(30):
+            assert_type(beat, str | None)
         assert_type(events.reply, Reply)
         assert_type(await client.start_session(), Session)
         assert_type(await client.bots(), list[Bot])
