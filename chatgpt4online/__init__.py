@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .aio.client import astream as astream
     from .aio.conversation import AsyncConversation as AsyncConversation
     from .aio.stream import AsyncStream as AsyncStream
+    from .options import ClientOptions as ClientOptions
     from .protocol.calls.deadline import Timeout as Timeout
     from .protocol.calls.endpoints import Discussion as Discussion
     from .protocol.calls.endpoints import File as File
@@ -74,6 +75,7 @@ __all__ = [
     "ChatError",
     "Chatgpt4Online",
     "Client",
+    "ClientOptions",
     "ConnectionFailed",
     "Conversation",
     "Discussion",
@@ -120,6 +122,7 @@ _MODULES = {
     "aio.client": ("AsyncClient", "aask", "astream"),
     "aio.conversation": ("AsyncConversation",),
     "aio.stream": ("AsyncStream",),
+    "options": ("ClientOptions",),
     "protocol.calls.deadline": ("Timeout",),
     "protocol.calls.endpoints": ("Discussion", "File", "SearchResult"),
     "protocol.calls.page": ("Bot",),

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TextIO
 
 from ._version import __version__
+from .environment import BOT, FROM_ENVIRONMENT, PASSWORD, SITE, TOKEN, USER, as_utf8, site_options
 from .protocol.calls.deadline import Timeout
 from .protocol.calls.roots import rest_roots
 from .protocol.parsing.errors import ChatError, InvalidInput, LocalError, StatusError, TimedOut
 from .protocol.parsing.events import Done, Event, Notice, Reply, Text, to_json
 
-_SITE_VARIABLE = "CHATGPT4ONLINE_SITE"
 _DEMO_PAUSE = 0.05  # seconds between the pieces of the demo's answer, so that a user sees it stream
 _NO_ANSWER = 1
 _WRONG_CALL = 2  # the exit status of argparse
@@ -37,8 +37,15 @@ examples:
   chatgpt4online "What is a nonce?" --site https://example.org --bot support
   chatgpt4online - --site https://example.org --json < question.txt
   chatgpt4online "Hello" --demo --notices
-  export {_SITE_VARIABLE}=https://example.org
+  export {SITE}=https://example.org
   chatgpt4online "Hello"
+
+environment, all of it ignored with --site and with --demo:
+  {SITE}      the site's address
+  {BOT}       the chatbot's id there
+  {USER}      the name of a user of that site, together with
+  {PASSWORD}  an application password of this user
+  {TOKEN}     the token of that site's public API
 
 exit status:
   0 for an answer with text, 1 for none (with the reason on standard error),
@@ -119,12 +126,17 @@ def _parser() -> _Parser:
     parser.add_argument("prompt", nargs="?", metavar="PROMPT", help="the question; - reads it from standard input")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
-        "--site", metavar="ADDRESS", help=f"the site's address (default: the environment variable {_SITE_VARIABLE})"
+        "--site",
+        default=FROM_ENVIRONMENT,
+        metavar="ADDRESS",
+        help=f"the site's address (default: the environment variable {SITE})",
     )
     where.add_argument(
         "--demo", action="store_true", help="ask a small site that runs on this machine for as long as it is needed"
     )
-    parser.add_argument("--bot", default="default", metavar="ID", help="the chatbot's id (default: %(default)s)")
+    parser.add_argument(
+        "--bot", default=FROM_ENVIRONMENT, metavar="ID", help=f"the chatbot's id (default: {BOT}, or else default)"
+    )
     parser.add_argument("--json", action="store_true", help="print each event, also notices, as a line of JSON")
     parser.add_argument(
         "--notices", action="store_true", help="show thinking, tool calls and the like on standard error"
@@ -152,9 +164,9 @@ def _seconds(text: str) -> Timeout:
 
 
 def _read_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the options; ``site`` is None for the demo, and ``prompt`` is None for standard input."""
+    """Return the options; ``prompt`` is None for standard input. For the demo, ``site`` has no meaning."""
     parser = _parser()
-    options, rest = parser.parse_known_args([_as_utf8(argument) for argument in arguments])
+    options, rest = parser.parse_known_args([as_utf8(argument) for argument in arguments])
     words = [word for word in (options.prompt, *rest) if word is not None]
     unknown = [word for word in rest if word.startswith("-") and word != "-"]
     if unknown:
@@ -166,7 +178,7 @@ def _read_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     if len(words) > 1:
         parser.error(f"the prompt is one argument, not {len(words)}: put it in quotes")
     if not options.demo:
-        options.site = _read_site(parser, options.site)
+        _check_site(parser, options)
     if options.prompt == "-":
         options.prompt = None
     else:
@@ -174,28 +186,20 @@ def _read_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _as_utf8(argument: str) -> str:
-    """Return an argument. Bytes that the locale could not decode, which are surrogates here, are decoded as UTF-8."""
-    with suppress(UnicodeError):
-        return argument.encode(errors="surrogateescape").decode()
-    return argument
-
-
-def _read_site(parser: _Parser, argument: str | None) -> str:
-    """Return the site's address: the argument, or else the value of the environment. Raises InvalidInput."""
-    source, site = "--site", argument
-    if site is None:
-        source, site = _SITE_VARIABLE, _as_utf8(os.environ.get(_SITE_VARIABLE, ""))
-        if not site:
+def _check_site(parser: _Parser, options: argparse.Namespace) -> None:
+    """Raise InvalidInput if the site, the bot or the login of the arguments or the environment cannot be used."""
+    if options.site is FROM_ENVIRONMENT:
+        if not os.environ.get(SITE):
             parser.error(
-                f"no site is given: add --site ADDRESS, set the environment variable {_SITE_VARIABLE}, "
+                f"no site is given: add --site ADDRESS, set the environment variable {SITE}, "
                 "or add --demo to ask a small site on this machine"
             )
+        site_options(os.environ, bot_id=options.bot)
+        return
     try:
-        rest_roots(site)
+        rest_roots(options.site)
     except InvalidInput as error:
-        raise InvalidInput(f"{source}: {error}") from None
-    return site
+        raise InvalidInput(f"--site: {error}") from None
 
 
 def _check_prompt(prompt: str) -> None:

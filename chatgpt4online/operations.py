@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from .environment import DEFAULT_SITE
 from .files import Progress, Source, file_ids, multipart, read_file_id
 from .net.cookies import cookie_header
 from .net.url import absolute, origin
@@ -54,8 +55,6 @@ T = TypeVar("T")
 
 ConversationTurn: TypeAlias = tuple[Turn, TurnRecord]
 """A turn of a conversation, and what records it in the history."""
-
-DEFAULT_SITE = "https://chatgpt4online.org"
 
 
 def new_chat_id() -> str:

@@ -7,12 +7,13 @@ secret; then it only describes the value.
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Mapping
 from typing import TypedDict
 
 from .net.heads import check_headers
 from .net.url import redacted
-from .protocol.calls.deadline import is_time
+from .protocol.calls.deadline import Timeout, is_time
 from .protocol.calls.page import Bot
 from .protocol.calls.prompt import LARGEST_POST, LONGEST_ID
 from .protocol.calls.request import Session, is_id
@@ -23,24 +24,6 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*")
 _COOKIE_NAME = re.compile(r"[!-:<>-~]*")
 _COOKIE_VALUE = re.compile(r"[!-:<-~]*")
 
-_CLIENT_OPTIONS = (
-    "bot_id",
-    "custom_id",
-    "context_id",
-    "bot",
-    "timeout",
-    "retries",
-    "proxy",
-    "headers",
-    "cookies",
-    "auth",
-    "token",
-    "verify",
-    "max_event_size",
-    "max_body_size",
-    "max_text_size",
-    "http",
-)
 _QUESTION_OPTIONS = ("chat_id", "flatten", "files", "timeout")
 _SEARCH_METHODS = ("wordpress", "keywords", "embeddings")
 _ADVICE = {
@@ -61,12 +44,39 @@ _ADVICE = {
 }
 
 
+class ClientOptions(TypedDict, total=False):
+    """The options of both clients as a type, for functions that pass them on: ``**options: Unpack[ClientOptions]``.
+
+    :class:`Client` explains the options. An option that is left out has its default. ``site`` is not part of it, since
+    it is the first argument of a client, and neither is ``http``, whose type depends on the client.
+    """
+
+    bot_id: str | None
+    custom_id: str | None
+    context_id: int | None
+    bot: Bot | None
+    timeout: Timeout | float
+    retries: int
+    proxy: str | None
+    headers: Mapping[str, str] | None
+    cookies: Mapping[str, str] | None
+    auth: tuple[str, str] | None
+    token: str | None
+    verify: bool | str | ssl.SSLContext
+    max_event_size: int
+    max_body_size: int
+    max_text_size: int
+
+
 class NoOptions(TypedDict):
     """The type of ``**unknown`` in a function that accepts no more keywords than it names.
 
     With ``**unknown: Unpack[NoOptions]`` a function can raise a TypeError with advice, and type checkers still report
     the wrong keyword.
     """
+
+
+_CLIENT_OPTIONS = (*ClientOptions.__annotations__, "http")
 
 
 def refuse_client_options(unknown: Mapping[str, object], client: str) -> None:

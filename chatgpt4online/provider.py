@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from .aio.client import AsyncClient
-from .operations import DEFAULT_SITE
+from .environment import DEFAULT_SITE
 from .protocol.calls.deadline import Timeout
 from .protocol.calls.prompt import Prompt
 from .protocol.calls.roots import SUBMIT, moved_root

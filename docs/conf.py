@@ -40,6 +40,7 @@ _PUBLIC = {
 _SHOWN = [
     (r", \*\*unknown: ~typing\.Unpack\[[\w~.]+\]", ""),
     (r", _\w+: .*?(?=\)|, \w+:)", ""),
+    (r" \| ~chatgpt4online\.environment\.FromEnvironment", ""),
     (r"<factory>", "{}"),
     (r"(?<=: )Source\b", "str | ~os.PathLike[str] | ~typing.BinaryIO | bytes"),
     (r"(?<=: )Progress\b", "~collections.abc.Callable[[int, int], object]"),

@@ -51,3 +51,12 @@ def _no_network() -> Iterator[None]:
         patch.setattr(socket.socket, "connect", guarded(socket.socket.connect))
         patch.setattr(socket.socket, "connect_ex", guarded(socket.socket.connect_ex))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_variables() -> Iterator[None]:
+    """Remove the variables that the clients read, since a developer may have set them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("CHATGPT4ONLINE_")]:
+            patch.delenv(name)
+        yield

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import weakref
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, Unpack
 
-from .. import http1
+from ..environment import FROM_ENVIRONMENT, FromEnvironment, site_options
 from ..files import Progress, Source
-from ..operations import DEFAULT_SITE, Operations
-from ..options import NoOptions, check_proxy, check_session, refuse_client_options, refuse_question_options
+from ..http1 import Pool
+from ..operations import Operations
+from ..options import (
+    ClientOptions,
+    NoOptions,
+    check_proxy,
+    check_session,
+    refuse_client_options,
+    refuse_question_options,
+)
 from ..protocol.calls.deadline import Timeout
 from ..protocol.calls.endpoints import Discussion, File, SearchMethod, SearchResult
 from ..protocol.calls.exchange import Exchange
@@ -39,15 +48,15 @@ class AsyncClient:
     ``async with AsyncClient(...) as client:`` closes the connections at the end of the block. The options are those of
     :class:`~chatgpt4online.Client`, except that ``http`` is a ``chatgpt4online.http1.Pool`` of your own.
 
-    The attribute :attr:`session` holds the nonce and the session id. Raises InvalidInput for an option that cannot be
-    used, and TypeError for an unknown option.
+    The attribute :attr:`session` holds the nonce and the session id. Raises InvalidInput for an option or a variable of
+    the environment that cannot be used, and TypeError for an unknown option.
     """
 
     def __init__(
         self,
-        site: str = DEFAULT_SITE,
+        site: str | FromEnvironment = FROM_ENVIRONMENT,
         *,
-        bot_id: str | None = "default",
+        bot_id: str | FromEnvironment | None = FROM_ENVIRONMENT,
         custom_id: str | None = None,
         context_id: int | None = None,
         bot: Bot | None = None,
@@ -56,28 +65,38 @@ class AsyncClient:
         proxy: str | None = None,
         headers: Mapping[str, str] | None = None,
         cookies: Mapping[str, str] | None = None,
-        auth: tuple[str, str] | None = None,
-        token: str | None = None,
+        auth: tuple[str, str] | FromEnvironment | None = FROM_ENVIRONMENT,
+        token: str | FromEnvironment | None = FROM_ENVIRONMENT,
         verify: bool | str | ssl.SSLContext = True,
         max_event_size: int = DEFAULT_LIMIT,
         max_body_size: int = DEFAULT_LIMIT,
         max_text_size: int = DEFAULT_TEXT_LIMIT,
-        http: http1.Pool | None = None,
+        http: Pool | None = None,
         **unknown: Unpack[NoOptions],
     ) -> None:
         refuse_client_options(unknown, type(self).__name__)
         start_logging()
-        self._operations = Operations(
+        place = site_options(
+            os.environ,
             site=site,
             bot_id=bot_id,
+            auth=auth,
+            token=token,
+            bot=bot,
+            custom_id=custom_id,
+            headers=headers,
+        )
+        self._operations = Operations(
+            site=place.site,
+            bot_id=place.bot_id,
             custom_id=custom_id,
             context_id=context_id,
             bot=bot,
             timeout=Timeout.of(timeout),
             headers=headers,
             cookies=cookies,
-            auth=auth,
-            token=token,
+            auth=place.auth,
+            token=place.token,
             retries=retries,
             max_event_size=max_event_size,
             max_body_size=max_body_size,
@@ -315,17 +334,29 @@ class AsyncClient:
         return exchange.result()
 
 
-async def aask(prompt: Prompt, *, site: str = DEFAULT_SITE, bot_id: str = "default", **options: Any) -> Reply:
+async def aask(
+    prompt: Prompt,
+    *,
+    site: str | FromEnvironment = FROM_ENVIRONMENT,
+    http: Pool | None = None,
+    **options: Unpack[ClientOptions],
+) -> Reply:
     """Return a site's whole reply to a prompt. ``options`` are those of :class:`AsyncClient`; it raises its errors."""
-    async with AsyncClient(site, bot_id=bot_id, **options) as client:
+    async with AsyncClient(site, http=http, **options) as client:
         return await client.ask(prompt)
 
 
-def astream(prompt: Prompt, *, site: str = DEFAULT_SITE, bot_id: str = "default", **options: Any) -> AsyncStream[str]:
+def astream(
+    prompt: Prompt,
+    *,
+    site: str | FromEnvironment = FROM_ENVIRONMENT,
+    http: Pool | None = None,
+    **options: Unpack[ClientOptions],
+) -> AsyncStream[str]:
     """Return the pieces of a site's answer, which are strings, as they arrive.
 
     ``options`` are those of :class:`AsyncClient`. The errors are those of :meth:`AsyncClient.events`.
     """
-    pieces = AsyncClient(site, bot_id=bot_id, **options).stream(prompt)
+    pieces = AsyncClient(site, http=http, **options).stream(prompt)
     pieces._owns_transport = True
     return pieces

@@ -22,6 +22,9 @@ class Flight:
     clock of the event loop counts.
     """
 
+    clock: str
+    since: float
+
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.landed: asyncio.Future[ChatError | None] = self._loop.create_future()

@@ -28,7 +28,7 @@ class Transport:
     """
 
     def __init__(self, http: http1.Pool | None, proxy: str | None, verify: bool | str | ssl.SSLContext) -> None:
-        self.flights = Flights()
+        self.flights: Flights = Flights()
         self._owns_pool = http is None
         if http is not None:
             check_http(http, http1.Pool, "chatgpt4online.http1.Pool", proxy, verify)
@@ -89,7 +89,7 @@ class Response:
     """A response of http1, with the methods that a stream needs."""
 
     def __init__(self, response: http1.Response, url: str) -> None:
-        self.status = response.status
+        self.status: int = response.status
         self.headers: Iterable[tuple[str, str]] = response.headers
         self._response = response
         self._url = url

@@ -18,7 +18,7 @@ class ChunkMerger:
     def __init__(self) -> None:
         self._held = b""
         self._owed = 0  # bytes to pass on until the next chunk begins
-        self.is_one_chunk = False
+        self.is_one_chunk: bool = False
 
     def merge(self, data: bytes) -> bytes:
         """Return the bytes for h11 in place of the next bytes of the body. The result may be ``b""``."""

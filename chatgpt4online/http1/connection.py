@@ -37,10 +37,10 @@ class Connection(asyncio.Protocol):
         self._deadline = 0.0
         self._is_expired = False
         self.closed: asyncio.Future[None] = self._loop.create_future()
-        self.reason = ""
-        self.at_eof = False
-        self.is_over = False  # no more bytes will arrive
-        self.is_write_paused = False  # the peer reads too slowly
+        self.reason: str = ""
+        self.at_eof: bool = False
+        self.is_over: bool = False  # no more bytes will arrive
+        self.is_write_paused: bool = False  # the peer reads too slowly
 
     @property
     def is_reusable(self) -> bool:

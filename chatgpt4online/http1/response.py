@@ -33,7 +33,7 @@ class HeadReader:
     def __init__(self, http: h11.Connection) -> None:
         self._http = http
         self._interim = 0
-        self.unread = bytearray()
+        self.unread: bytearray = bytearray()
         """The bytes behind the last head that was read: a part of the next head, or of the body."""
 
     def receive(self, data: bytes) -> h11.Response | None:

@@ -69,7 +69,7 @@ class _Sending(threading.local):
         return clock
 
 
-sending = _Sending()
+sending: _Sending = _Sending()
 
 
 class ConnectTimedOut(Exception):

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, Unpack
 
+from ..environment import FROM_ENVIRONMENT, FromEnvironment, site_options
 from ..files import Progress, Source
 from ..net.url import origin
-from ..operations import DEFAULT_SITE, Operations
-from ..options import NoOptions, check_proxy, check_session, refuse_client_options, refuse_question_options
+from ..operations import Operations
+from ..options import (
+    ClientOptions,
+    NoOptions,
+    check_proxy,
+    check_session,
+    refuse_client_options,
+    refuse_question_options,
+)
 from ..protocol.calls.deadline import Timeout
 from ..protocol.calls.endpoints import Discussion, File, SearchMethod, SearchResult
 from ..protocol.calls.exchange import Exchange
@@ -39,9 +48,11 @@ class Client:
 
     ``with Client(...) as client:`` closes the connections at the end of the block. These are the options:
 
-    - ``site`` (str) is the address of the site. The default is https://chatgpt4online.org.
-    - ``bot_id`` (str) is the id of the bot. The default, ``"default"``, exists on every site. A site of version 3
-      answers with its default bot if it does not know the id. :meth:`bots` lists the bots of a page.
+    - ``site`` (str) is the address of the site. The default is the variable ``CHATGPT4ONLINE_SITE`` of the environment,
+      or else https://chatgpt4online.org.
+    - ``bot_id`` (str) is the id of the bot. The default is ``CHATGPT4ONLINE_BOT``, or else ``"default"``, which exists
+      on every site. A site of version 3 answers with its default bot if it does not know the id. :meth:`bots` lists the
+      bots of a page.
     - ``custom_id`` (str) is the id of a bot that a page defines. With the default, None, ``bot_id`` names it.
     - ``context_id`` (int) is the number of the post that the question is about. The default, None, means no post.
     - ``bot`` (:class:`Bot`) is one of :meth:`bots`. It replaces the three options above, and its limits are checked
@@ -54,9 +65,10 @@ class Client:
       the proxy that the environment names, if any.
     - ``headers`` (dict of strings) are sent with every request. The default, None, means no more headers.
     - ``cookies`` (dict of strings) are sent with every request, for example those of a login. The default is None.
-    - ``auth`` (pair of strings) is the user name and the application password of a WordPress login. The default, None,
-      means a guest.
-    - ``token`` (str) is the bearer token of the site's public API, which only :attr:`api` uses. The default is None.
+    - ``auth`` (pair of strings) is the user name and the application password of a WordPress login. The default is
+      ``CHATGPT4ONLINE_USER`` with ``CHATGPT4ONLINE_PASSWORD``, or else None. None means a guest.
+    - ``token`` (str) is the bearer token of the site's public API, which only :attr:`api` uses. The default is
+      ``CHATGPT4ONLINE_TOKEN``, or else None.
     - ``verify`` (bool, str or ``ssl.SSLContext``) is how certificates are checked. The default, True, uses the trusted
       authorities of the environment. A string is the path of a file or directory of authorities. False checks nothing.
     - ``max_event_size`` (int) is the largest size of one event of a stream, in bytes. The default is 16 MiB.
@@ -66,15 +78,18 @@ class Client:
       It has its own settings for proxies and TLS, so ``proxy`` and ``verify`` cannot be given too. The default, None,
       means a session that belongs to the client.
 
-    The attribute :attr:`session` holds the nonce and the session id. Raises InvalidInput for an option that cannot be
-    used, and TypeError for an unknown option.
+    The variables of the environment are read when the client is made, and only if it gets no ``site``. An option that
+    is given, also with the value None, replaces its variable.
+
+    The attribute :attr:`session` holds the nonce and the session id. Raises InvalidInput for an option or a variable
+    that cannot be used, and TypeError for an unknown option.
     """
 
     def __init__(
         self,
-        site: str = DEFAULT_SITE,
+        site: str | FromEnvironment = FROM_ENVIRONMENT,
         *,
-        bot_id: str | None = "default",
+        bot_id: str | FromEnvironment | None = FROM_ENVIRONMENT,
         custom_id: str | None = None,
         context_id: int | None = None,
         bot: Bot | None = None,
@@ -83,8 +98,8 @@ class Client:
         proxy: str | None = None,
         headers: Mapping[str, str] | None = None,
         cookies: Mapping[str, str] | None = None,
-        auth: tuple[str, str] | None = None,
-        token: str | None = None,
+        auth: tuple[str, str] | FromEnvironment | None = FROM_ENVIRONMENT,
+        token: str | FromEnvironment | None = FROM_ENVIRONMENT,
         verify: bool | str | ssl.SSLContext = True,
         max_event_size: int = DEFAULT_LIMIT,
         max_body_size: int = DEFAULT_LIMIT,
@@ -94,24 +109,34 @@ class Client:
     ) -> None:
         refuse_client_options(unknown, type(self).__name__)
         start_logging()
-        self._operations = Operations(
+        place = site_options(
+            os.environ,
             site=site,
             bot_id=bot_id,
+            auth=auth,
+            token=token,
+            bot=bot,
+            custom_id=custom_id,
+            headers=headers,
+        )
+        self._operations = Operations(
+            site=place.site,
+            bot_id=place.bot_id,
             custom_id=custom_id,
             context_id=context_id,
             bot=bot,
             timeout=Timeout.of(timeout),
             headers=headers,
             cookies=cookies,
-            auth=auth,
-            token=token,
+            auth=place.auth,
+            token=place.token,
             retries=retries,
             max_event_size=max_event_size,
             max_body_size=max_body_size,
             max_text_size=max_text_size,
         )
         check_proxy(proxy)
-        self._transport = Transport(http, proxy, verify, origin(rest_roots(site)[0]))
+        self._transport = Transport(http, proxy, verify, origin(rest_roots(place.site)[0]))
         self._streams: weakref.WeakValueDictionary[int, Stream[Any]] = weakref.WeakValueDictionary()
         self._closed = False
 
@@ -340,16 +365,28 @@ class Client:
         return exchange.result()
 
 
-def ask(prompt: Prompt, *, site: str = DEFAULT_SITE, bot_id: str = "default", **options: Any) -> Reply:
+def ask(
+    prompt: Prompt,
+    *,
+    site: str | FromEnvironment = FROM_ENVIRONMENT,
+    http: RequestsSession | None = None,
+    **options: Unpack[ClientOptions],
+) -> Reply:
     """Return a site's whole reply to a prompt. ``options`` are those of :class:`Client`; it raises its errors."""
-    with Client(site, bot_id=bot_id, **options) as client:
+    with Client(site, http=http, **options) as client:
         return client.ask(prompt)
 
 
-def stream(prompt: Prompt, *, site: str = DEFAULT_SITE, bot_id: str = "default", **options: Any) -> Stream[str]:
+def stream(
+    prompt: Prompt,
+    *,
+    site: str | FromEnvironment = FROM_ENVIRONMENT,
+    http: RequestsSession | None = None,
+    **options: Unpack[ClientOptions],
+) -> Stream[str]:
     """Return the pieces of a site's answer, which are strings, as they arrive.
 
     ``options`` are those of :class:`Client`. The errors are those of :meth:`Client.events`.
     """
     # The client is deleted together with the stream, and its connections are closed then.
-    return Client(site, bot_id=bot_id, **options).stream(prompt)
+    return Client(site, http=http, **options).stream(prompt)

@@ -48,7 +48,7 @@ class SocketReader(io.RawIOBase):
         self._file: Any = sock.makefile("rb", buffering=0)  # the socket stays open until this file is closed too
         self._clock = clock
         self._is_stopped = False
-        self.has_begun = False
+        self.has_begun: bool = False
         """Whether any byte has arrived."""
 
     def readable(self) -> bool:

@@ -22,6 +22,9 @@ class Flight:
     leader waits. ``since`` is the time in seconds at which that wait began, as ``time.monotonic()`` counts.
     """
 
+    clock: str
+    since: float
+
     def __init__(self) -> None:
         self.failure: ChatError | None = None
         self.is_over = False

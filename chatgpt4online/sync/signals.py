@@ -21,7 +21,7 @@ class Flag:
     """
 
     def __init__(self) -> None:
-        self.is_set = False
+        self.is_set: bool = False
         self._wakeups: queue.SimpleQueue[None] = queue.SimpleQueue()  # its put() is reentrant
 
     def set(self) -> None:

@@ -54,7 +54,9 @@ class Transport:
 
     def __init__(self, http: requests.Session | None, proxy: str | None, verify: Verify, site_origin: Origin) -> None:
         self._site_origin = site_origin
-        self.flights, self.sections, self.fork_count = Flights(), Sections(), 0
+        self.flights: Flights = Flights()
+        self.sections: Sections = Sections()
+        self.fork_count: int = 0
         self._owns_session = http is None
         try:
             self._verify = check_verify(verify)
@@ -206,7 +208,7 @@ class Response:
         sock: socket | None,
         clock: Clock | None,
     ) -> None:
-        self.status = response.status_code
+        self.status: int = response.status_code
         self.headers = headers
         self._response = response
         self._read_available = _read_function(response.raw)

@@ -8,10 +8,11 @@ from typing import Any
 from ..protocol.parsing.events import Json
 from .answers import ReceivedRequest
 from .forms import read_json
-from .logins import read_cookies
+from .logins import Nonces, read_cookies
 from .php import encode_json
 from .state import State
 from .transport import Response
+from .version import Version
 
 NO_CACHE = (("Expires", "Wed, 11 Jan 1984 05:00:00 GMT"), ("Cache-Control", "no-cache, must-revalidate, max-age=0"))
 
@@ -36,14 +37,15 @@ class Exchange:
 
     def __init__(self, state: State, request: ReceivedRequest, response: Response) -> None:
         self.state = state
-        self.version = state.version
+        self.version: Version = state.version
         self.request = request
         self.response = response
         self.language = ""
         self.headers: list[tuple[str, str]] = []
-        self.allow = ""
-        self.nonces = state.logins.nonces
-        self.nonce = request.headers.get("x-wp-nonce")
+        self.allow: str = ""
+        self.nonces: Nonces = state.logins.nonces
+        self.nonce: str | None = request.headers.get("x-wp-nonce")
+        self.user: str
         self.user, self._login = state.logins.read_cookie(request)
         self._is_rest = False
 

@@ -99,8 +99,8 @@ class Site:
         origin = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._state = State(options, origin, version, store)
         self._routes = tuple(routes)
-        self.url = self._state.url
-        self.errors = self._state.errors
+        self.url: str = self._state.url
+        self.errors: list[BaseException] = self._state.errors
         self._lock = threading.Lock()
         self._connections: dict[threading.Thread, socket.socket] = {}
         self._acceptor = threading.Thread(target=self._accept, name=f"site {self.url}", daemon=True)

@@ -33,11 +33,11 @@ class State:
         self.options = options
         self.version = version
         self.store = store
-        self.url = origin + options.path
-        self.logins = Logins(options.users, self.url)
+        self.url: str = origin + options.path
+        self.logins: Logins = Logins(options.users, self.url)
         self.errors: list[BaseException] = []
-        self.closing = threading.Event()
-        self.lock = threading.Lock()
+        self.closing: threading.Event = threading.Event()
+        self.lock: threading.Lock = threading.Lock()
         self.requests: list[ReceivedRequest] = []
         self.files: list[StoredFile] = []
         self._shortcuts: dict[tuple[str, str], str] = {}

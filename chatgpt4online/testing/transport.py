@@ -46,8 +46,8 @@ class Response:
         self._connection = connection
         self._bodiless = method == "HEAD"
         self._chunked = version >= b"1.1"
-        self.keep_alive = self._chunked and "close" not in wish.lower()
-        self.started = False
+        self.keep_alive: bool = self._chunked and "close" not in wish.lower()
+        self.started: bool = False
 
     def start(
         self, status: int, content_type: str, headers: Iterable[tuple[str, str]], length: int | None = None

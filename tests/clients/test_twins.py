@@ -29,6 +29,7 @@ NAMES = {
     "StopAsyncIteration": "StopIteration",
     "__aiter__": "__iter__",
     "__anext__": "__next__",
+    "Pool": "RequestsSession",
     "__aenter__": "__enter__",
     "__aexit__": "__exit__",
     "aclose": "close",

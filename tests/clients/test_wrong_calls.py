@@ -109,6 +109,14 @@ class Wrong:
 
 Call = Callable[[Wrong], Any]
 
+# By whether they are synchronous. Any, since a type checker would report the wrong options.
+FUNCTIONS: dict[tuple[bool, str], Any] = {
+    (True, "ask"): ask,
+    (True, "stream"): stream,
+    (False, "ask"): aask,
+    (False, "stream"): astream,
+}
+
 SESSIONS: dict[str, dict[str, Any]] = {
     "a nonce with a line end": {"nonce": f"{SECRET}\r\nX: y"},
     "a nonce outside of ASCII": {"nonce": f"{SECRET}я"},
@@ -330,8 +338,8 @@ PROMPTS = {
             "conversation.ask": lambda to: to.client.conversation().ask("x", model="gpt-4"),
             "conversation.stream": lambda to: to.client.conversation().stream("x", model="gpt-4"),
             "conversation.events": lambda to: to.client.conversation().events("x", model="gpt-4"),
-            "the function ask": lambda to: (ask if to.is_sync else aask)("x", model="gpt-4"),
-            "the function stream": lambda to: (stream if to.is_sync else astream)("x", model="gpt-4"),
+            "the function ask": lambda to: FUNCTIONS[to.is_sync, "ask"]("x", model="gpt-4"),
+            "the function stream": lambda to: FUNCTIONS[to.is_sync, "stream"]("x", model="gpt-4"),
         }.items()
     },
     "stream of ask": Row(lambda to: to.client.ask("x", stream=True), TypeError, ("'stream'", "client.stream(prompt)")),

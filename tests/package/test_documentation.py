@@ -3,7 +3,8 @@
 The Python blocks of a page run in their order, in one namespace, against one site. ``https://example.org`` in a block
 is the address of that site. The output of a block is compared if the page says "It prints::" below it. A test function
 of a block is called if it has no parameters. Console blocks run too: a line that begins with ``$`` is a command, and
-the other lines are its output. A block that cannot run on loopback has the comment ``.. not run: REASON`` above it.
+the other lines are its output. The command ``export NAME=VALUE`` sets a variable for the rest of the page. A block that
+cannot run on loopback has the comment ``.. not run: REASON`` above it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 import os
 import re
 import runpy
+import shlex
 import subprocess
 import sys
 import threading
@@ -22,6 +24,7 @@ from inspect import signature
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import docutils.core
 import docutils.utils
@@ -89,6 +92,13 @@ def run_page(page: Path, blocks: list[Block], site: str, folder: Path) -> dict[s
     Raises what they raise, and AssertionError for another output.
     """
     namespace: dict[str, Any] = {"__name__": "documentation"}
+    with patch.dict(os.environ):
+        run_blocks(page, blocks, site, folder, namespace)
+    return namespace
+
+
+def run_blocks(page: Path, blocks: list[Block], site: str, folder: Path, namespace: dict[str, Any]) -> None:
+    """Run the blocks of a page in a namespace."""
     for block in blocks:
         code = re.sub("https?://example.org", site, block.code)
         place = f"{page.relative_to(ROOT)}:{block.line}"
@@ -105,13 +115,15 @@ def run_page(page: Path, blocks: list[Block], site: str, folder: Path) -> dict[s
                     namespace[name]()
         if block.output is not None:
             assert printed.getvalue().strip("\n").replace(site, "https://example.org") == block.output, place
-    return namespace
 
 
 def run_console(code: str, site: str, folder: Path, place: str) -> None:
     """Run the commands of a console block, and compare their output where the block shows one."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
     for command, output in re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", code, re.MULTILINE):
+        if command.startswith("export "):
+            os.environ.update(word.split("=", 1) for word in shlex.split(command)[1:])
+            continue
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
         program = re.sub(r"(?:^|(?<=\| ))(chatgpt4online|python)\b", _program, command)
         done = subprocess.run(
             program,

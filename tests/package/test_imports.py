@@ -27,7 +27,7 @@ LAYERS = (
     ("net",),
     ("protocol/calls",),
     ("options", "atomic"),
-    ("files",),
+    ("files", "environment"),
     ("operations", "tracing", "http1"),
     ("sync", "aio"),
     ("testing", "store", "provider"),

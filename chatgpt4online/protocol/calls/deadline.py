@@ -67,7 +67,7 @@ class Deadline:
 
     def __init__(self, timeout: Timeout, now: float) -> None:
         self._timeout = timeout
-        self.is_constant = timeout.total is None
+        self.is_constant: bool = timeout.total is None
         """Whether :meth:`allow` returns the same at any time, since there is no total limit."""
         self._end = None if timeout.total is None else now + timeout.total
 

@@ -139,7 +139,7 @@ class Exchange(Generic[T]):
         self._answer: Answer | None = None
         self._failure: ChatError | None = None
         self._value: T | None = None
-        self.over = False
+        self.over: bool = False
         """Whether the last event was returned."""
         self._decisions: list[str] = []
 

@@ -31,7 +31,7 @@ class Multipart:
         boundary: str,
         on_progress: Callable[[int, int], object] | None = None,
     ) -> None:
-        self.content_type = f"multipart/form-data; boundary={boundary}"
+        self.content_type: str = f"multipart/form-data; boundary={boundary}"
         self._open_file = open_file
         self._on_progress = on_progress
         quoted = name.replace("\\", "\\\\").replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

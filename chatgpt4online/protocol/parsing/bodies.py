@@ -11,7 +11,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -97,7 +97,7 @@ _ADDRESS = 500  # characters of an address that an error shows: room for a long 
 _BEGINNING = 200  # characters of an unknown body that an error shows: enough to recognise it
 
 # json.loads calls this function and two regular expressions. The stubs of the standard library leave it out.
-scan_json = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # see above
+scan_json: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
 def decode_json(text: str) -> Any:

@@ -97,7 +97,7 @@ class TimedOut(ConnectionFailed):
         self.clock = clock
         self.seconds = seconds
         # A slow site may already work on the question. A second try would make it answer twice.
-        self.retryable = clock == "connect"
+        self.retryable: bool = clock == "connect"
 
     def __str__(self) -> str:
         what = {

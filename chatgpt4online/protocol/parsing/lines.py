@@ -18,7 +18,7 @@ class LineBuffer:
     __slots__ = ("held",)
 
     def __init__(self) -> None:
-        self.held = bytearray()
+        self.held: bytearray = bytearray()
 
     def push(self, data: bytes) -> bytes:
         """Return the lines that ``data`` completes, with their line ends, or ``b""`` if it completes none."""
