@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
+import asyncio
+import gc
 import json
 import os
 import re
@@ -14,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -29,7 +30,20 @@ from chatgpt4online.testing import Answer, Chat
 
 from ..site import serve_site
 from ..support.browser import Browser, open_browser
-from ..support.server import LAST_CHUNK, Gate, Peer, Received, Server, chunk, end, live, response, site, stream_head
+from ..support.server import (
+    LAST_CHUNK,
+    Gate,
+    Peer,
+    Received,
+    Server,
+    chunk,
+    end,
+    json_response,
+    live,
+    response,
+    site,
+    stream_head,
+)
 
 pytest.importorskip("fastapi", reason="fastapi is in the dependency group web")
 uvicorn = pytest.importorskip("uvicorn", reason="uvicorn is in the dependency group web")
@@ -49,13 +63,12 @@ CANNOT, LATE, MANY = (
 )
 
 
-def load_app(**options: Any) -> ModuleType:
-    """Return the example as a new module. Its client has these options, and does not try again."""
-    spec = importlib.util.spec_from_file_location("fastapi_app", APP)
-    assert spec is not None
-    assert spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def load_app(without: str = "", **options: Any) -> ModuleType:
+    """Return the example as a new module, without a part of its text. Its client has these options and no retries."""
+    source = APP.read_text("utf-8")
+    assert without in source
+    module: Any = ModuleType("fastapi_app")
+    exec(compile(source.replace(without, ""), str(APP), "exec"), module.__dict__)
     module.AsyncClient = partial(AsyncClient, retries=0, **options)
     return module
 
@@ -274,6 +287,43 @@ def test_heartbeats_are_not_sent_while_the_model_thinks() -> None:
             assert event == 'event: end\ndata: {"end": true}'
 
 
+def test_app_without_open_sends_no_heartbeat_before_the_head() -> None:
+    """The guide offers this variant. Its refusals are events."""
+    gate = Gate()
+
+    def chat(peer: Peer, _: Received) -> None:
+        gate.wait()
+        peer.send(json_response({}, "503 Service Unavailable"))
+
+    with Server(site(chat)) as server, serve_app(server.url, BEAT, without="    await stream.open()") as port:
+        connection, response = post(port, {"question": "Hi"})
+        with closing(connection):
+            assert (response.status, [read_event(response) for _ in range(3)]) == (200, [": ping"] * 3)
+            gate.open()
+            assert events(response.read().decode())[-1] == ("error", {"detail": CANNOT})
+
+
+def watchers() -> list[Any]:
+    """Return the tasks that wait for a browser to close its connection."""
+    tasks = [found for found in gc.get_objects() if type(found) is asyncio.Task]
+    return [task for task in tasks if "close_with_page" in repr(task.get_coro()) and not task.done()]
+
+
+def test_task_of_a_request_stays_after_its_end(refusing: int) -> None:
+    """After an answer and after a refusal, on connections that stay open."""
+    with serve_site() as site, serve_app(site.url) as port:
+        open_connections = []
+        for server_port in (port, refusing):
+            connection, response = post(server_port, {"question": "503 with a time"})
+            open_connections.append(connection)
+            response.read()
+        end = time.monotonic() + SECONDS
+        while watchers():
+            assert time.monotonic() < end
+        for connection in open_connections:
+            connection.close()
+
+
 def test_chats_get_the_answers_of_others() -> None:
     """A hundred questions are at the site at the same time."""
     together = threading.Barrier(100)
@@ -292,7 +342,10 @@ def test_chats_get_the_answers_of_others() -> None:
 
 
 class Watched:
-    """A chat that reports when its question has arrived and when its connection is closed."""
+    """A chat that reports when its question has arrived and when its connection is closed.
+
+    An endless one sends its last piece until the buffers on the way are full.
+    """
 
     def __init__(self, *pieces: bytes, is_endless: bool = False) -> None:
         self.pieces = pieces
@@ -302,14 +355,15 @@ class Watched:
         self.closed_at = 0.0
 
     def __call__(self, peer: Peer, _: Received) -> None:
+        peer.send(*self.pieces)
+        if self.is_endless:
+            peer.socket.settimeout(0.5)
+            with suppress(TimeoutError):
+                while True:
+                    peer.send(self.pieces[-1])
+            peer.socket.settimeout(None)
         self.asked.set()
-        try:
-            peer.send(*self.pieces)
-            while self.is_endless:
-                peer.send(self.pieces[-1])
-            peer.wait_for_close()
-        except OSError:
-            pass
+        peer.wait_for_close()
         self.closed_at = time.monotonic()
         self.closed.set()
 
@@ -347,7 +401,7 @@ def test_closed_page_leaves_the_connection_to_the_site_open(how: str, capsys: py
     while not times or (min(times) > SOON and len(times) < 3):
         times.append(seconds_until_the_site_is_closed(how))
     assert capsys.readouterr().err == ""  # uvicorn logs no exception
-    print(f"{how}: {min(times):.3f} s")
+    print(f"{how}: {min(times) * 1000:.2f} ms")
     assert min(times) <= SOON
 
 
@@ -487,4 +541,4 @@ class TestPage:
                 start = time.monotonic()
                 driver.close()
             assert chat.closed.wait(SECONDS)
-            print(f"closed tab: {chat.closed_at - start:.3f} s")
+            print(f"closed tab: {(chat.closed_at - start) * 1000:.2f} ms")
