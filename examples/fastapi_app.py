@@ -19,8 +19,7 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Ask</title
 const [form, answer, failure] = document.querySelectorAll("form, p");
 form.onsubmit = async submit => {
   submit.preventDefault();
-  form.inert = true;  // one question at a time
-  answer.textContent = failure.textContent = "";
+  [form.inert, answer.textContent, failure.textContent] = [true, "", ""];  // one question at a time
   try {
     const body = JSON.stringify({question: form.question.value});
     const response = await fetch("ask", {method: "POST", body, headers: {"Content-Type": "application/json"}});
@@ -61,6 +60,7 @@ async def ask(request: Request, question: str = Body(embed=True)):
         try:
             async for piece in stream.heartbeats(HEARTBEAT):
                 yield ": ping\n\n" if piece is None else f"data: {json.dumps({'text': piece})}\n\n"
+            await stream.until_done()  # raises an error if the stream was closed before its end
             yield 'event: end\ndata: {"end": true}\n\n'
         except ChatError as error:
             yield f"event: error\ndata: {refuse(request, error).body.decode()}\n\n"

@@ -63,13 +63,13 @@ CANNOT, LATE, MANY = (
 )
 
 
-def load_app(without: str = "", **options: Any) -> ModuleType:
+def load_app(without: str = "", client: type[AsyncClient] = AsyncClient, **options: Any) -> ModuleType:
     """Return the example as a new module, without a part of its text. Its client has these options and no retries."""
     source = APP.read_text("utf-8")
     assert without in source
     module: Any = ModuleType("fastapi_app")
     exec(compile(source.replace(without, ""), str(APP), "exec"), module.__dict__)
-    module.AsyncClient = partial(AsyncClient, retries=0, **options)
+    module.AsyncClient = partial(client, retries=0, **options)
     return module
 
 
@@ -242,6 +242,23 @@ def test_error_in_the_middle_is_not_an_event(answer: Answer, detail: str) -> Non
         status, _, body = ask(port, "Hi")
     pieces = [("message", {"text": "Half"}), ("message", {"text": " of"})]
     assert (status, events(body)) == (200, [*pieces, ("error", {"detail": detail})])
+
+
+def test_answer_that_is_closed_in_the_middle_looks_whole() -> None:
+    """Such as by ``client.aclose()`` in another task."""
+    streams: list[Any] = []
+
+    class Client(AsyncClient):
+        def stream(self, *args: Any, **options: Any) -> Any:
+            streams.append(super().stream(*args, **options))
+            return streams[-1]
+
+    with Server(site(Watched(HEAD, PIECE))) as server, serve_app(server.url, client=Client) as port:
+        connection, response = post(port, {"question": "Hi"})
+        with closing(connection):
+            assert read_event(response) == 'data: {"text": "Hel"}'
+            asyncio.run(streams[0].aclose())
+            assert events(response.read().decode()) == [("error", {"detail": CANNOT})]
 
 
 def test_silence_in_the_middle_is_not_an_event() -> None:
