@@ -21,7 +21,8 @@ pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 PRACTICE_SITE = "practice_site.py"  # a site, which the other examples ask
-SCRIPTS = sorted(path for path in EXAMPLES.glob("*.py") if path.name != PRACTICE_SITE)
+WEB_APP = "fastapi_app.py"
+SCRIPTS = sorted(path for path in EXAMPLES.glob("*.py") if path.name not in (PRACTICE_SITE, WEB_APP))
 NEEDS = {
     "aiohttp_turn.py": ["aiohttp"],
     "http_client_turn.py": [],
@@ -40,8 +41,8 @@ def run(script: str, *arguments: str, data: bytes | None = None) -> subprocess.C
 
 
 def test_every_example_is_tested() -> None:
-    """test_documentation runs the practice site."""
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {*NEEDS, "pipe.py", PRACTICE_SITE}
+    """test_documentation runs the practice site, and test_fastapi_app the web back end."""
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*NEEDS, "pipe.py", PRACTICE_SITE, WEB_APP}
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
