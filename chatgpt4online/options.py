@@ -12,7 +12,7 @@ from typing import TypedDict
 
 from .net.heads import check_headers
 from .net.url import redacted
-from .protocol.calls.deadline import is_time
+from .protocol.calls.deadline import Timeout, is_time
 from .protocol.calls.page import Bot
 from .protocol.calls.prompt import LARGEST_POST, LONGEST_ID
 from .protocol.calls.request import Session, is_id
@@ -55,6 +55,7 @@ _ADVICE = {
     "stream": "client.stream(prompt) returns the pieces as they arrive",
     "username": "a login is Client(auth=(name, password))",
     "password": "a login is Client(auth=(name, password))",
+    "new_session": "it belongs to client.with_options(new_session=True)",
     "nonce": "set client.session = Session(nonce=...)",
     "session": "set client.session = Session(nonce=...)",
 }
@@ -68,10 +69,46 @@ class NoOptions(TypedDict):
     """
 
 
-def refuse_client_options(unknown: Mapping[str, object], client: str) -> None:
-    """Raise TypeError, with advice, if ``unknown`` has an item. ``client`` is the name of the client's class."""
+class DerivedOptions(TypedDict, total=False):
+    """The options of ``client.with_options()``: those of a client, without ``site`` and those of its connections."""
+
+    bot_id: str | None
+    custom_id: str | None
+    context_id: int | None
+    bot: Bot | None
+    timeout: Timeout | float
+    retries: int
+    headers: Mapping[str, str] | None
+    cookies: Mapping[str, str] | None
+    auth: tuple[str, str] | None
+    token: str | None
+    max_event_size: int
+    max_body_size: int
+    max_text_size: int
+
+
+_DERIVED_OPTIONS = tuple(DerivedOptions.__annotations__)
+
+
+def refuse_derived_options(options: Mapping[str, object], client: str) -> None:
+    """Raise TypeError, with advice, if ``with_options()`` of the class named ``client`` has no such option."""
+    for name in ("site", "proxy", "verify", "http"):
+        if name in options:
+            raise TypeError(
+                f"with_options has no option {name!r}: a derived client has the site and the connections of its "
+                f"parent; make a new one with {client}({name}=...)"
+            )
+    if unknown := {name: value for name, value in options.items() if name not in _DERIVED_OPTIONS}:
+        refuse_client_options(unknown, client, _DERIVED_OPTIONS)
+
+
+def refuse_client_options(unknown: Mapping[str, object], client: str, names: tuple[str, ...] = _CLIENT_OPTIONS) -> None:
+    """Raise TypeError, with advice, if ``unknown`` has an item.
+
+    ``client`` is the name of the client's class. ``names`` are the options that it has.
+    """
     for name in unknown:
-        advice = _ADVICE.get(name) or f"the options are {', '.join(_CLIENT_OPTIONS)}"
+        advice = _ADVICE.get(name) or f"the options are {', '.join(names)}"
         if name in _QUESTION_OPTIONS:
             advice = f"it belongs to a question, as in client.ask(prompt, {name}=...)"
         raise TypeError(f"{client} has no option {name!r}: {advice}")
