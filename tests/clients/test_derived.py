@@ -113,7 +113,7 @@ class TestOptions:
 
     @pytest.mark.parametrize("client_class", CLIENTS)
     @pytest.mark.parametrize("option", ["headers", "cookies", "auth", "token", "bot", "custom_id", "context_id"])
-    def test_none_replaces_a_value(self, client_class: Any, option: str) -> None:
+    def test_option_that_is_none_replaces_a_value(self, client_class: Any, option: str) -> None:
         parent = client_class(SITE, **{option: VALUES[option]})
         assert values(parent.with_options(**{option: None})) == values(client_class(SITE))
 

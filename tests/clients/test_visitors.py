@@ -70,7 +70,7 @@ class Recording:
 
 
 class Member:
-    """What the test expects of one client: its visitor, and the secrets that may be sent for it."""
+    """One client, with the number of its visitor and the secrets that may be sent for it."""
 
     def __init__(self, client: Any, visitor: int, login: dict[str, str]) -> None:
         self.client, self.visitor, self.login = client, visitor, login
@@ -180,7 +180,7 @@ async def _wait_for(value: Any) -> Any:
 
 
 class TestVisitors:
-    """What a site sees of the users of one back end."""
+    """The users of one back end are different visitors to a site."""
 
     def test_uploads_of_one_visitor_cannot_be_deleted_by_another(self, face: Face) -> None:
         with serve_site("Hi") as site:
