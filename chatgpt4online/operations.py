@@ -6,13 +6,15 @@ they send the same requests and raise the same errors for wrong values.
 
 from __future__ import annotations
 
+import copy
 import mimetypes
 import os
 import secrets
 import weakref
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, fields
 from fnmatch import fnmatch
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -44,7 +46,7 @@ from .protocol.calls.history import History, LastQuestion, TurnRecord, one_messa
 from .protocol.calls.page import Bot
 from .protocol.calls.paging import DiscussionPages
 from .protocol.calls.prompt import Image, Message, Prompt, Question, image, image_parts, submission
-from .protocol.calls.request import Session
+from .protocol.calls.request import CREDENTIALS, Session
 from .protocol.calls.roots import rest_roots
 from .protocol.calls.turn import Turn
 from .protocol.parsing.errors import InvalidInput
@@ -55,6 +57,8 @@ T = TypeVar("T")
 
 ConversationTurn: TypeAlias = tuple[Turn, TurnRecord]
 """A turn of a conversation, and what records it in the history."""
+
+_BOT_NAMES = ("bot_id", "custom_id", "context_id")
 
 
 def new_chat_id() -> str:
@@ -90,17 +94,57 @@ class Operations:
     session: Session = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        # Each of these raises for an option that cannot be used, so that the first question does not have to.
         rest_roots(self.site)
-        check_bot(self.bot)
-        check_bot_names(**self.bot_fields())
-        check_caller_headers(self.headers)
-        check_cookies(self.cookies)
-        check_auth(self.auth)
-        self.token = read_token(self.token)
-        check_retries(self.retries)
-        Limits(self.max_event_size, self.max_body_size, self.max_text_size).parser(200, {})
+        self._check({each.name for each in fields(self)})
         self.session = self._new_session()
+
+    def _check(self, names: AbstractSet[str]) -> None:
+        """Raise InvalidInput if an option in ``names`` cannot be used, so that the first question does not have to.
+
+        The dicts are copied, since the caller may use them again for another login.
+        """
+        if names & {"bot", *_BOT_NAMES}:
+            check_bot(self.bot)
+            check_bot_names(**self.bot_fields())
+        if "headers" in names:
+            check_caller_headers(self.headers)
+            self.headers = dict(self.headers or {})
+        if "cookies" in names:
+            check_cookies(self.cookies)
+            self.cookies = dict(self.cookies or {})
+        if "auth" in names:
+            check_auth(self.auth)
+        if "token" in names:
+            self.token = read_token(self.token)
+        if "retries" in names:
+            check_retries(self.retries)
+        if names & {"max_event_size", "max_body_size", "max_text_size"}:
+            Limits(self.max_event_size, self.max_body_size, self.max_text_size).parser(200, {})
+
+    def derive(self, options: Mapping[str, Any], *, new_session: bool, may_copy_nonce: bool) -> Operations:
+        """Return operations with ``options`` in place of the same options here. Raises InvalidInput for a bad value.
+
+        They share the session, except with ``new_session``, or if one of ``options`` holds a login or replaces one.
+        Then they have a new session with the REST root of this one. It gets the nonce too if that is a guest's, which
+        ``may_copy_nonce`` denies. It gets nothing of ``bot``, since the page of the bot was read by another visitor.
+        """
+        derived = copy.copy(self)
+        if options.keys() & set(_BOT_NAMES):
+            derived.bot = None
+        for name, value in options.items():
+            setattr(derived, name, Timeout.of(value) if name == "timeout" else value)
+        derived._check(options.keys())
+        logins = self._logins() | derived._logins()
+        if new_session or options.keys() & logins:
+            derived.session = self.session.for_other_visitor(with_nonce=may_copy_nonce and not logins)
+        return derived
+
+    def _logins(self) -> set[str]:
+        """Return the names of the options that hold a login or a token."""
+        logins = {name for name in ("cookies", "auth", "token") if getattr(self, name)}
+        if any(name.lower() in CREDENTIALS for name in self.headers or ()):
+            logins.add("headers")
+        return logins
 
     def _new_session(self) -> Session:
         """Return a new session, with the nonce, session id and REST root of ``bot`` if there is one.
@@ -117,7 +161,7 @@ class Operations:
     def bot_fields(self) -> dict[str, Any]:
         """Return a dict of the fields that name the bot: ``bot_id``, ``custom_id`` and ``context_id``."""
         source: Operations | Bot = self if self.bot is None else self.bot
-        return {name: getattr(source, name) for name in ("bot_id", "custom_id", "context_id")}
+        return {name: getattr(source, name) for name in _BOT_NAMES}
 
     def question(
         self,
@@ -391,7 +435,6 @@ class Operations:
         """Return the keyword arguments that every exchange and turn gets: the headers and the limits."""
         headers = dict(self.headers or {})
         if self.cookies:
-            check_cookies(self.cookies)  # the caller may have changed the dict
             headers["Cookie"] = cookie_header(self.cookies)
         if self.auth is not None:
             headers["Authorization"] = "Basic " + b64encode(":".join(self.auth).encode()).decode()

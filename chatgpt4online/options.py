@@ -39,17 +39,14 @@ _ADVICE = {
     "stream": "client.stream(prompt) returns the pieces as they arrive",
     "username": "a login is Client(auth=(name, password))",
     "password": "a login is Client(auth=(name, password))",
+    "new_session": "it belongs to client.with_options(new_session=True)",
     "nonce": "set client.session = Session(nonce=...)",
     "session": "set client.session = Session(nonce=...)",
 }
 
 
-class ClientOptions(TypedDict, total=False):
-    """The options of both clients as a type, for functions that pass them on: ``**options: Unpack[ClientOptions]``.
-
-    :class:`Client` explains the options. An option that is left out has its default. ``site`` is not part of it, since
-    it is the first argument of a client, and neither is ``http``, whose type depends on the client.
-    """
+class DerivedOptions(TypedDict, total=False):
+    """The options of ``client.with_options()``: those of a client, without ``site`` and those of its connections."""
 
     bot_id: str | None
     custom_id: str | None
@@ -57,15 +54,24 @@ class ClientOptions(TypedDict, total=False):
     bot: Bot | None
     timeout: Timeout | float
     retries: int
-    proxy: str | None
     headers: Mapping[str, str] | None
     cookies: Mapping[str, str] | None
     auth: tuple[str, str] | None
     token: str | None
-    verify: bool | str | ssl.SSLContext
     max_event_size: int
     max_body_size: int
     max_text_size: int
+
+
+class ClientOptions(DerivedOptions, total=False):
+    """The options of both clients as a type, for functions that pass them on: ``**options: Unpack[ClientOptions]``.
+
+    :class:`Client` explains the options. An option that is left out has its default. ``site`` is not part of it, since
+    it is the first argument of a client, and neither is ``http``, whose type depends on the client.
+    """
+
+    proxy: str | None
+    verify: bool | str | ssl.SSLContext
 
 
 class NoOptions(TypedDict):
@@ -77,12 +83,28 @@ class NoOptions(TypedDict):
 
 
 _CLIENT_OPTIONS = (*ClientOptions.__annotations__, "http")
+_DERIVED_OPTIONS = tuple(DerivedOptions.__annotations__)
 
 
-def refuse_client_options(unknown: Mapping[str, object], client: str) -> None:
-    """Raise TypeError, with advice, if ``unknown`` has an item. ``client`` is the name of the client's class."""
+def refuse_derived_options(options: Mapping[str, object], client: str) -> None:
+    """Raise TypeError, with advice, if ``with_options()`` of the class named ``client`` has no such option."""
+    for name in ("site", "proxy", "verify", "http"):
+        if name in options:
+            raise TypeError(
+                f"with_options has no option {name!r}: a derived client has the site and the connections of its "
+                f"parent; make a new one with {client}({name}=...)"
+            )
+    if unknown := {name: value for name, value in options.items() if name not in _DERIVED_OPTIONS}:
+        refuse_client_options(unknown, client, _DERIVED_OPTIONS)
+
+
+def refuse_client_options(unknown: Mapping[str, object], client: str, names: tuple[str, ...] = _CLIENT_OPTIONS) -> None:
+    """Raise TypeError, with advice, if ``unknown`` has an item.
+
+    ``client`` is the name of the client's class. ``names`` are the options that it has.
+    """
     for name in unknown:
-        advice = _ADVICE.get(name) or f"the options are {', '.join(_CLIENT_OPTIONS)}"
+        advice = _ADVICE.get(name) or f"the options are {', '.join(names)}"
         if name in _QUESTION_OPTIONS:
             advice = f"it belongs to a question, as in client.ask(prompt, {name}=...)"
         raise TypeError(f"{client} has no option {name!r}: {advice}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
 
@@ -21,11 +22,14 @@ _FINISH_SECONDS = 0.2  # to wait longer for the end of a body costs more than a 
 
 
 class Transport:
-    """An object that sends the requests of one client.
+    """An object that sends the requests of one session. It has the cookies and the searches for a nonce.
 
     ``http``, ``proxy`` and ``verify`` are the options of :class:`~.client.AsyncClient`. Raises InvalidInput for an
     option that cannot be used.
     """
+
+    may_hold_login = False
+    """Whether the caller's ``http`` may hold a login. A pool holds none."""
 
     def __init__(self, http: http1.Pool | None, proxy: str | None, verify: bool | str | ssl.SSLContext) -> None:
         self.flights: Flights = Flights()
@@ -42,6 +46,19 @@ class Transport:
     def renew(self) -> None:
         """Forget the searches for a nonce in a process that was forked. The pool makes new connections itself."""
         self.flights = Flights()
+        self._cookies.renew()
+
+    def for_session(self, *, own_cookies: bool) -> Transport:
+        """Return a transport for another session. It has the same connections, and searches for a nonce of its own.
+
+        With ``own_cookies`` it begins without cookies. Otherwise it has the same cookies.
+        """
+        transport = copy.copy(self)
+        transport.flights = Flights()
+        if own_cookies:
+            transport._cookies = Cookies()
+        renew_in_child(transport)
+        return transport
 
     async def close(self) -> None:
         """Close all connections, unless they belong to a pool of the caller."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from email.message import Message
 from http.client import HTTPResponse
@@ -15,16 +16,30 @@ _NOT_SENT_BACK = "PHPSESSID"  # requests that share it wait for each other on ma
 
 
 class Cookies:
-    """The cookies that sites set, in a jar of ``http.cookiejar``."""
+    """The cookies that sites set, in a jar of ``http.cookiejar``.
+
+    Without a ``jar``, one is made when the first cookie arrives. Many clients never get one.
+    """
 
     def __init__(self, jar: CookieJar | None = None) -> None:
-        self._jar = CookieJar() if jar is None else jar
+        self._jar = jar
+        self._guard = threading.Lock()  # so that two threads do not make two jars
+
+    def are_in(self, jar: CookieJar | None) -> bool:
+        """Return whether ``jar`` holds these cookies."""
+        return self._jar is not None and self._jar is jar
+
+    def renew(self) -> None:
+        """Move the cookies to a new jar in a process that was forked. The locks of the old one may stay locked."""
+        old, self._jar, self._guard = self._jar, None, threading.Lock()
+        for cookie in old or ():  # the iteration needs no lock
+            self._own_jar().set_cookie(cookie)
 
     def header(self, url: str, headers: Mapping[str, str]) -> str:
         """Return the ``Cookie`` header for a request to ``url``. Cookies in ``headers`` replace those of the jar."""
         own = next((value for name, value in headers.items() if name.lower() == "cookie"), "")
         kept = ""
-        if len(self._jar):
+        if self._jar:
             request = Request(parse_url(url).address)  # noqa: S310  # the request is never opened
             self._jar.add_cookie_header(request)
             kept = request.get_header("Cookie", "")
@@ -43,7 +58,13 @@ class Cookies:
         if not headers:
             return
         request = Request(parse_url(url).address)  # noqa: S310  # the request is never opened
-        self._jar.extract_cookies(cast(HTTPResponse, _Headers(headers)), request)
+        self._own_jar().extract_cookies(cast(HTTPResponse, _Headers(headers)), request)
+
+    def _own_jar(self) -> CookieJar:
+        with self._guard:
+            if self._jar is None:
+                self._jar = CookieJar()
+            return self._jar
 
 
 class _Headers:

@@ -15,10 +15,12 @@ from ..net.url import origin
 from ..operations import Operations
 from ..options import (
     ClientOptions,
+    DerivedOptions,
     NoOptions,
     check_proxy,
     check_session,
     refuse_client_options,
+    refuse_derived_options,
     refuse_question_options,
 )
 from ..protocol.calls.deadline import Timeout
@@ -38,7 +40,7 @@ from .api import Api
 from .conversation import Conversation
 from .discussions import Discussions
 from .stream import Stream
-from .transport import RequestsSession, Transport
+from .transport import Connections, RequestsSession, Transport
 
 T = TypeVar("T")
 
@@ -136,12 +138,14 @@ class Client:
             max_text_size=max_text_size,
         )
         check_proxy(proxy)
-        self._transport = Transport(http, proxy, verify, origin(rest_roots(place.site)[0]))
+        self._transport = Transport(Connections(http, proxy, verify, origin(rest_roots(place.site)[0])))
         self._streams: weakref.WeakValueDictionary[int, Stream[Any]] = weakref.WeakValueDictionary()
+        self._parent: Client | None = None
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"<Client of {shown_url(self._operations.site)}{', closed' if self._closed else ''}>"
+        derived = "" if self._parent is None else ", derived"
+        return f"<Client of {shown_url(self._operations.site)}{derived}{', closed' if self._is_closed() else ''}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("Client cannot be pickled or copied, since it holds connections: make a new one")
@@ -155,6 +159,38 @@ class Client:
     def session(self, session: Session) -> None:
         check_session(session)
         self._operations.session = session
+        self._transport = self._transport.for_session(own_cookies=False)
+
+    def with_options(self, *, new_session: bool = False, **options: Unpack[DerivedOptions]) -> Self:
+        """Return a client that is derived from this one: with these options, and with the same connections.
+
+        ``options`` are those of the client, except ``site``, ``proxy``, ``verify`` and ``http``. An option that is not
+        given keeps the value of this client. None is a value: ``auth=None`` takes a login away. ``bot`` replaces
+        ``bot_id``, ``custom_id`` and ``context_id``. If one of these three is given without ``bot``, the derived client
+        has no ``bot``.
+
+        The derived client shares the :attr:`session` and the cookies. There are two exceptions, in which it gets a
+        session and cookies of its own: ``new_session`` is true, or an option with credentials is given or taken away
+        (``auth``, ``cookies``, ``token``, or ``headers`` such as ``Authorization``). The new session has the REST root
+        of this one. It has the nonce only if both clients are guests. It has no session id, so that the site sees
+        another visitor. With ``http=``, the settings and headers of your own session are sent, but not its cookies.
+
+        Closing the derived client closes its own streams. Closing this client closes the derived client too. Raises
+        InvalidInput for a value that cannot be used, and TypeError for another option.
+        """
+        refuse_derived_options(options, type(self).__name__)
+        transport = self._transport
+        operations = self._operations.derive(
+            options, new_session=new_session, may_copy_nonce=not transport.may_hold_login
+        )
+        derived = type(self).__new__(type(self))
+        vars(derived).update(vars(self))  # a subclass may have more attributes
+        if operations.session is not self.session:
+            derived._transport = transport.for_session(own_cookies=True)
+        derived._operations = operations
+        derived._streams = weakref.WeakValueDictionary()
+        derived._parent, derived._closed = self, False
+        return derived
 
     def close(self) -> None:
         """Close all open streams and connections. It may be called again, and in a signal handler."""
@@ -163,7 +199,8 @@ class Client:
         for stream in [reference() for reference in self._streams.valuerefs()]:
             if stream is not None:
                 stream.close()
-        self._transport.close()
+        if self._parent is None:
+            self._transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -351,10 +388,21 @@ class Client:
     def _stream(self, view: View[T], exchange: Drivable, timeout: Timeout | float | None) -> Stream[T]:
         limits = self._operations.timeout if timeout is None else Timeout.of(timeout)
         stream = Stream(self._transport, exchange, limits, view)
-        self._streams[id(stream)] = stream
-        if self._closed:  # after the stream is registered, since another thread may close the client meanwhile
+        for client in self._lineage():
+            client._streams[id(stream)] = stream
+        if self._is_closed():  # after the stream is registered, since another thread may close the client meanwhile
             raise InvalidState("this client is closed; make a new one")
         return stream
+
+    def _lineage(self) -> Iterator[Client]:
+        """Yield this client and all clients that it is derived from, the nearest first."""
+        client: Client | None = self
+        while client is not None:
+            yield client
+            client = client._parent
+
+    def _is_closed(self) -> bool:
+        return any(client._closed for client in self._lineage())
 
     def _drain(self, stream: Stream[Any]) -> Reply:
         with stream:

@@ -51,10 +51,14 @@ class Transport(Protocol):
 
     flights: Flights
     """The searches for a nonce. Every exclusive request is part of one."""
-    sections: Sections
-    """The blocks of code in which the locks of the connections may be held."""
-    fork_count: int
-    """The number of forks between the process that made the transport and this process."""
+
+    @property
+    def sections(self) -> Sections:
+        """The blocks of code in which the locks of the connections may be held."""
+
+    @property
+    def fork_count(self) -> int:
+        """The number of forks between the process that made the connections and this process."""
 
     def send(self, request: Request, deadline: Deadline, watch: Callable[[socket | None], None]) -> Response:
         """Return the response as soon as its head has arrived.

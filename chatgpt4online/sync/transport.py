@@ -7,6 +7,7 @@ connections. With ``http=``, a ``requests.Session`` of the caller makes the conn
 
 from __future__ import annotations
 
+import copy
 import functools
 import http.client
 import os
@@ -18,6 +19,7 @@ from typing import Any, TypeAlias
 
 import requests
 import urllib3
+from requests.cookies import RequestsCookieJar
 
 from ..net.cookies import Cookies
 from ..net.encoding import DecodedTooLarge, Decoder, EncodingError, read_codings
@@ -45,7 +47,57 @@ _FINISH_SIZE = 65_536  # bytes
 
 
 class Transport:
-    """An object that sends the requests of one client.
+    """An object that sends the requests of one session. It has the cookies and the searches for a nonce."""
+
+    def __init__(self, connections: Connections) -> None:
+        self.flights = Flights()
+        self._connections = connections
+        self._cookies = Cookies(connections.callers_jar)
+        renew_in_child(self)
+
+    @property
+    def sections(self) -> Sections:
+        """The blocks of code in which the locks of the connections may be held."""
+        return self._connections.sections
+
+    @property
+    def fork_count(self) -> int:
+        """The number of forks between the process that made the connections and this process."""
+        return self._connections.fork_count
+
+    @property
+    def may_hold_login(self) -> bool:
+        """Whether the caller's ``http`` may hold a login, in its cookies, headers or ``auth``."""
+        return self._connections.callers_jar is not None
+
+    def renew(self) -> None:
+        """Make new locks in a process that was forked. The cookies stay."""
+        self.flights = Flights()
+        self._cookies.renew()
+
+    def for_session(self, *, own_cookies: bool) -> Transport:
+        """Return a transport for another session. It has the same connections, and searches for a nonce of its own.
+
+        With ``own_cookies`` it begins without cookies. Otherwise it has the same cookies.
+        """
+        transport = copy.copy(self)
+        transport.flights = Flights()
+        if own_cookies:
+            transport._cookies = Cookies()
+        renew_in_child(transport)
+        return transport
+
+    def close(self) -> None:
+        """Close all connections, unless they belong to a session of the caller."""
+        self._connections.close()
+
+    def send(self, request: Request, deadline: Deadline, watch: Callable[[socket | None], None]) -> Response:
+        """Return the response as soon as its head has arrived. :meth:`Connections.send` names its errors."""
+        return self._connections.send(request, deadline, watch, self._cookies)
+
+
+class Connections:
+    """The connections of a client, which its derived clients share.
 
     ``http``, ``proxy`` and ``verify`` are the options of :class:`~.client.Client`. ``site_origin`` is the origin of the
     site; the credentials of a caller's session are sent only there. Raises InvalidInput for an option that cannot be
@@ -54,7 +106,6 @@ class Transport:
 
     def __init__(self, http: requests.Session | None, proxy: str | None, verify: Verify, site_origin: Origin) -> None:
         self._site_origin = site_origin
-        self.flights: Flights = Flights()
         self.sections: Sections = Sections()
         self.fork_count: int = 0
         self._owns_session = http is None
@@ -68,7 +119,7 @@ class Transport:
         if http is not None:
             check_http(http, requests.Session, "requests.Session", proxy, verify)
         self._http = new_session(self._verify) if http is None else http
-        self._cookies = Cookies(self._http.cookies)
+        self.callers_jar = None if http is None else http.cookies
         self._process = os.getpid()
         self._proxies: dict[Origin, URL | None] = {}  # the proxy for each origin, or None
         # For each origin, the settings of a caller's session, and the options of a request with these settings.
@@ -76,18 +127,14 @@ class Transport:
         renew_in_child(self)
 
     def renew(self) -> None:
-        """Make new connections and locks in a process that was forked. The cookies stay."""
+        """Make new connections and locks in a process that was forked."""
         self.fork_count += 1
-        self.flights, self.sections = Flights(), Sections()
+        self.sections = Sections()
         if self._owns_session:
             for adapter in set(self._http.adapters.values()):  # one serves http and https
                 if isinstance(adapter, Adapter):
                     adapter.disown()
-            old_cookies, self._http = self._http.cookies, new_session(self._verify)
-            # Iteration needs no lock. A lock of the parent's may stay locked here for ever.
-            for cookie in iter(old_cookies):
-                self._http.cookies.set_cookie(cookie)
-            self._cookies = Cookies(self._http.cookies)
+            self._http = new_session(self._verify)
             self._process = os.getpid()
 
     def close(self) -> None:
@@ -95,8 +142,10 @@ class Transport:
         if self._owns_session:
             self.sections.run(self._http.close)
 
-    def send(self, request: Request, deadline: Deadline, watch: Callable[[socket | None], None]) -> Response:
-        """Return the response as soon as its head has arrived.
+    def send(
+        self, request: Request, deadline: Deadline, watch: Callable[[socket | None], None], cookies: Cookies
+    ) -> Response:
+        """Return the response as soon as its head has arrived. Send ``cookies``, and add those of the response to them.
 
         ``watch`` is called with the socket before each wait for the network, or with None if the socket is not known
         yet. Raises ConnectionFailed, TooLarge, InvalidInput for a request that cannot be sent, and InvalidState in a
@@ -119,9 +168,10 @@ class Transport:
             watch(None)  # a session of the caller does not report its sockets before the head has arrived
         sending.begin(url, deadline, store_socket)
         try:
-            prepared = self._prepare(request, url)
+            prepared = self._prepare(request, url, cookies)
             options = self._send_options(url)
-            response = _send_function(self._http, url)(prepared, stream=True, timeout=timeout, **options)
+            send = _send_function(self._session(cookies), url)
+            response = send(prepared, stream=True, timeout=timeout, **options)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, BadHead) as error:
             response_begun = _has_response_begun(error) if sending.reader is None else sending.reader.has_begun
             raise _error_of(error, deadline, "first_byte", request.url, response_begun=response_begun) from error
@@ -130,7 +180,7 @@ class Transport:
         finally:
             clock = sending.end()
         headers = list(getattr(response.raw, "headers", response.headers).items())
-        self._cookies.keep(request.url, (value for name, value in headers if name.lower() == "set-cookie"))
+        cookies.keep(request.url, (value for name, value in headers if name.lower() == "set-cookie"))
         if not sockets:  # the adapter belongs to a session of the caller, or to a test
             store_socket(getattr(getattr(response.raw, "connection", None), "sock", None))
         return Response(response, headers, sockets[-1], clock)
@@ -171,11 +221,24 @@ class Transport:
             self._option_cache[url.origin] = settings, options
         return dict(options)
 
-    def _prepare(self, request: Request, url: URL) -> requests.PreparedRequest:
+    def _session(self, cookies: Cookies) -> requests.Session:
+        """Return the session that sends a request with these cookies.
+
+        ``Session.send`` stores cookies in the jar of its session. So a client with its own cookies does not send with
+        the caller's session, but with a copy that has another jar.
+        """
+        if self._owns_session or cookies.are_in(self.callers_jar):
+            return self._http
+        session = type(self._http).__new__(type(self._http))
+        vars(session).update(vars(self._http), cookies=RequestsCookieJar())
+        return session
+
+    def _prepare(self, request: Request, url: URL, cookies: Cookies) -> requests.PreparedRequest:
         """Return the request as a ``requests.PreparedRequest``. Raises InvalidInput for a bad header."""
         is_site = url.origin == self._site_origin
         # With auth=None, requests would read .netrc and replace the caller's Authorization header.
-        auth = self._http.auth if is_site and self._http.auth else _unchanged
+        has_login = any(name.lower() == "authorization" for name in request.headers)
+        auth = self._http.auth if is_site and self._http.auth and not has_login else _unchanged
         raw = requests.Request(request.method, url.address, headers=dict(request.headers), data=request.body, auth=auth)
         try:
             prepared = self._http.prepare_request(raw)
@@ -187,7 +250,7 @@ class Transport:
             for name in CREDENTIALS - {name.lower() for name in request.headers}:
                 prepared.headers.pop(name, None)
         prepared.headers.pop("Cookie", None)  # requests adds the whole jar, also PHPSESSID (protocol section 1.2)
-        if cookie := self._cookies.header(request.url, request.headers):
+        if cookie := cookies.header(request.url, request.headers):
             prepared.headers["Cookie"] = cookie
         if self._owns_session:
             prepared.headers["Host"] = url.origin.netloc

@@ -128,8 +128,8 @@ class Session:
     def adopt_nonce(self, nonce: Any, url: str) -> None:
         """Store a nonce that ``url`` sent. A value that cannot be a nonce is ignored (protocol section 5, 12)."""
         if is_nonce(nonce):
-            self.nonce = nonce
-            self._owner = nonce, origin(url)
+            owner = nonce, origin(url)
+            self.nonce, self._owner = nonce, owner
 
     def adopt(self, answer: Json, url: str) -> None:
         """Store the nonce and the session id of a JSON answer that ``url`` sent.
@@ -146,6 +146,18 @@ class Session:
         """Delete the nonce. With ``refused``, delete only that nonce, since another turn may have stored a new one."""
         if refused is None or self.nonce == refused:
             self.nonce = ""
+
+    def for_other_visitor(self, *, with_nonce: bool) -> Session:
+        """Return a new session for another visitor of the same site. It has the REST root, and no session id.
+
+        With ``with_nonce`` it also has the nonce, together with the origin that issued it. All guests of a site have
+        the same nonce (protocol section 4.1).
+        """
+        owner, nonce = self._owner, self.nonce
+        is_known = owner is None or owner[0] == nonce  # False while another thread stores a new nonce
+        if not (with_nonce and is_known):
+            return Session(root=self.root)
+        return Session(nonce, root=self.root, _owner=owner)
 
     def move_to(self, root: str) -> None:
         """Store the address of the REST API, or ``""`` for the usual one."""

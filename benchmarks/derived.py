@@ -1,0 +1,55 @@
+"""Derived clients: the memory and the time of one ``client.with_options()``, as the mean of 1,000.
+
+A back end makes one for each of its users. ``visitor`` has a session of its own, and ``bot`` shares that of its parent.
+The memory is measured by tracemalloc. A client gets a jar only with its first cookie, so the figure has none.
+"""
+
+from __future__ import annotations
+
+import tracemalloc
+from functools import partial
+from statistics import median
+from typing import Any
+
+from chatgpt4online import AsyncClient, Client
+
+from .measure import Result, cpu, interleaved
+
+_COUNT = 1_000
+_MEMORY_MARK = 3.0  # KB
+_TIME_MARK = 20.0  # microseconds
+_KINDS: dict[str, dict[str, Any]] = {"visitor": {"new_session": True}, "bot": {"bot_id": "support"}}
+
+
+def run(rounds: int) -> list[Result]:
+    """Return the time and the memory for each client and kind."""
+    makers = {
+        f"{parent.__name__}, {kind}": partial(_derive, parent("https://example.org"), options)
+        for parent in (Client, AsyncClient)
+        for kind, options in _KINDS.items()
+    }
+    times = interleaved({name: partial(cpu, make) for name, make in makers.items()}, rounds)
+    results = []
+    for name, make in makers.items():
+        results += [
+            Result(f"{name}, time", median(times[name]) / _COUNT * 1e6, _TIME_MARK, "us", "mark ours"),
+            Result(f"{name}, memory", _memory(make) / _COUNT / 1e3, _MEMORY_MARK, "KB", "mark ours"),
+        ]
+    return results
+
+
+def _derive(parent: Client | AsyncClient, options: dict[str, Any]) -> list[Client | AsyncClient]:
+    return [parent.with_options(**options) for _ in range(_COUNT)]
+
+
+def _memory(make: partial[list[Client | AsyncClient]]) -> int:
+    """Return the bytes that the result of ``make`` occupies."""
+    make()  # the first call fills caches
+    tracemalloc.start()
+    try:
+        made = make()
+        size = tracemalloc.get_traced_memory()[0]
+        del made
+        return size
+    finally:
+        tracemalloc.stop()
