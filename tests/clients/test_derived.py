@@ -186,7 +186,7 @@ DEFAULTS: dict[str, Any] = {
     name: parameter.default
     for name, parameter in inspect.signature(Client).parameters.items()
     if name in DerivedOptions.__annotations__
-}
+} | {"bot_id": "default", "auth": None, "token": None}  # these are read from the environment, which is empty here
 # Options of a parent of which the derived client replaces each one.
 REPLACED: dict[str, Any] = {**VALUES, "headers": {"X-Old": "1", "Authorization": "Bearer old"}, "bot_id": "other"}
 
