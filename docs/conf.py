@@ -39,6 +39,7 @@ _PUBLIC = {
 # Replacements in signatures: for private names, and for the parameter that turns a wrong keyword into a TypeError.
 _SHOWN = [
     (r", \*\*unknown: ~typing\.Unpack\[[\w~.]+\]", ""),
+    (r"\*\*options: ~typing\.Unpack\[[\w~.]*DerivedOptions\]", "**options"),
     (r", _\w+: .*?(?=\)|, \w+:)", ""),
     (r" \| ~chatgpt4online\.environment\.FromEnvironment", ""),
     (r"<factory>", "{}"),

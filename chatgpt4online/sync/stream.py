@@ -55,10 +55,12 @@ class Transport(Protocol):
     @property
     def sections(self) -> Sections:
         """The blocks of code in which the locks of the connections may be held."""
+        ...
 
     @property
     def fork_count(self) -> int:
         """The number of forks between the process that made the connections and this process."""
+        ...
 
     def send(self, request: Request, deadline: Deadline, watch: Callable[[socket | None], None]) -> Response:
         """Return the response as soon as its head has arrived.

@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from http.cookiejar import CookieJar
 from socket import socket
 from typing import Any, TypeAlias
 
@@ -50,7 +51,7 @@ class Transport:
     """An object that sends the requests of one session. It has the cookies and the searches for a nonce."""
 
     def __init__(self, connections: Connections) -> None:
-        self.flights = Flights()
+        self.flights: Flights = Flights()
         self._connections = connections
         self._cookies = Cookies(connections.callers_jar)
         renew_in_child(self)
@@ -119,7 +120,7 @@ class Connections:
         if http is not None:
             check_http(http, requests.Session, "requests.Session", proxy, verify)
         self._http = new_session(self._verify) if http is None else http
-        self.callers_jar = None if http is None else http.cookies
+        self.callers_jar: CookieJar | None = None if http is None else http.cookies
         self._process = os.getpid()
         self._proxies: dict[Origin, URL | None] = {}  # the proxy for each origin, or None
         # For each origin, the settings of a caller's session, and the options of a request with these settings.
