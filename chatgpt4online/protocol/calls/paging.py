@@ -22,8 +22,8 @@ class DiscussionPages:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.offset = 0
-        self.over = False
+        self.offset: int = 0
+        self.over: bool = False
         self._known: set[str] = set()
         self._total: int | None = None
         self._reached = 0  # the position after the last row that was read
