@@ -240,8 +240,8 @@ class TestSessions:
     def test_new_session_of_a_guest_has_the_nonce_and_the_root(self, client_class: Any, given: str) -> None:
         derived = parent_of(client_class).with_options(new_session=True, **GUESTS[given])
         assert derived.session == Session("known", "", ROOT)
-        assert derived.session.nonce_for(SITE) == "known"
         assert derived.session.nonce_for("https://other.example") == ""
+        assert derived.session.nonce_for(SITE) == "known"
 
     @pytest.mark.parametrize("new_session", [True, False])
     @pytest.mark.parametrize("login", LOGINS)
@@ -402,6 +402,7 @@ class TestUse:
             for options in ({"new_session": True}, {"bot_id": "support"}, {"auth": ("ann", "x")}):
                 for client in family(parent, **options).values():
                     assert str(face.call(client.ask("Hi"))) == "Hi"
+                face.call(client.close())
             assert server.connections == 1
             if isinstance(own, Pool):
                 face.call(own.aclose())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import signal
 import threading
 from collections.abc import Callable
 
@@ -22,12 +23,15 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
 
+HANG_SECONDS = 30  # until a child that hangs is ended
+
 
 def in_child(action: Callable[[], str]) -> Callable[[], str]:
     """Fork, and return a function that waits for the result of ``action`` in the child."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
+        signal.alarm(HANG_SECONDS)  # the system ends a child that waits for a lock for ever
         try:
             os.write(writer, action().encode())
         except BaseException as error:  # the parent gets it as text

@@ -46,7 +46,11 @@ def run(function: Callable[..., Any], *arguments: Any) -> Any:
     return asyncio.run(result) if inspect.iscoroutine(result) else result
 
 
-@pytest.mark.parametrize("call", [right.sync_calls, right.async_calls, right.core], ids=lambda call: call.__name__)
+@pytest.mark.parametrize(
+    "call",
+    [right.sync_calls, right.async_calls, right.sync_derived, right.async_derived, right.core],
+    ids=lambda call: call.__name__,
+)
 def test_program_that_type_checkers_accept_does_not_run(call: Callable[..., Any]) -> None:
     with serve_site(bots=["default", "support"], users=dict([right.ANN])) as site:
         run(call, site.url)

@@ -145,6 +145,21 @@ def sync_calls(site: str) -> None:
         assert_type(client.delete_files([file, file.id]), int)
 
 
+def sync_derived(site: str) -> None:
+    """Derive clients from a synchronous client."""
+    with Client(site) as client:
+        support = assert_type(client.with_options(bot_id="support", timeout=5, auth=None), Client)
+        with support.with_options(new_session=True, headers={"X-Team": "blue"}) as visitor:
+            assert_type(visitor.ask("Hi"), Reply)
+
+
+async def async_derived(site: str) -> None:
+    """Derive clients from an asynchronous client."""
+    async with AsyncClient(site) as client:
+        visitor = assert_type(client.with_options(new_session=True, retries=0), AsyncClient)
+        assert_type(await visitor.ask("Hi"), Reply)
+
+
 def sync_conversation(site: str, path: Path) -> None:
     """Use a conversation of the synchronous client."""
     with Client(site) as client:

@@ -78,6 +78,10 @@ def misspelt_option_that_is_passed_on() -> None:
     _pass_on(retires=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
+def option_of_the_connections_for_a_derived_client() -> None:
+    Client("https://example.org").with_options(proxy=None)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
 # A value of another type.
 
 
@@ -103,6 +107,10 @@ def text_as_retries() -> None:
 
 def text_as_auth() -> None:
     ask("Hi", site="https://example.org", auth="ann:x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def text_as_retries_of_a_derived_client() -> None:
+    Client("https://example.org").with_options(retries="2")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def name_as_bot() -> None:
