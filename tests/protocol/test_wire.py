@@ -481,6 +481,27 @@ class TestSession:
         assert session.nonce_for("https://other.org") == "another"
         assert session.nonce_for(SITE) == ""
 
+    @pytest.mark.parametrize("with_nonce", [True, False])
+    def test_session_for_another_visitor_has_the_root_and_perhaps_the_nonce(self, with_nonce: bool) -> None:
+        session = Session(session_id="id", root=f"{SITE}/api")
+        session.adopt_nonce("abc", SITE)
+        other = session.for_other_visitor(with_nonce=with_nonce)
+        assert other == Session("abc" if with_nonce else "", root=f"{SITE}/api")
+        assert other.nonce_for(SITE) == other.nonce
+        assert session.for_other_visitor(with_nonce=with_nonce).nonce_for("https://other.org") == ""
+
+    def test_nonce_that_is_being_replaced_is_not_copied(self) -> None:
+        """Its origin is not known yet."""
+        session = Session()
+        session.adopt_nonce("abc", SITE)
+        session.nonce = "new"
+        assert session.for_other_visitor(with_nonce=True).nonce == ""
+
+    def test_nonce_of_the_caller_is_copied_without_an_origin(self) -> None:
+        copied = Session("mine").for_other_visitor(with_nonce=True)
+        assert copied.nonce_for("https://other.org") == "mine"
+        assert copied.nonce_for(SITE) == ""
+
     def test_drop_nonce_deletes_only_the_refused_nonce(self) -> None:
         session = Session("new")
         session.drop_nonce("old")
