@@ -136,7 +136,10 @@ class Operations:
         derived._check(options.keys())
         logins = self._logins() | derived._logins()
         if new_session or options.keys() & logins:
-            derived.session = self.session.for_other_visitor(with_nonce=may_copy_nonce and not logins)
+            # The page of the bot may have been read by a user who was logged in.
+            is_of_bot = self.bot is not None and self.session.nonce == self.bot.nonce
+            may_copy_nonce = may_copy_nonce and not (logins or is_of_bot)
+            derived.session = self.session.for_other_visitor(with_nonce=may_copy_nonce)
         return derived
 
     def _logins(self) -> set[str]:

@@ -244,6 +244,12 @@ def check_http(http: object, kind: type, name: str, proxy: object, verify: objec
             raise InvalidInput(f"{option}= does not go together with http=: set it on your {kind.__name__}")
 
 
+def check_flag(name: str, value: object) -> None:
+    """Raise InvalidInput unless ``value`` is True or False. ``name`` is the name of the argument."""
+    if not isinstance(value, bool):
+        raise InvalidInput(f"{name} is True or False, not {shown(value)}")
+
+
 def check_text(name: str, text: object) -> None:
     """Raise InvalidInput unless ``text`` is a string. ``name`` is the name of the argument."""
     if not isinstance(text, str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from .protocol.parsing.events import Event, Text
 LOG_VARIABLE = "CHATGPT4ONLINE_LOG"
 _LOG = logging.getLogger("chatgpt4online")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_LINE_ENDS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")  # of some viewer; also characters that a terminal could run
 _LONGEST_LINE = 500  # characters of an event in the log; an answer may have megabytes
 
 
@@ -101,6 +103,8 @@ class TracedCall:
         self._request = request = self._call.next_request()
         if request is not None:
             self._sent = time.monotonic() + request.delay
+            if not request.exclusive:
+                self._answer = None
         return request
 
     def receive_response(self, status: int, headers: Iterable[tuple[str, str]]) -> list[Event]:
@@ -139,7 +143,7 @@ class TracedCall:
             for decision in self._call.take_decisions():
                 _LOG.debug("%s", _one_line(decision))
             for event in events:
-                _LOG.debug("%s", _one_line(repr(event)))
+                _LOG.debug("%s", _one_line(_shown(event)))
         return events
 
     def _log_request(self, outcome: str, seconds: float) -> None:
@@ -147,15 +151,23 @@ class TracedCall:
         request = self._request
         if request is not None:
             self._sent_urls.append(request.url)
-            path = "/" + shown_url(request.url).partition("://")[2].partition("/")[2]
+            path = "/" + _one_line(shown_url(request.url)).partition("://")[2].partition("/")[2]
             tries = self._sent_urls.count(request.url)
             _LOG.info("%s %s: %s after %.3f s (try %d)", request.method, path, outcome, seconds, tries)
+
+
+def _shown(event: Event) -> str:
+    """Return the ``repr`` of an event, or only its type if a site has nested it too deeply."""
+    try:
+        return repr(event)
+    except RecursionError:
+        return f"{type(event).__name__}(nested too deeply)"
 
 
 def _one_line(text: str) -> str:
     """Return the beginning of a text for the log, in one line, with the keys and nonces in it masked."""
     beginning = text[: 4 * _LONGEST_LINE]  # so that no key is cut in the part that is written
-    return printable(mask_keys(" ".join(beginning.split())))[:_LONGEST_LINE]
+    return printable(mask_keys(_LINE_ENDS.sub(" ", beginning)))[:_LONGEST_LINE]
 
 
 @functools.cache
@@ -173,5 +185,6 @@ def start_logging() -> None:
     _LOG.setLevel(level)
     if not _LOG.hasHandlers():
         handler = logging.StreamHandler()
+        handler.addFilter(lambda _: not logging.getLogger().handlers)  # the program may set up its own later
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         _LOG.addHandler(handler)

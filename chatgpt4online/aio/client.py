@@ -17,6 +17,7 @@ from ..options import (
     ClientOptions,
     DerivedOptions,
     NoOptions,
+    check_flag,
     check_proxy,
     check_session,
     refuse_client_options,
@@ -146,6 +147,7 @@ class AsyncClient:
         InvalidInput for a value that cannot be used, and TypeError for another option.
         """
         refuse_derived_options(options, type(self).__name__)
+        check_flag("new_session", new_session)
         transport = self._transport
         operations = self._operations.derive(
             options, new_session=new_session, may_copy_nonce=not transport.may_hold_login

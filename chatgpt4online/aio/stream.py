@@ -6,6 +6,7 @@ import asyncio
 import time
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, cast
 
@@ -85,10 +86,10 @@ class AsyncStream(AsyncGenerator[T, None]):
         self._waiting: asyncio.Task[None] | None = None  # the step that heartbeats() has started
         self._owns_transport = False  # if True, the transport is closed with this stream
         self._busy = False  # if True, a task reads
-        # Three ends, besides call.over: there the last event was returned, and the rest of the body may be unread.
+        # Two ends, besides call.over: there the last event was returned, and the rest of the body may be unread.
         self._closed = False  # aclose() was called
         self._ended = False  # no step is left: all requests were answered, or a step raised an error
-        self._cancelled = False  # that error was a cancellation, so the answer is not whole
+        self._interruption: ChatError | None = None  # the error to raise again, since the answer is not whole
 
     def __repr__(self) -> str:
         return f"<AsyncStream of {self._call!r}{', closed' if self._closed else ''}>"
@@ -132,7 +133,7 @@ class AsyncStream(AsyncGenerator[T, None]):
                 error, self._failure = self._failure, None
                 await self._complete()
                 raise error
-            self._check_cancelled()
+            self._check_interruption()
             if not self._is_open:
                 raise StopAsyncIteration
             await self._read()
@@ -153,7 +154,7 @@ class AsyncStream(AsyncGenerator[T, None]):
             await self._read()
         if self._closed:
             raise self._misuse("this stream is closed: ask the question again")
-        self._check_cancelled()
+        self._check_interruption()
         if not self._call.has_begun:
             self._failure = None
             await self._complete()
@@ -240,8 +241,12 @@ class AsyncStream(AsyncGenerator[T, None]):
         waiting = self._waiting
         try:
             done, _ = await asyncio.wait([waiting], timeout=seconds)
-        except asyncio.CancelledError:  # ends the answer, as it does during a read in this task
+        except asyncio.CancelledError as error:  # ends the answer, as it does during a read in this task
+            self._waiting = None
             waiting.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([waiting])
+            self._interrupt(error)
             raise
         if not done:
             return False
@@ -260,14 +265,14 @@ class AsyncStream(AsyncGenerator[T, None]):
             raise InvalidState("another task is reading this stream")
         self._busy = True
         try:
-            events = await self._step()
-            if not self._closed:
+            events = [] if self._closed else await self._step()
+            if self._closed:
+                self._close_response()
+            else:
                 items, self._failure = self._view(events)
                 self._ready = iter(items)
         except BaseException as error:
-            self._ended = True
-            self._cancelled = isinstance(error, asyncio.CancelledError)
-            self._close_response()
+            self._interrupt(error)
             raise
         finally:
             self._busy = False
@@ -358,13 +363,21 @@ class AsyncStream(AsyncGenerator[T, None]):
         if self._loop is not loop:
             raise self._misuse("another event loop reads this answer; make a client and a stream for each loop")
 
-    def _check_cancelled(self) -> None:
-        """Raise InvalidState if the answer ended because the task that read it was cancelled."""
-        if self._cancelled and not self._closed:
-            raise self._misuse(
+    def _interrupt(self, error: BaseException) -> None:
+        """End the stream after an error that is not the answer's, such as a wrong call or a cancellation."""
+        self._ended = True
+        self._close_response()
+        if not self._call.over:  # otherwise the answer is whole
+            message = (
                 "this answer ended when the wait for its next piece was cancelled; to wait with a limit, read "
                 "stream.heartbeats(seconds)"
             )
+            self._interruption = error if isinstance(error, ChatError) else self._misuse(message)
+
+    def _check_interruption(self) -> None:
+        """Raise the error that ended the stream before its answer was whole, unless the stream was closed since."""
+        if self._interruption is not None and not self._closed:
+            raise self._interruption
 
     def _misuse(self, message: str) -> InvalidState:
         error = InvalidState(message)

@@ -35,13 +35,21 @@ class Cookies:
         for cookie in old or ():  # the iteration needs no lock
             self._own_jar().set_cookie(cookie)
 
-    def header(self, url: str, headers: Mapping[str, str]) -> str:
-        """Return the ``Cookie`` header for a request to ``url``. Cookies in ``headers`` replace those of the jar."""
+    def header(self, url: str, headers: Mapping[str, str], *, is_site: bool = True) -> str:
+        """Return the ``Cookie`` header for a request to ``url``. Cookies in ``headers`` replace those of the jar.
+
+        A caller's jar may hold cookies without a domain. They are sent only if ``is_site`` is true.
+        """
         own = next((value for name, value in headers.items() if name.lower() == "cookie"), "")
-        kept = ""
-        if self._jar:
+        kept, jar = "", self._jar
+        if jar and not is_site:
+            jar = CookieJar()
+            for stored in self._jar or ():
+                if stored.domain:
+                    jar.set_cookie(stored)
+        if jar:
             request = Request(parse_url(url).address)  # noqa: S310  # the request is never opened
-            self._jar.add_cookie_header(request)
+            jar.add_cookie_header(request)
             kept = request.get_header("Cookie", "")
         pairs: dict[str, str] = {}
         for cookie in [*own.split(";"), *kept.split(";")]:

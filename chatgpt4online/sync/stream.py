@@ -96,6 +96,7 @@ class Stream(Generator[T, None, None]):
         # Two ends, besides call.over: there the last event was returned, and the rest of the body may be unread.
         self._closed = Flag()  # set by close()
         self._ended = False  # no step is left: all requests were answered, or a step raised an error
+        self._interruption: ChatError | None = None  # the error to raise again, since the answer is not whole
 
     def __repr__(self) -> str:
         return f"<Stream of {self._call!r}{', closed' if self._closed.is_set else ''}>"
@@ -134,6 +135,7 @@ class Stream(Generator[T, None, None]):
                 error, self._failure = self._failure, None
                 self._complete()
                 raise error
+            self._check_interruption()
             if not self._is_open:
                 raise StopIteration
             self._read()
@@ -150,6 +152,7 @@ class Stream(Generator[T, None, None]):
             self._read()
         if self._closed.is_set:
             raise self._misuse("this stream is closed: ask the question again")
+        self._check_interruption()
         if not self._call.has_begun:
             self._failure = None
             self._complete()
@@ -225,7 +228,8 @@ class Stream(Generator[T, None, None]):
                     continue
                 yield None
             end = time.monotonic() + seconds
-        yield from self  # the last items, or the error
+        for item in self:  # the last items, or the error; yield from would close this stream with the loop
+            yield item
 
     def _read(self, seconds: float | None = None) -> bool:
         """Carry out the next step, and return True.
@@ -263,12 +267,11 @@ class Stream(Generator[T, None, None]):
             raise InvalidState("another thread is reading this stream")
         with self._transport.sections:
             try:
-                events = self._step()
+                events = [] if self._closed.is_set else self._step()
                 items, self._failure = self._view(events)
                 self._ready = iter(items)
-            except BaseException:
-                self._ended = True
-                self._close_response()
+            except BaseException as error:
+                self._interrupt(error)
                 raise
             finally:
                 self._busy.release()
@@ -352,6 +355,19 @@ class Stream(Generator[T, None, None]):
             self._fork_count = self._transport.fork_count
         elif self._fork_count != self._transport.fork_count:
             raise self._misuse("this process was forked after the answer began, so it cannot read it: ask again here")
+
+    def _interrupt(self, error: BaseException) -> None:
+        """End the stream after an error that is not the answer's, such as a wrong call or Ctrl-C."""
+        self._ended = True
+        self._close_response()
+        if not self._call.over:  # otherwise the answer is whole
+            message = "the reading of this answer was interrupted, so it is not whole: ask the question again"
+            self._interruption = error if isinstance(error, ChatError) else self._misuse(message)
+
+    def _check_interruption(self) -> None:
+        """Raise the error that ended the stream before its answer was whole, unless the stream was closed since."""
+        if self._interruption is not None and not self._closed.is_set:
+            raise self._interruption
 
     def _misuse(self, message: str) -> InvalidState:
         error = InvalidState(message)

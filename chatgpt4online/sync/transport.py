@@ -251,7 +251,7 @@ class Connections:
             for name in CREDENTIALS - {name.lower() for name in request.headers}:
                 prepared.headers.pop(name, None)
         prepared.headers.pop("Cookie", None)  # requests adds the whole jar, also PHPSESSID (protocol section 1.2)
-        if cookie := cookies.header(request.url, request.headers):
+        if cookie := cookies.header(request.url, request.headers, is_site=is_site):
             prepared.headers["Cookie"] = cookie
         if self._owns_session:
             prepared.headers["Host"] = url.origin.netloc

@@ -386,3 +386,18 @@ def test_gzip_bomb_is_too_large() -> None:
     with Server(site(says(response(bomb, Content_Encoding="gzip")))) as server:
         with Client(server.url, max_body_size=100_000) as client, pytest.raises(Exception, match="larger than 100000"):
             client.ask("Hi")
+
+
+def test_cookie_without_a_domain_is_sent_only_to_the_site() -> None:
+    """``session.cookies.set("name", "value")`` makes such a cookie. For http.cookiejar it belongs to every host."""
+    answer = stream_head() + chunk(live("Hi"), end("Hi")) + LAST_CHUNK
+    with Server(site(says(answer)), host="127.0.0.2") as other:
+        target = f"http://127.0.0.2:{other.port}/wp-json/mwai-ui/v1/chats/submit"
+        moved = response(b"", "308 Permanent Redirect", Location=target)
+        with Server(site(says(moved))) as first, requests.Session() as session:
+            session.cookies.set("login", "secret")
+            with Client(first.url, http=session) as client:
+                assert client.ask("Hi").text == "Hi"
+    assert all("login=secret" in request.headers["cookie"] for request in first.requests)
+    assert other.requests
+    assert not any("cookie" in request.headers for request in other.requests)

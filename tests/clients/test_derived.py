@@ -260,13 +260,13 @@ class TestSessions:
     def test_new_session_of_a_login_has_no_nonce(self, client_class: Any, login: str) -> None:
         assert parent_of(client_class, **LOGINS[login]).with_options(new_session=True).session == Session(root=ROOT)
 
-    def test_new_session_has_no_session_id_of_a_bot(self, client_class: Any) -> None:
-        """One visitor read the page of the bot. All derived clients would get the id of that visitor."""
+    def test_new_session_has_neither_session_id_nor_nonce_of_a_bot(self, client_class: Any) -> None:
+        """One visitor read the page of the bot, perhaps with a login. All derived clients would get its values."""
         bot = Bot(nonce="n", session_id="s", rest_root=ROOT)
         parent = client_class(SITE, bot=bot)
         assert parent.session == Session("n", "s", ROOT)
         assert parent.with_options().session is parent.session
-        assert parent.with_options(new_session=True).session == Session("n", "", ROOT)
+        assert parent.with_options(new_session=True).session == Session("", "", ROOT)
         assert client_class(SITE).with_options(bot=bot, new_session=True).session == Session()
         assert client_class(SITE).with_options(bot=bot, auth=("ann", "x")).session == Session()
 

@@ -174,6 +174,72 @@ def test_seconds_are_a_finite_number_above_0(kind: str, seconds: Any) -> None:
         drive.client.stream("Hi").heartbeats(seconds)
 
 
+@both
+def test_loop_that_is_left_early_loses_neither_pieces_nor_the_error(kind: str) -> None:
+    """All of them have arrived in one chunk."""
+    with gated(kind, HEAD + chunk(live("a"), live("b"), ERROR) + LAST_CHUNK) as (drive, gate, _):
+        gate.open()
+        stream = drive.client.stream("Hi")
+        items = stream.heartbeats(60)
+        assert drive.next(items) == "a"
+        if kind == "AsyncClient":
+            drive.run(items.aclose())
+        del items
+        assert drive.next(stream) == "b"
+        with pytest.raises(ServerError) as caught:
+            drive.next(stream)
+        assert caught.value.partial_text == "ab"
+
+
+@both
+def test_stream_that_is_closed_before_its_step_has_begun_sends_nothing(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step belongs to a thread or a task, which begins later."""
+    with gated(kind) as (drive, _, server):
+        drive.run(drive.client.start_session())
+        stream = drive.client.stream("Hi")
+        if kind == "Client":
+            begin = threading.Thread.start
+
+            def close_and_begin(thread: threading.Thread) -> None:
+                stream.close()
+                begin(thread)
+
+            monkeypatch.setattr(threading.Thread, "start", close_and_begin)
+            assert list(stream.heartbeats(BEAT)) == []
+        else:
+
+            async def read() -> list[Any]:
+                return [item async for item in stream.heartbeats(10)]
+
+            async def both_at_once() -> list[Any]:
+                return (await asyncio.gather(read(), stream.aclose()))[0]
+
+            assert drive.run(both_at_once()) == []
+        assert server.seen() == ["start_session"]
+
+
+def test_stream_after_cancelled_heartbeats_does_not_cancel_another_task() -> None:
+    """A CancelledError in a task that nobody cancelled would end its TaskGroup without an error."""
+
+    async def main(url: str) -> None:
+        async with AsyncClient(url) as client:
+            stream = client.stream("Hi")
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    async for _ in stream.heartbeats(10):
+                        pass
+            assert not stream._is_open
+            for read in (stream.until_done, stream.open, lambda: anext(stream), lambda: anext(stream.heartbeats(1))):
+                with pytest.raises(InvalidState, match="cancelled"):
+                    await read()
+            assert len(asyncio.all_tasks()) == 1, "the step has ended"
+
+    with Server(site(lambda peer, _: peer.wait_for_close())) as server:
+        asyncio.run(main(server.url))
+
+
 def test_cancelled_heartbeats_close_the_connection() -> None:
     closed = threading.Event()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import subprocess
@@ -143,6 +144,12 @@ HOSTILE: dict[str, Script] = {
     "events": site(says(HEAD + chunk(ECHO, live(f"sk-{SECRET}"), end("Hi", new_token=SECRET)) + LAST_CHUNK)),
     "a refusal": site(says(json_response({"message": f"Wrong API key: sk-{SECRET}"}, "401 Unauthorized"))),
     "a redirect": site(says(response(b"", "307 Temporary Redirect", Location=f"/wp-json/x?token={SECRET}"))),
+    "a redirect with a login": site(
+        says(response(b"", "307 Temporary Redirect", Location=f"http://ann:{SECRET}@127.0.0.1:1/wp-json/x"))
+    ),
+    "a redirect with a fragment": site(
+        says(response(b"", "307 Temporary Redirect", Location=f"/wp-json/x#nonce={SECRET}"))
+    ),
     "a session": lambda peer: [peer.send(session_response(SECRET)) for _ in peer.requests()].clear(),
     "an error event": site(says(HEAD + chunk(b'data: {"type":"error","data":"key=%s"}\n\n' % SECRET.encode()))),
 }
@@ -172,6 +179,9 @@ def test_text_of_a_site_cannot_forge_a_line(kind: str, lines: list[tuple[str, st
     forged = "x\n2026-01-01 INFO chatgpt4online: forged\r\x1b[2J\u2028\ud800"
     ask(kind, site(says(HEAD + chunk(live(forged), live(forged, subtype="status"), end(forged)) + LAST_CHUNK)))
     ask(kind, site(says(json_response({"code": forged, "message": forged}, "400 Bad Request"))))
+    for end_of_line in ("\x85", "\u2028", "\x9b"):
+        target = f"/x{end_of_line}INFO forged/wp-json/mwai-ui/v1/chats/submit"
+        ask(kind, site(says(response(b"", "307 Temporary Redirect", Location=target).replace(b"\xc2\x9b", b"\x9b"))))
     for _, text in lines:
         assert len(text.splitlines()) == 1
         assert text.isprintable()
@@ -182,6 +192,18 @@ def test_text_of_a_site_cannot_forge_a_line(kind: str, lines: list[tuple[str, st
 def test_huge_event_is_cut_in_the_log(kind: str, lines: list[tuple[str, str]]) -> None:
     ask(kind, site(says(HEAD + chunk(live("x" * 1_000_000), end("Hi")) + LAST_CHUNK)))
     assert max(len(text) for _, text in lines) <= 600
+
+
+@both
+@pytest.mark.parametrize("levels", range(900, 1000, 5))
+def test_event_that_is_nested_too_deeply_for_its_repr_is_written_by_its_type(kind: str, levels: int) -> None:
+    logging.getLogger("chatgpt4online").setLevel(logging.DEBUG)
+    inner = "[" * levels + "]" * levels
+    action = '{"type":"function","data":{"name":"f","args":{"a":' + inner + "}}}"
+    final = '{"success":true,"reply":"Hi","actions":[' + action + "]}"
+    event = b"data: " + json.dumps({"type": "end", "data": final}).encode() + b"\n\n"
+    with Server(site(says(HEAD + chunk(event) + LAST_CHUNK))) as server, driver(kind, server.url) as drive:
+        assert drive.run(drive.client.ask("Hi")).text in ("Hi", "")
 
 
 @both
@@ -232,15 +254,16 @@ class TestVariable:
         Client("https://example.org")
         assert (log.level, list(log.handlers)) == before
 
-    @pytest.mark.parametrize("set_up", [False, True], ids=["no handler", "a handler of the program"])
-    def test_each_line_is_written_once_to_standard_error(self, set_up: bool) -> None:
-        """In a process of its own. A program that has set up its own logging gets the lines there."""
+    @pytest.mark.parametrize("set_up", ["never", "before", "after"])
+    def test_each_line_is_written_once_to_standard_error(self, set_up: str) -> None:
+        """In a process of its own. A program that sets up its own logging gets the lines there."""
         program = f"""
 import logging, sys
-if {set_up}: logging.basicConfig(format="mine %(message)s")
+if "{set_up}" == "before": logging.basicConfig(format="mine %(message)s")
 from chatgpt4online import Client
 from chatgpt4online.testing import serve_site
 with serve_site() as site, Client(site.url) as client:
+    if "{set_up}" == "after": logging.basicConfig(format="mine %(message)s")
     client.ask("Hi")
 """
         done = subprocess.run(
@@ -252,5 +275,5 @@ with serve_site() as site, Client(site.url) as client:
         )
         found = [line for line in done.stderr.splitlines() if "start_session" in line]
         assert len(found) == 1, done.stderr
-        assert ("mine" in found[0]) is set_up
+        assert ("mine" in found[0]) is (set_up != "never")
         assert done.stdout == ""

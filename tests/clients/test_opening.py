@@ -16,6 +16,7 @@ from chatgpt4online import (
     Done,
     EventParser,
     Failed,
+    InvalidInput,
     InvalidState,
     LimitReached,
     Notice,
@@ -66,11 +67,13 @@ def is_chat(name: str) -> bool:
 
 
 def played(name: str) -> Server:
-    """Return a site that answers each question with a recording."""
+    """Return a site that answers each question with a recording, and then closes the connection if that one did."""
+    recording = recordings.load(name)
 
     def chat(peer: Peer, _: Received) -> None:
-        peer.send(recordings.load(name).raw)
-        peer.close()
+        peer.send(recording.raw)
+        if recording.notes["ended_by"].startswith("FIN"):
+            peer.close()
 
     return Server(site(chat))
 
@@ -220,6 +223,62 @@ def test_closed_stream_cannot_be_opened(kind: str) -> None:
         assert server.seen() == ["start_session", "submit"], "the unused stream sent nothing"
 
 
+@both
+def test_wrong_call_raises_the_same_error_each_time(kind: str) -> None:
+    """Otherwise a second try would look like an answer without text."""
+    with Server(site(says())) as server, driver(kind, server.url) as drive:
+        stream = drive.client.stream("Hi")
+        drive.client.session.nonce = "two words"
+        for read in (drive.open, drive.open, drive.list, lambda it: drive.run(it.until_done())):
+            with pytest.raises(InvalidInput, match=r"session\.nonce"):
+                read(stream)
+        assert server.seen() == []
+
+
+def test_interrupted_stream_says_so_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C arrives in the middle of a step."""
+
+    def chat(peer: Peer, _: Received) -> None:
+        peer.send(HEAD + chunk(live("You")))
+        peer.wait_for_close()
+
+    with Server(site(chat)) as server, Client(server.url) as client:
+        stream = client.stream("Hello")
+        assert next(stream) == "You"
+
+        def interrupted() -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(stream, "_step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            list(stream)
+        for read in (stream.open, stream.until_done, lambda: next(stream)):
+            with pytest.raises(InvalidState, match="interrupted, so it is not whole") as caught:
+                read()
+            assert caught.value.partial_text == stream.text
+
+
+def test_whole_answer_stays_whole_if_the_wait_for_the_end_of_its_connection_is_cancelled() -> None:
+    def chat(peer: Peer, _: Received) -> None:
+        peer.send(HEAD + chunk(live("Hi"), end("Hi")))
+        peer.wait_for_close()
+
+    async def main(url: str) -> None:
+        async with AsyncClient(url) as client:
+            stream = client.stream("Hi")
+            assert await anext(stream) == "Hi"
+            reading = asyncio.create_task(anext(stream))
+            await asyncio.sleep(0)
+            reading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reading
+            assert (await stream.until_done()).text == "Hi"
+            assert await stream.open() is stream
+
+    with Server(site(chat)) as server:
+        asyncio.run(main(server.url))
+
+
 def test_stream_that_another_thread_closes_while_it_opens_raises_invalid_state() -> None:
     arrived = threading.Event()
 
@@ -356,6 +415,21 @@ class TestResponse:
             stream = drive.client.stream("Hi")
             drive.run(stream.until_done())
             assert stream.response.status == 200
+
+    def test_last_try_without_a_response_has_none(self, kind: str) -> None:
+        busy = json_response({}, "503 Service Unavailable", Retry_After="0")
+
+        def chat(peer: Peer, _: Received) -> None:
+            if len(server.requests) == 2:
+                peer.send(busy)
+            else:
+                peer.close()
+
+        with Server(site(chat)) as server, driver(kind, server.url, retries=1) as drive:
+            stream = drive.client.stream("Hi")
+            with pytest.raises(ChatError):
+                drive.open(stream)
+            assert stream.response is None
 
     def test_failed_search_for_a_nonce_has_no_response(self, kind: str) -> None:
         def script(peer: Peer) -> None:

@@ -15,6 +15,13 @@ def is_time(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _LONGEST
 
 
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:
+        return "an int with more digits than Python shows"
+
+
 @dataclass(frozen=True, slots=True)
 class Timeout:
     """Four time limits in seconds. None means no limit.
@@ -39,7 +46,7 @@ class Timeout:
             if seconds is not None and not is_time(seconds):
                 raise InvalidInput(
                     f"timeout.{clock} is a number of seconds above 0 (up to {_LONGEST:g}), or None for no limit, "
-                    f"not {seconds!r}"
+                    f"not {_shown(seconds)}"
                 )
 
     @classmethod
@@ -52,7 +59,7 @@ class Timeout:
             return value
         if value is not None and not is_time(value):
             raise InvalidInput(
-                f"timeout is seconds (a number above 0) or a Timeout, not {value!r}; "
+                f"timeout is seconds (a number above 0) or a Timeout, not {_shown(value)}; "
                 "for two limits: Timeout(connect=3, first_byte=5)"
             )
         return cls(value, value, value)

@@ -413,7 +413,7 @@ class Exchange(Generic[T]):
     def _store_root(self, root: str) -> None:
         """Store the REST root in the session; the usual root is stored as ``""``."""
         if root != self._root:
-            self._decisions.append(f"the REST API is at {root}")
+            self._decisions.append(f"the REST API is at {shown_url(root)}")
         self._session.move_to("" if root == self._root_search.usual else root)
 
     def _try_reactions(self, error: ChatError, call: Call[Any], request: Request) -> bool:
@@ -476,7 +476,7 @@ class Exchange(Generic[T]):
             self._session.drop_nonce()  # the old origin issued it
         if target.root:
             self._session.move_to(target.root)
-        self._decisions.append(f"HTTP {answer.status}: redirected to {target.address.partition('?')[0]}")
+        self._decisions.append(f"HTTP {answer.status}: redirected to {shown_url(target.address.partition('?')[0])}")
         return []
 
     def _with_advice(self, error: ChatError, answer: Answer, *, ends_search: bool) -> ChatError:
