@@ -95,13 +95,13 @@ def refuse_derived_options(options: Mapping[str, object], client: str) -> None:
                 f"parent; make a new one with {client}({name}=...)"
             )
     if unknown := {name: value for name, value in options.items() if name not in _DERIVED_OPTIONS}:
-        refuse_client_options(unknown, client, _DERIVED_OPTIONS)
+        refuse_client_options(unknown, "with_options", (*_DERIVED_OPTIONS, "new_session"))
 
 
 def refuse_client_options(unknown: Mapping[str, object], client: str, names: tuple[str, ...] = _CLIENT_OPTIONS) -> None:
     """Raise TypeError, with advice, if ``unknown`` has an item.
 
-    ``client`` is the name of the client's class. ``names`` are the options that it has.
+    ``client`` is the name of the client's class or method. ``names`` are the options that it has.
     """
     for name in unknown:
         advice = _ADVICE.get(name) or f"the options are {', '.join(names)}"

@@ -168,6 +168,8 @@ class AsyncStream(AsyncGenerator[T, None]):
         """
         async for _ in self:
             pass
+        if self._closed and not self._ended:
+            raise self._misuse("this stream was closed before its end: ask the question again")
         return self.reply
 
     def heartbeats(self, seconds: float) -> AsyncIterator[T | None]:
@@ -324,9 +326,9 @@ class AsyncStream(AsyncGenerator[T, None]):
 
     async def _ask(self, request: Request, deadline: Deadline) -> list[Event]:
         """Send a request, and process the head of its response."""
-        if request.delay:
-            await asyncio.sleep(deadline.within(request.delay, asyncio.get_running_loop().time()))
         try:
+            if request.delay:
+                await asyncio.sleep(deadline.pause(request.delay, asyncio.get_running_loop().time()))
             self._response = response = await self._transport.send(request, deadline, self._watch)
         except (ConnectionFailed, TooLarge) as error:
             return self._call.receive_error(error)

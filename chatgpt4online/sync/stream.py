@@ -166,6 +166,8 @@ class Stream(Generator[T, None, None]):
         """
         for _ in self:
             pass
+        if self._closed.is_set and not self._ended:
+            raise self._misuse("this stream was closed before its end: ask the question again")
         return self.reply
 
     def heartbeats(self, seconds: float) -> Iterator[T | None]:
@@ -321,9 +323,9 @@ class Stream(Generator[T, None, None]):
 
     def _ask(self, request: Request, deadline: Deadline) -> list[Event]:
         """Send a request, and process the head of its response."""
-        if request.delay and self._closed.wait(deadline.within(request.delay, time.monotonic())):
-            return []
         try:
+            if request.delay and self._closed.wait(deadline.pause(request.delay, time.monotonic())):
+                return []
             self._response = response = self._transport.send(request, deadline, self._watch)
         except (ConnectionFailed, TooLarge) as error:
             return [] if self._closed.is_set else self._call.receive_error(error)

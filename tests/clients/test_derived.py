@@ -142,7 +142,7 @@ class TestOptions:
         ],
     )
     def test_unknown_option_raises_with_advice(self, client_class: Any, option: str, advice: str) -> None:
-        with pytest.raises(TypeError, match=f"^{client_class.__name__} has no option '{option}': {advice}") as caught:
+        with pytest.raises(TypeError, match=f"^with_options has no option '{option}': {advice}") as caught:
             client_class(SITE).with_options(**{option: 1})
         assert "proxy" not in str(caught.value)
 

@@ -20,10 +20,12 @@ from chatgpt4online import (
     InvalidState,
     LimitReached,
     Notice,
+    RateLimited,
     ResponseInfo,
     ServerError,
     StatusError,
     Text,
+    Timeout,
     Truncated,
 )
 from chatgpt4online.testing import serve_site
@@ -206,6 +208,46 @@ def test_refused_stream_raises_again_has_no_items_and_frees_its_connection(kind:
 
 
 @both
+@pytest.mark.parametrize("total", [1, 19.9])
+def test_refusal_is_raised_at_once_if_the_total_time_ends_before_its_retry(kind: str, total: float) -> None:
+    """The test would wait otherwise. The error of the site tells more than a time limit."""
+    answer = json_response({"code": "busy", "message": "Later."}, "429 Too Many Requests", Retry_After="20")
+    options = {"timeout": Timeout(total=total)}
+    with Server(site(says(answer))) as server, driver(kind, server.url, **options) as drive:
+        stream = drive.client.stream("Hi")
+        with pytest.raises(RateLimited) as caught:
+            drive.open(stream)
+        assert (caught.value.http_status, caught.value.retry_after) == (429, 20.0)
+        assert caught.value.url.endswith("/chats/submit")
+        assert server.seen() == ["start_session", "submit"]
+
+
+@both
+def test_refused_session_is_raised_at_once_if_the_total_time_ends_before_its_retry(kind: str) -> None:
+    def script(peer: Peer) -> None:
+        for _ in peer.requests():
+            peer.send(json_response({"code": "busy"}, "429 Too Many Requests", Retry_After="20"))
+
+    with Server(script) as server, driver(kind, server.url, timeout=Timeout(total=5)) as drive:
+        with pytest.raises(RateLimited):
+            drive.open(drive.client.stream("Hi"))
+        assert server.seen() == ["start_session"]
+
+
+@both
+@pytest.mark.parametrize("read_first", [0, 1])
+def test_until_done_of_a_stream_that_was_closed_before_its_end_raises(kind: str, read_first: int) -> None:
+    """Also if the whole answer had arrived: it must not depend on timing."""
+    with serve_site() as server, driver(kind, server.url) as drive:
+        stream = drive.open(drive.client.stream("Hello"))
+        for _ in range(read_first):
+            drive.next(stream)
+        drive.run(stream.close())
+        with pytest.raises(InvalidState, match="closed before its end"):
+            drive.run(stream.until_done())
+
+
+@both
 def test_closed_stream_cannot_be_opened(kind: str) -> None:
     with Server(site(says(HEAD + chunk(live("Hel"), live("lo"), end("Hello")) + LAST_CHUNK))) as server:
         with driver(kind, server.url) as drive:
@@ -218,7 +260,7 @@ def test_closed_stream_cannot_be_opened(kind: str) -> None:
                 with pytest.raises(InvalidState, match="this stream is closed") as caught:
                     drive.open(stream)
                 assert caught.value.partial_text == text
-            with pytest.raises(InvalidState, match="no reply before the end"):
+            with pytest.raises(InvalidState, match="closed before its end"):
                 drive.run(unused.until_done())
         assert server.seen() == ["start_session", "submit"], "the unused stream sent nothing"
 

@@ -115,6 +115,10 @@ def test_error_is_classified_as_one_kind_of_refusal(error: ChatError, request_: 
     assert classify(error, request_) is expected
 
 
+def busy(wait: float) -> StatusError:
+    return StatusError(503, retry_after=wait)
+
+
 class TestRetries:
     """How often a request is sent again, and after which delay."""
 
@@ -123,21 +127,21 @@ class TestRetries:
         delays = []
         while retries is not None:
             delays.append(retries.delay)
-            retries = retries.after(None)
+            retries = retries.after(ConnectionFailed("gone"))
         assert delays == [0.0, 0.5, 1.0, 2.0]
 
     @given(st.floats(0, LONGEST_WAIT))
     def test_retry_after_of_the_server_is_the_delay(self, wait: float) -> None:
-        retries = Retries(1).after(wait)
+        retries = Retries(1).after(busy(wait))
         assert retries is not None
         assert retries.delay == wait
 
     @given(st.floats(LONGEST_WAIT, 10**9, exclude_min=True))
     def test_retry_after_above_the_limit_ends_the_call(self, wait: float) -> None:
-        assert Retries(5).after(wait) is None
+        assert Retries(5).after(busy(wait)) is None
 
     def test_answer_resets_the_delay(self) -> None:
-        retries = Retries(1).after(7.0)
+        retries = Retries(1).after(busy(7.0))
         assert retries is not None
         assert retries.without_delay() == Retries(0, 1)
 

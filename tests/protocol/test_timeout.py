@@ -52,7 +52,7 @@ class TestDeadline:
         deadline = Deadline(Timeout(1, 2, 3), now=100.0)
         limit = {"connect": 1, "first_byte": 2, "idle": 3}[clock]
         assert deadline.allow(clock, 100.0) == deadline.allow(clock, 1e9) == limit
-        assert deadline.within(7.0, 1e9) == 7.0
+        assert deadline.pause(7.0, 1e9) == 7.0
         assert Deadline(Timeout(None, None, None), 0.0).allow(clock, 5.0) is None
 
     @pytest.mark.parametrize(
@@ -63,7 +63,16 @@ class TestDeadline:
         deadline = Deadline(Timeout(1.0, None, 3.0, total=10.0), now=100.0)
         assert deadline.allow("idle", now) == idle
         assert deadline.allow("first_byte", now) == first_byte
-        assert deadline.within(3.0, now) == idle
+
+    @pytest.mark.parametrize(("now", "is_possible"), [(100.0, True), (106.9, True), (107.0, False), (200.0, False)])
+    def test_pause_that_the_total_does_not_allow_raises_at_once(self, now: float, is_possible: bool) -> None:
+        deadline = Deadline(Timeout(total=10.0), now=100.0)
+        if is_possible:
+            assert deadline.pause(3.0, now) == 3.0
+            return
+        with pytest.raises(TimedOut) as caught:
+            deadline.pause(3.0, now)
+        assert (caught.value.clock, caught.value.before_request) == ("total", True)
 
     @pytest.mark.parametrize("now", [110.0, 110.5, 1e9])
     def test_wait_after_the_total_raises_for_the_total(self, now: float) -> None:
@@ -71,7 +80,6 @@ class TestDeadline:
         with pytest.raises(TimedOut) as caught:
             deadline.allow("idle", now)
         assert (caught.value.clock, caught.value.seconds) == ("total", 10.0)
-        assert deadline.within(3.0, now) == 0.0
 
     @pytest.mark.parametrize(
         ("total", "now", "clock", "seconds"),

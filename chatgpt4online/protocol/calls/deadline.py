@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import TypeGuard, cast
 
 from ..parsing.errors import InvalidInput, TimedOut
 
@@ -90,14 +90,16 @@ class Deadline:
             raise self.expired(clock, now)
         return self._end - now if limit is None else min(limit, self._end - now)
 
-    def left(self, now: float) -> float | None:
-        """Return how many seconds are left of the turn's total time, at least 0. None means no limit."""
-        return None if self._end is None else max(0.0, self._end - now)
+    def pause(self, seconds: float, now: float) -> float:
+        """Return ``seconds``, the length of the wait before a request.
 
-    def within(self, seconds: float, now: float) -> float:
-        """Return ``seconds``, or the rest of the turn's total time if that is shorter."""
-        left = self.left(now)
-        return seconds if left is None else min(seconds, left)
+        Raises TimedOut, without waiting, if the turn's total time is over before the end of the wait.
+        """
+        if self._end is not None and now + seconds >= self._end:
+            error = TimedOut("total", cast(float, self._timeout.total))
+            error.before_request = True
+            raise error
+        return seconds
 
     def follow(self, clock: str, since: float, now: float) -> float | None:
         """Return how many seconds this turn may wait, from ``now``, for another turn that searches for the nonce.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
@@ -19,7 +18,9 @@ from ..parsing.errors import (
     NotAiEngine,
     ProtocolError,
     StatusError,
+    TimedOut,
     TooLarge,
+    copy_error,
 )
 from ..parsing.events import Done, Event, Failed, Json
 from ..parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT
@@ -257,6 +258,9 @@ class Exchange(Generic[T]):
         # The head has not arrived. No older answer is open: next_request() raises while one is being read.
         self._unanswered = None
         call, request = unanswered
+        if isinstance(error, TimedOut) and error.before_request and self._retries.cause is not None:
+            cause = call.explain(self._retries.cause)  # other calls may have the time for this retry
+            return self._end(cause, [Failed(cause)])
         if self._try_reactions(error, call, request):
             return []
         if isinstance(error, ConnectionFailed):
@@ -283,7 +287,7 @@ class Exchange(Generic[T]):
                 "there is no exclusive request to send: call receive_failure() only instead of sending one"
             )
         (call, _), self._unanswered = self._unanswered, None
-        return self._fail(_copy(error), call)
+        return self._fail(copy_error(error), call)
 
     @property
     def _root(self) -> str:
@@ -427,13 +431,13 @@ class Exchange(Generic[T]):
 
     def _try_reaction(self, reaction: Reaction, error: ChatError, request: Request) -> bool:
         """Carry out a reaction, and return True. Return False if it is not possible."""
+        # The exchange goes on, but it may fail later and then raise this error. So the error gets its address now.
+        if isinstance(error, StatusError) and not error.url:
+            error.url = shown_url(request.url)
         if reaction is Reaction.RETRY:
             return self._retry(error)
         if reaction is Reaction.RENEW:
             return self._renew(request)
-        # The search continues, but it may fail later and then raise this error. So the error gets its address now.
-        if isinstance(error, StatusError) and not error.url:
-            error.url = shown_url(request.url)
         self._handshake = self._handshake.with_refusal(error)
         if reaction is Reaction.NEXT_ROOT:
             return self._try_next_root()
@@ -442,7 +446,7 @@ class Exchange(Generic[T]):
 
     def _retry(self, error: ChatError) -> bool:
         """Count a retry and set its delay. Return whether it is possible."""
-        retries = self._retries.after(error.retry_after if isinstance(error, StatusError) else None)
+        retries = self._retries.after(error)
         self._retries = retries or self._retries
         return retries is not None
 
@@ -495,7 +499,7 @@ class Exchange(Generic[T]):
         """
         is_own_call = call is self._call
         if not is_own_call:
-            self._handshake = self._handshake.with_failure(_copy(error))
+            self._handshake = self._handshake.with_failure(copy_error(error))
         if self._call is not None:
             error = self._call.explain(error)
         if is_own_call and isinstance(error, NonceRefused):
@@ -509,13 +513,6 @@ class Exchange(Generic[T]):
         self._failure = error
         self.over = True
         return events
-
-
-def _copy(error: ChatError) -> ChatError:
-    """Return a copy of an error. Each call raises its own object, so that the tracebacks of two calls do not mix."""
-    copied = copy.copy(error)
-    copied.__cause__ = error.__cause__
-    return copied
 
 
 def _session_or_new(session: Session | None) -> Session:

@@ -142,22 +142,24 @@ class Retries:
     """The retries of one call, as a frozen value.
 
     ``left`` is how many are still allowed, ``done`` how many were made, and ``delay`` the number of seconds to wait
-    before the next request.
+    before the next request. ``cause`` is the error that made the last one necessary, or None.
     """
 
     left: int
     done: int = 0
     delay: float = 0.0
+    cause: ChatError | None = field(default=None, compare=False)
 
-    def after(self, wait: float | None) -> Retries | None:
+    def after(self, error: ChatError) -> Retries | None:
         """Return the value after one more retry, or None if no retry is possible.
 
-        ``wait`` is the number of seconds in the server's ``Retry-After``, or None without one.
+        ``error.retry_after`` is the number of seconds in the server's ``Retry-After``, or None without one.
         """
+        wait = error.retry_after
         if not self.left or (wait or 0.0) > LONGEST_WAIT:
             return None
         delay = _FIRST_DELAY * 2**self.done if wait is None else wait
-        return Retries(self.left - 1, self.done + 1, delay)
+        return Retries(self.left - 1, self.done + 1, delay, error)
 
     def without_delay(self) -> Retries:
         """Return the value after an answer: the next request is sent at once."""

@@ -22,6 +22,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -36,10 +37,12 @@ def public_headers(headers: Mapping[str, str]) -> dict[str, str]:
 class ChatError(Exception):
     """A chat failed.
 
-    ``partial_text`` is the part of the answer that had arrived, or ``""``.
+    ``partial_text`` is the part of the answer that had arrived, or ``""``. ``retry_after`` is the number of seconds
+    that the server asks to wait, or None if it names none.
     """
 
     partial_text: str = ""
+    retry_after: float | None = None
     _http_status: ClassVar[int] = 500
 
     @property
@@ -87,8 +90,10 @@ class TimedOut(ConnectionFailed):
     """A time limit passed.
 
     ``clock`` is the name of the limit: ``"connect"``, ``"first_byte"``, ``"idle"`` or ``"total"``. ``seconds`` is its
-    length.
+    length. ``before_request`` is true if the total time does not suffice for the wait before a retry.
     """
+
+    before_request: bool = False
 
     _http_status = 504
 
@@ -236,3 +241,10 @@ class LimitReached(ServerError):
     """
 
     _http_status = 429
+
+
+def copy_error(error: ChatError) -> ChatError:
+    """Return a copy of an error. Each call raises its own object, so that the tracebacks of two calls do not mix."""
+    copied = copy.copy(error)
+    copied.__cause__ = error.__cause__
+    return copied
