@@ -341,7 +341,9 @@ POLICIES = [
         lambda old: lambda self, error: self,
         SHARED,
     ),
-    Mutant("turns share one error object", "protocol.calls.exchange:_copy", lambda old: lambda error: error, SHARED),
+    Mutant(
+        "turns share one error object", "protocol.calls.exchange:copy_error", lambda old: lambda error: error, SHARED
+    ),
     Mutant(
         "the advice does not mention a renewal",
         _POLICIES + "Handshake.explain",
@@ -516,8 +518,8 @@ OTHERS = [
     Mutant("half a character is kept", _RECORD + "record", edited(without_function("printable")), CONVERSATION),
     Mutant("on_start is not called", _TURN + "next_request", edited(without_statement("_on_start")), CONVERSATION),
     Mutant(
-        "the total time does not shorten a wait",
-        "protocol.calls.deadline:Deadline.within",
+        "the total time does not end a wait",
+        "protocol.calls.deadline:Deadline.pause",
         lambda old: lambda self, seconds, now: seconds,
         ("test_timeout",),
     ),
