@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 
 from .ways import Way
 
-_READS = {"recv", "recv_into", "read"}  # functions of sockets and, for TLS, of ssl objects
+_READS = {"recv", "recv_into"}
 
 
 class Asker:
@@ -96,7 +97,7 @@ def count_reads(work: Callable[[], object]) -> int:
 
     def watch(_frame: FrameType, event: str, function: Any) -> None:
         nonlocal count
-        count += event == "c_return" and function.__name__ in _READS
+        count += event == "c_return" and function.__name__ in _READS and isinstance(function.__self__, socket.socket)
 
     sys.setprofile(watch)
     try:

@@ -53,7 +53,9 @@ def run(plan: Plan) -> list[Result]:
         return results + _measure(found, url, ", TLS", _TLS_ANSWERS, plan)
 
 
-def _measure(found: Mapping[str, Way], url: str, suffix: str, answers: Mapping[str, Answer], plan: Plan) -> list[Result]:
+def _measure(
+    found: Mapping[str, Way], url: str, suffix: str, answers: Mapping[str, Answer], plan: Plan
+) -> list[Result]:
     results: list[Result] = []
     with ExitStack() as stack:
         runner = stack.enter_context(asyncio.Runner())
@@ -87,9 +89,7 @@ def _microseconds(seconds: list[float], answer: Answer, of_what: str) -> str:
     return f"{1e6 * median(seconds) / count:.0f} us {of_what}"
 
 
-def compared(
-    benchmark: str, name: str, seconds: Mapping[str, list[float]], notes: Mapping[str, str]
-) -> list[Result]:
+def compared(benchmark: str, name: str, seconds: Mapping[str, list[float]], notes: Mapping[str, str]) -> list[Result]:
     """Return the row of each client: its ratio to the best hand-written loop, and the ratios of the other ways."""
     kinds = {key: way.is_async for key, way in ways().items()}
     results = []

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tracemalloc
 from functools import partial
-from statistics import median
 from typing import Any
 
 from chatgpt4online import AsyncClient, Client

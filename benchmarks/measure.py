@@ -53,8 +53,8 @@ class Result:
         """The lower and the upper quartile of the rounds, or None if the row was not measured."""
         if not self.figures:
             return None
-        lower, _, upper = quantiles(self.figures, n=4, method="inclusive") if len(self.figures) > 1 else (
-            self.figures * 3
+        lower, _, upper = (
+            quantiles(self.figures, n=4, method="inclusive") if len(self.figures) > 1 else (self.figures * 3)
         )
         return lower, upper
 

@@ -42,7 +42,7 @@ def document() -> str:
 def _section(name: str, rows: Mapping[str, Row]) -> Iterator[str]:
     yield from (name, "-" * len(name), "", ".. list-table::", "   :header-rows: 1", "   :widths: 28 12 60", "")
     for cells in (("row", "mark", "meaning"), *((row, _mark(one), one.meaning) for row, one in rows.items())):
-        yield from (f"   {'-' if number else '* -'} {cell}".replace("   -", "     -") for number, cell in enumerate(cells))
+        yield from (f"   {'  -' if number else '* -'} {cell}" for number, cell in enumerate(cells))
     yield ""
 
 

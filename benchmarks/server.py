@@ -4,7 +4,7 @@ The question says what to answer: ``kind count [pause [hold]]``, with times in s
 
 - ``tokens``, ``notices``, ``long``: so many events, as fast as the client reads;
 - ``timed``: events with the time of their sending, and a pause before each;
-- ``phases``: one timed event, a hold, ``count`` paced ones, more at once up to 300 events, a hold, and the end;
+- ``phases``: one timed event, ``count`` paced ones, more at once up to 300 events, and the end, with a hold between;
 - ``short``, ``wide``: an answer of so many bytes, in short or in long events;
 - ``comments``: comment lines without end, compressed so much that each KB becomes a MB;
 - ``tiny``: so many chunks of one byte.
@@ -151,7 +151,7 @@ async def _phases(count: int, pause: float, hold: float) -> AsyncIterator[bytes]
     for _ in range(count):
         await asyncio.sleep(pause)
         yield _timed()
-    await asyncio.sleep(pause)
+    await asyncio.sleep(hold)
     yield _timed() * (PHASE_EVENTS - 1 - count)
     await asyncio.sleep(hold)
     yield _END
