@@ -19,7 +19,7 @@ from statistics import median
 from .asking import Asker, count_reads, first_event
 from .measure import Plan, Result, cpu, interleaved, medians, ratios, row
 from .server import certified, serving
-from .ways import BASE, OURS, Way, can_be_new, has_tls, ways
+from .ways import BASE, FLOORS, OURS, Way, ways
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +40,18 @@ _ANSWERS = {
     "paced": Answer("timed 150 0.0008", 150),
     "chat": Answer(SHORT, 3, 20),
 }
-_TLS_ANSWERS = {name: _ANSWERS[name] for name in ("burst", "chat")}
+_OVER_TLS = ("burst", "chat")
 _QUICK = {name: Answer(re.sub(r" \d+", " 20", one.prompt, count=1), 20) for name, one in _ANSWERS.items()}
 
 
 def run(plan: Plan) -> list[Result]:
     """Return the ratios of both clients and of the peers, over TCP and over TLS."""
+    answers = _QUICK if plan.quick else _ANSWERS
     with serving() as url:
-        results = _measure(ways(), url, "", _QUICK if plan.quick else _ANSWERS, plan)
+        results = _measure(ways(), url, "", answers, plan)
     with certified() as certificate, serving(certificate) as url:
-        found = {name: way for name, way in ways().items() if has_tls(name)}
-        return results + _measure(found, url, ", TLS", _TLS_ANSWERS, plan)
+        found = {name: way for name, way in ways().items() if name not in FLOORS}
+        return results + _measure(found, url, ", TLS", {name: answers[name] for name in _OVER_TLS}, plan)
 
 
 def _measure(
@@ -77,19 +78,19 @@ def _compare(askers: Mapping[str, Asker], name: str, suffix: str, answer: Answer
     seconds = interleaved({key: partial(cpu, partial(work, asker)) for key, asker in askers.items()}, plan.rounds)
     notes = {}
     for ours in OURS:
-        notes[ours] = _microseconds(seconds[ours], answer, "a chat" if answer.times > 1 else "an event")
+        notes[ours] = _microseconds(seconds[ours], answer)
         if name == "paced":
             reads = count_reads(partial(work, askers[ours]))
             notes[ours] += f", {answer.events / reads:.2f} events a read ({reads} reads)"
-    return compared("client", f"{name}{suffix}", seconds, notes)
+    return _compared(f"{name}{suffix}", seconds, notes)
 
 
-def _microseconds(seconds: list[float], answer: Answer, of_what: str) -> str:
-    count = answer.times if answer.times > 1 else answer.events
-    return f"{1e6 * median(seconds) / count:.0f} us {of_what}"
+def _microseconds(seconds: list[float], answer: Answer) -> str:
+    count, what = (answer.times, "a chat") if answer.times > 1 else (answer.events, "an event")
+    return f"{1e6 * median(seconds) / count:.2f} us {what}"
 
 
-def compared(benchmark: str, name: str, seconds: Mapping[str, list[float]], notes: Mapping[str, str]) -> list[Result]:
+def _compared(name: str, seconds: Mapping[str, list[float]], notes: Mapping[str, str]) -> list[Result]:
     """Return the row of each client: its ratio to the best hand-written loop, and the ratios of the other ways."""
     kinds = {key: way.is_async for key, way in ways().items()}
     results = []
@@ -97,11 +98,11 @@ def compared(benchmark: str, name: str, seconds: Mapping[str, list[float]], note
         if ours not in seconds:
             continue
         if (base := BASE[ours]) not in seconds:
-            results.append(row(benchmark, f"{ours}, {name}", [], f"not measured, since {base} is not installed"))
+            results.append(row("client", f"{ours}, {name}", [], f"not measured, since {base} is not installed"))
             continue
         beside = {key: figures for key, figures in seconds.items() if kinds[key] == kinds[ours]}
         figures = ratios(seconds[ours], seconds[base])
-        results.append(row(benchmark, f"{ours}, {name}", figures, notes.get(ours, ""), medians(beside, base, OURS)))
+        results.append(row("client", f"{ours}, {name}", figures, notes.get(ours, ""), medians(beside, base, OURS)))
     return results
 
 
@@ -111,8 +112,9 @@ def _compare_first(
     tasks = {
         key: partial(first_event, way, url, runner, SHORT, is_new=is_new)
         for key, way in found.items()
-        if not key.startswith("httpx") and (can_be_new(way) or not is_new)
+        if not key.startswith("httpx")  # it loads the certificates for each client, which takes most of a second
+        and (way.open_new or way.greet or not is_new)
     }
     seconds = interleaved(tasks, plan.rounds * 3)
-    notes = {ours: f"{1e6 * median(seconds[ours]):.0f} us" for ours in OURS}
-    return compared("client", name, seconds, notes)
+    notes = {ours: f"{1e6 * median(seconds[ours]):.0f} us a client" for ours in OURS}
+    return _compared(name, seconds, notes)

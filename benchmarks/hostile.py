@@ -1,9 +1,9 @@
 """The lag of 499 streams of one client while another one is hostile: the 99th percentile in milliseconds.
 
 ``comments`` is a stream of comment lines, compressed by gzip to a thousandth. ``tiny chunks`` is a million chunks of
-one byte. The client asks the hostile site again whenever its answer ends or is refused, until the other streams end. The
-hostile site has a process of its own, so that only the client can delay the other streams. The note has the lag of
-the same streams without a hostile one. One run is ``python -m benchmarks.hostile WAY COUNT SECONDS ADDRESS [HOSTILE]``.
+one byte. The client asks the hostile site again whenever its answer ends or is refused, until the other streams end.
+The hostile site has a process of its own, so that only the client can delay the other streams. The note has the lag of
+the same streams without a hostile one.
 """
 
 from __future__ import annotations

@@ -53,9 +53,9 @@ class Result:
         """The lower and the upper quartile of the rounds, or None if the row was not measured."""
         if not self.figures:
             return None
-        lower, _, upper = (
-            quantiles(self.figures, n=4, method="inclusive") if len(self.figures) > 1 else (self.figures * 3)
-        )
+        if len(self.figures) == 1:
+            return self.figures[0], self.figures[0]
+        lower, _, upper = quantiles(self.figures, n=4, method="inclusive")
         return lower, upper
 
     @property

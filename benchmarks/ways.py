@@ -23,6 +23,7 @@ from .decoding import Chunks, FastLines, UsualLines
 from .server import NONCE, PATH, SESSION_PATH
 
 OURS = ("Client", "AsyncClient")
+FLOORS = ("bare", "asyncio", "h11")  # they have no TLS, and no nonce requests
 BASE = {"Client": "read1", "AsyncClient": "aiohttp"}  # the best hand-written loops
 _TEXT_LIMIT = 1_000_000_000  # bytes: the default would end an answer of 100 MB
 
@@ -268,13 +269,3 @@ def ways() -> dict[str, Way]:
         found["httpx"] = Way(partial(_open_httpx, "Client"), _ask_httpx, lambda client: client.close())
         found["httpx async"] = Way(_open_httpx_async, _ask_httpx_async, lambda client: client.aclose(), is_async=True)
     return found
-
-
-def has_tls(way: str) -> bool:
-    """Return whether a way can use TLS."""
-    return way not in ("bare", "asyncio", "h11")
-
-
-def can_be_new(way: Way) -> bool:
-    """Return whether a way can begin without a nonce."""
-    return way.open_new is not None or way.greet is not None
