@@ -95,7 +95,7 @@ async def measure(name: str, count: int, url: str) -> dict[str, float]:
     client = await streams.way.open(url)
     async for _ in streams.way.ask(client, "tokens 3"):  # imports all modules and makes a first connection
         pass
-    pause, hold = _SECONDS.get(count, 0.5) / _PACED, 1.5 * _RAMP * count + 0.5
+    pause, hold = _SECONDS.get(count, 0.5) / _PACED, 2 * _RAMP * count + 0.1
     before, start = resident(), time.process_time()
     tasks = [
         asyncio.create_task(streams.read(number, client, f"phases {_PACED} {pause:.4f} {hold:.4f}"))
