@@ -17,7 +17,7 @@ def table(results: Sequence[Result]) -> str:
     for one in results:
         figures = [f"{one.peers[peer]:.2f}" if peer in one.peers else "" for peer in peers]
         value = "" if one.value is None else f"{one.value:.2f}"
-        quartiles = "{:.2f}-{:.2f}".format(*one.quartiles) if one.quartiles else ""
+        quartiles = "{:.2f}..{:.2f}".format(*one.quartiles) if one.quartiles else ""
         mark = f"<= {one.mark:.2f} {one.unit}".rstrip()
         lines.append([one.name, value, quartiles, mark, _MET[one.met], *figures, one.note])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

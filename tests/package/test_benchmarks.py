@@ -380,11 +380,11 @@ def test_table_has_no_column_for_an_absent_peer() -> None:
     one, two = Result("a", [0.5], 1.0, peers={"p": 2.0}), Result("b", [1.0, 2.0], 1.0, "MB", "why")
     assert [line.split() for line in report.table([one]).splitlines()] == [
         ["row", "ours", "quartiles", "mark", "met?", "p"],
-        ["a", "0.50", "0.50-0.50", "<=", "1.00", "x", "yes", "2.00"],
+        ["a", "0.50", "0.50..0.50", "<=", "1.00", "x", "yes", "2.00"],
     ]
     assert [line.split() for line in report.table([two]).splitlines()] == [
         ["row", "ours", "quartiles", "mark", "met?"],
-        ["b", "1.50", "1.25-1.75", "<=", "1.00", "MB", "NO", "why"],
+        ["b", "1.50", "1.25..1.75", "<=", "1.00", "MB", "NO", "why"],
     ]
 
 
