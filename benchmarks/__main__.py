@@ -4,56 +4,65 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from importlib import import_module
+from typing import Any
 
-from .measure import Result
+from chatgpt4online import __version__
 
-# The name of each module, which has a function run(rounds) -> list[Result], and a description.
+from . import machine
+from .measure import Plan, Result
+from .report import summary, table
+
+# The name of each module, which has a function run(plan) -> list[Result], and a description.
 BENCHMARKS = {
     "parser": "CPU per event, over json.loads alone on the same payloads",
-    "imports": "time to import EventParser, over import requests",
-    "client": "CPU per event and chat, first event, many streams, over loopback (two minutes)",
+    "imports": "CPU of the import of EventParser, over import requests",
+    "client": "CPU per event and chat, and first event, over TCP and TLS on loopback (two minutes)",
+    "distance": "first event over TLS through 80 ms: round trips and milliseconds (a minute)",
+    "streams": "200 and 1,000 answers at once: starts, events, lag, memory, aclose (five minutes)",
+    "hostile": "lag of 499 streams beside a hostile one (a minute)",
+    "uploads": "uploads of 100 MB",
+    "history": "a question behind 600 messages",
     "derived": "time and memory of one client.with_options(), as the mean of 1,000",
     "memory": "peak beyond the text that 200 MB of answer leave (half a minute)",
+    "scale": "growth of the cost with sizes and numbers (four minutes)",
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit status: 1 when ``--check`` was given and a mark was clearly missed, else 0."""
     options = _options(arguments)
-    found: dict[str, list[Result]] = {}
+    machine.raise_open_files()
+    plan, about, before = Plan(options.rounds, options.quick), machine.describe(), machine.load()
     if not options.json:
-        print(f"{platform.python_implementation()} {platform.python_version()}, {options.rounds} rounds")
+        print(f"chatgpt4online {__version__}, {about['python']}, {about['system']}, {about['cpus']} CPUs")
+        print(f"{plan.rounds} rounds{', quick' if plan.quick else ''}, load before: {before}")
+    found: dict[str, list[Result]] = {}
     for name in options.names or BENCHMARKS:
-        found[name] = import_module(f"benchmarks.{name}").run(options.rounds)
+        found[name] = import_module(f"benchmarks.{name}").run(plan)
         if not options.json:
-            print(f"\n{name}: {BENCHMARKS[name]}\n\n{table(found[name])}", flush=True)
+            print(f"\n{name}: {BENCHMARKS[name]}, load: {machine.load()}\n\n{table(found[name])}", flush=True)
+    loads = {"before": before, "after": machine.load()}
     if options.json:
-        print(json.dumps({name: [asdict(one) | {"ok": one.ok} for one in results] for name, results in found.items()}))
+        print(json.dumps(_report(found, about | {"load": loads}, plan)))
+    else:
+        print(f"\n{summary(found)}\nload before: {loads['before']}, after: {loads['after']}")
     return int(options.check and any(one.missed for results in found.values() for one in results))
 
 
-def table(results: Sequence[Result]) -> str:
-    """Return the results as lines of aligned columns, with a column for each peer of any result."""
-    peers = list(dict.fromkeys(peer for one in results for peer in one.peers))
-    rows = [["workload", "ours", "mark", "ok?", *peers, ""]]
-    for one in results:
-        figures = [f"{one.peers[peer]:.2f}" if peer in one.peers else "" for peer in peers]
-        mark = f"<= {one.mark:.2f} {one.unit}"
-        rows.append([one.workload, f"{one.value:.2f}", mark, "yes" if one.ok else "NO", *figures, one.note])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+def _report(found: dict[str, list[Result]], about: dict[str, Any], plan: Plan) -> dict[str, Any]:
+    """Return the object for ``--json``, which is the same in each release."""
+    rows = [{"benchmark": name} | one.to_dict() for name, results in found.items() for one in results]
+    return {"version": __version__, "machine": about, "quick": plan.quick, "rows": rows}
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure the cost of the package. Most figures are ratios, whose two sides are measured in turns\n"
-        "within one run. Less is better in all of them.",
+        "within one run. Less is better in all of them. benchmarks/README.rst explains each row.",
         epilog="benchmarks:\n" + "\n".join(f"  {name:<10}{what}" for name, what in BENCHMARKS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -61,7 +70,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--rounds", type=int, default=15, metavar="N", help="rounds to take the median of (%(default)s)"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--quick", action="store_true", help="use small sizes: the figures mean nothing")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a mark is missed by more than 10 %%")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.names if name not in BENCHMARKS]:

@@ -8,32 +8,30 @@ from __future__ import annotations
 
 import tracemalloc
 from functools import partial
-from statistics import median
 from typing import Any
 
 from chatgpt4online import AsyncClient, Client
 
-from .measure import Result, cpu, interleaved
+from .measure import Plan, Result, cpu, interleaved, row
 
 _COUNT = 1_000
-_MEMORY_MARK = 3.0  # KB
-_TIME_MARK = 20.0  # microseconds
 _KINDS: dict[str, dict[str, Any]] = {"visitor": {"new_session": True}, "bot": {"bot_id": "support"}}
 
 
-def run(rounds: int) -> list[Result]:
+def run(plan: Plan) -> list[Result]:
     """Return the time and the memory for each client and kind."""
     makers = {
         f"{parent.__name__}, {kind}": partial(_derive, parent("https://example.org"), options)
         for parent in (Client, AsyncClient)
         for kind, options in _KINDS.items()
     }
-    times = interleaved({name: partial(cpu, make) for name, make in makers.items()}, rounds)
+    times = interleaved({name: partial(cpu, make) for name, make in makers.items()}, plan.rounds)
     results = []
     for name, make in makers.items():
+        microseconds = [seconds / _COUNT * 1e6 for seconds in times[name]]
         results += [
-            Result(f"{name}, time", median(times[name]) / _COUNT * 1e6, _TIME_MARK, "us", "mark ours"),
-            Result(f"{name}, memory", _memory(make) / _COUNT / 1e3, _MEMORY_MARK, "KB", "mark ours"),
+            row("derived", f"{name}, time", microseconds),
+            row("derived", f"{name}, memory", [_memory(make) / _COUNT / 1e3]),
         ]
     return results
 

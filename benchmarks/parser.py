@@ -4,7 +4,8 @@ So 1.0 is the cost of decoding every payload in the obvious way, without splitti
 events. Less is possible, since ``json.loads`` does more than its scanner. The peers make the same objects:
 ``split+loads`` is the usual hand-written loop in its shortest form, and httpx-sse is used with ``json.loads`` if it is
 installed. ``huge`` is another ratio: the time for an event of 5 MB over that for one of 2.5 MB. It is 2 for a linear
-parser and 4 for a quadratic one.
+parser and 4 for a quadratic one. ``filler`` is the time for a line that is not an event over that for an event of
+``tokens``.
 """
 
 from __future__ import annotations
@@ -14,28 +15,31 @@ import json
 from collections.abc import Callable, Iterable
 from functools import partial
 from importlib.util import find_spec
+from statistics import median
 
 from chatgpt4online import EventParser
 
 from . import workloads
-from .measure import Result, cpu, interleaved, ratio
+from .measure import Plan, Result, cpu, interleaved, medians, ratios, row
 from .workloads import Workload
 
-_MARKS: dict[str, tuple[Callable[[], Workload], float, str]] = {
-    "tokens": (workloads.tokens, 0.9, "short events, one a piece"),
-    "burst": (workloads.burst, 0.55, "short events, 64 KiB pieces"),
-    "drip": (workloads.drip, 2.2, "short events, 17-byte pieces"),
-    "notices": (workloads.notices, 1.1, "long events, one a piece"),
-    "escapes": (workloads.escapes, 0.9, "\\uXXXX, one a piece; mark ours"),
-    "escapes burst": (workloads.escapes_burst, 0.55, "\\uXXXX, 64 KiB pieces; mark ours"),
+_WORKLOADS: dict[str, Callable[..., Workload]] = {
+    "tokens": workloads.tokens,
+    "burst": workloads.burst,
+    "drip": workloads.drip,
+    "notices": workloads.notices,
+    "notices burst": workloads.notices_burst,
+    "long": workloads.long,
+    "escapes": workloads.escapes,
+    "escapes burst": workloads.escapes_burst,
 }
-_HUGE_MARK = 2.2
+_QUICK = 200  # events of a quick run
 _HUGE_PEER_ROUNDS = 1  # a quadratic peer takes seconds, so one round shows it
 
 
-def run(rounds: int) -> list[Result]:
+def run(plan: Plan) -> list[Result]:
     """Return the ratio of each workload for our parser and the peers."""
-    return [*(_compare(name, rounds) for name in _MARKS), _compare_huge(rounds)]
+    return [*(_compare(name, plan) for name in _WORKLOADS), _compare_filler(plan), _compare_huge(plan)]
 
 
 def feed(pieces: Iterable[bytes]) -> None:
@@ -80,30 +84,32 @@ def _load(payloads: Iterable[str]) -> None:
         json.loads(payload)
 
 
-def _compare(name: str, rounds: int) -> Result:
-    make, mark, note = _MARKS[name]
-    workload = make()
+def _compare(name: str, plan: Plan) -> Result:
+    workload = _WORKLOADS[name](_QUICK) if plan.quick else _WORKLOADS[name]()
     work = {"loads": partial(_load, workload.payloads), "ours": partial(feed, workload.pieces)}
     work |= {peer: partial(parse, workload.pieces) for peer, parse in peers().items()}
-    seconds = interleaved({key: partial(cpu, job) for key, job in work.items()}, rounds)
-    ratios = {key: ratio(figures, seconds["loads"]) for key, figures in seconds.items()}
-    return Result(name, ratios["ours"], mark, note=note, peers={peer: ratios[peer] for peer in peers()})
+    seconds = interleaved({key: partial(cpu, job) for key, job in work.items()}, plan.rounds)
+    note = f"{1e6 * median(seconds['ours']) / len(workload.events):.2f} us an event"
+    return row("parser", name, ratios(seconds["ours"], seconds["loads"]), note, medians(seconds, "loads", ["ours"]))
 
 
-def _compare_huge(rounds: int) -> Result:
-    whole, half = workloads.huge(), workloads.huge(workloads.HUGE // 2)
+def _compare_filler(plan: Plan) -> Result:
+    pieces = {"tokens": workloads.tokens().pieces, "lines": workloads.filler()}
+    seconds = interleaved({key: partial(cpu, partial(feed, each)) for key, each in pieces.items()}, plan.rounds)
+    note = f"{1e6 * median(seconds['lines']) / workloads.COUNT:.2f} us a line"
+    return row("parser", "filler", ratios(seconds["lines"], seconds["tokens"]), note)
 
-    def growth(parse: Callable[[Iterable[bytes]], None], rounds: int) -> float:
+
+def _compare_huge(plan: Plan) -> Result:
+    size = workloads.HUGE // (20 if plan.quick else 1)
+    whole, half = workloads.huge(size), workloads.huge(size // 2)
+
+    def growth(parse: Callable[[Iterable[bytes]], None], rounds: int) -> list[float]:
         seconds = interleaved(
             {"whole": partial(cpu, partial(parse, whole.pieces)), "half": partial(cpu, partial(parse, half.pieces))},
             rounds,
         )
-        return ratio(seconds["whole"], seconds["half"])
+        return ratios(seconds["whole"], seconds["half"])
 
-    return Result(
-        "huge",
-        growth(feed, rounds),
-        _HUGE_MARK,
-        note="one event, 5 MB over 2.5 MB, 1 KiB pieces",
-        peers={peer: growth(parse, _HUGE_PEER_ROUNDS) for peer, parse in peers().items()},
-    )
+    others = {peer: median(growth(parse, _HUGE_PEER_ROUNDS)) for peer, parse in peers().items()}
+    return row("parser", "huge", growth(feed, plan.rounds), "5 MB over 2.5 MB, 1 KiB pieces", others)

@@ -19,6 +19,7 @@ COUNT = 10_000  # events of a workload: enough for some milliseconds
 PIECE = 65_536  # bytes of one read from a busy socket
 DRIP = 17  # bytes of a slow piece: smaller than any event, and a prime, so that events are cut everywhere
 HUGE = 5_000_000  # bytes of the single event
+LONG = 800  # characters of a long event
 HUGE_PIECE = 1_024  # bytes: small enough to show quadratic time
 
 _ENGLISH = """\
@@ -111,10 +112,27 @@ def notices(count: int = COUNT) -> Workload:
     return _one_a_piece(_notices(count))
 
 
-def huge(size: int = HUGE) -> Workload:
-    """Return one event of ``size`` bytes, including its line ends, in pieces of 1 KiB."""
+def notices_burst(count: int = COUNT) -> Workload:
+    """Return the events of :func:`notices` in pieces of 64 KiB, as a proxy with a buffer sends them."""
+    return _cut(_notices(count), PIECE)
+
+
+def long(count: int = COUNT // 10) -> Workload:
+    """Return events of about 1 KB of English text in pieces of 64 KiB, as a site sends that collects words."""
+    prose = _ENGLISH + _ENGLISH
+    return _cut([_text(prose[at : at + LONG]) for at in islice(cycle(range(0, len(_ENGLISH), 7)), count)], PIECE)
+
+
+def huge(size: int = HUGE, piece: int = HUGE_PIECE) -> Workload:
+    """Return one event of ``size`` bytes, including its line ends, in pieces of ``piece`` bytes."""
     frame = len(_frame(encode_text("")))
-    return _cut([_text("x" * (size - frame))], HUGE_PIECE)
+    return _cut([_text("x" * (size - frame))], piece)
+
+
+def filler(count: int = COUNT) -> list[bytes]:
+    """Return lines that are not events, in pieces of 64 KiB: comments, other fields, and empty lines."""
+    data = b"".join(islice(cycle([b": ping\n", b"\n", b"event: message\n", b"id: 17\n", b"retry: 3000\n"]), count))
+    return [data[at : at + PIECE] for at in range(0, len(data), PIECE)]
 
 
 def repeated(payload: str, count: int) -> Iterator[bytes]:
