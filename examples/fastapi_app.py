@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import os
 from contextlib import asynccontextmanager
 
@@ -74,6 +75,5 @@ async def ask(request: Request, question: str = Body(embed=True)):
 @app.exception_handler(ChatError)
 def refuse(request, error):
     text = str(error) if isinstance(error, InvalidInput) else TEXTS.get(error.http_status, "The site cannot answer.")
-    seconds = getattr(error, "retry_after", None)
-    headers = None if seconds is None else {"Retry-After": f"{seconds:.0f}"}
+    headers = None if error.retry_after is None else {"Retry-After": str(math.ceil(error.retry_after))}
     return JSONResponse({"detail": text}, error.http_status, headers)
