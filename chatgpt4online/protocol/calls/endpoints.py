@@ -78,8 +78,10 @@ class Discussion:
         """Return the conversation as Markdown, for a file that people read.
 
         The title is the heading; without one, it is the chat id. A line with the dates follows. Each message is its
-        role in bold and its text as a block quote, so that no message changes how the others are shown. The text is
-        unchanged, except that each line begins with ``>``, and that lone surrogates become U+FFFD.
+        role in bold and its text as a block quote. An open code fence, a heading or ``---`` in one message changes
+        nothing outside of it. A link definition (``[1]: https://...``) applies to the whole document, as Markdown's
+        rules say. The text is unchanged, except that each line begins with ``>``, and that lone surrogates become
+        U+FFFD.
         """
         dates = {"created": self.created, "updated": self.updated}
         return discussion_markdown((self.title, self.chat_id), dates, self.messages)

@@ -26,9 +26,10 @@ def discussion_markdown(titles: Iterable[str], dates: Mapping[str, str], message
 def messages_markdown(messages: Iterable[Mapping[str, str]]) -> str:
     """Return messages as Markdown: for each its role in bold, and its text as a block quote.
 
-    Markdown ends everything that a block quote has begun at its end. So an open code fence, a heading or ``---`` in one
-    message changes nothing outside of it, and no text can look like the next message. The text is unchanged, except
-    that each line begins with ``>``, and that lone surrogates become U+FFFD.
+    Markdown ends every block that a block quote has begun at its end. So an open code fence, a heading or ``---`` in
+    one message changes nothing outside of it, and no text can look like the next message. A link definition applies to
+    the whole document, as Markdown's rules say. The text is unchanged, except that each line begins with ``>``, and
+    that lone surrogates become U+FFFD.
     """
     return "\n".join(
         f"**{_one_line(message['role'].capitalize()) or 'Unknown'}**\n\n{_quote(message['content'])}\n"
