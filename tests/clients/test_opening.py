@@ -14,7 +14,6 @@ from chatgpt4online import (
     ChatError,
     Client,
     Done,
-    EventParser,
     Failed,
     InvalidInput,
     InvalidState,
@@ -32,6 +31,7 @@ from chatgpt4online.testing import serve_site
 
 from ..support import recordings
 from ..support.adapters import driver
+from ..support.recordings import expected_events
 from ..support.server import (
     LAST_CHUNK,
     Gate,
@@ -57,13 +57,6 @@ both = pytest.mark.parametrize("kind", ["Client", "AsyncClient"])
 each_view = pytest.mark.parametrize("view", ["stream", "events"])
 
 
-def parsed(name: str) -> list[Any]:
-    recording = recordings.load(name)
-    headers = {key.decode(): value.decode() for key, value in recording.headers}
-    parser = EventParser(status=recording.status, headers=headers)
-    return [*parser.receive_data(recording.body), *parser.receive_eof()]
-
-
 def is_chat(name: str) -> bool:
     return "chats/submit" in recordings.load(name).target
 
@@ -83,7 +76,7 @@ def played(name: str) -> Server:
 @both
 @pytest.mark.parametrize("name", [name for name in recordings.names() if is_chat(name)])
 def test_open_raises_exactly_the_recorded_answers_that_begin_with_a_failure(kind: str, name: str) -> None:
-    expected = parsed(name)
+    expected: list[Any] = list(expected_events(name))
     with played(name) as server, driver(kind, server.url, retries=0) as drive:
         stream = drive.client.events("Hi")
         if isinstance(expected[0], Failed):

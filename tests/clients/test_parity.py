@@ -11,8 +11,6 @@ from chatgpt4online import (
     AsyncClient,
     Client,
     Done,
-    Event,
-    EventParser,
     Failed,
     NotAiEngine,
     Notice,
@@ -23,6 +21,7 @@ from chatgpt4online import (
 from ..support import recordings
 from ..support.adapters import ADAPTERS, Ask
 from ..support.behaviours import BEHAVIOURS, HELLO, Behaviour
+from ..support.recordings import expected_events
 from ..support.server import (
     LAST_CHUNK,
     Gate,
@@ -53,13 +52,6 @@ def test_both_clients_have_the_expected_outcome(ask: Ask, behaviour: Behaviour) 
         assert seen.error.partial_text == behaviour.text
         assert behaviour.says in str(seen.error)
     assert "".join(seen.items) == seen.text == behaviour.text
-
-
-def expected_events(name: str) -> list[Event]:
-    recording = recordings.load(name)
-    headers = {key.decode(): value.decode() for key, value in recording.headers}
-    parser = EventParser(status=recording.status, headers=headers)
-    return [*parser.receive_data(recording.body), *parser.receive_eof()]
 
 
 def is_page(name: str) -> bool:

@@ -43,6 +43,11 @@ class TestTimeout:
         with pytest.raises(AttributeError):
             Timeout().idle = 1.0
 
+    def test_number_that_python_does_not_show_is_refused(self) -> None:
+        for make in (lambda: Timeout.of(10**5000), lambda: Timeout(idle=10**5000)):
+            with pytest.raises(InvalidInput, match="an int with more digits than Python shows"):
+                make()
+
 
 class TestDeadline:
     """The time that is left of a turn."""

@@ -607,6 +607,28 @@ class TestRetries:
         machine.receive_error(ConnectionFailed("reset"))
         assert ask(machine).url == f"{SITE}/other"
 
+    @pytest.mark.parametrize("machine", [ready(retries=1), turn(retries=1)], ids=["question", "session"])
+    def test_refusal_is_the_error_if_the_total_time_ends_before_its_retry(self, machine: Turn) -> None:
+        """Other turns may have the time for a retry, so the failure is not shared."""
+        ask(machine)
+        assert answer(machine, {"code": "busy"}, 429, {"Retry-After": "20"}) == []
+        assert ask(machine).delay == 20.0
+        expired = TimedOut("total", 5.0)
+        expired.before_request = True
+        error = failure(machine.receive_error(expired))
+        assert isinstance(error, RateLimited)
+        assert (error.retry_after, error.http_status) == (20.0, 429)
+        assert error.url.startswith(SITE)
+        assert machine.over
+        assert machine.shared_failure is None
+
+    def test_total_time_that_ends_before_a_first_request_is_the_error(self) -> None:
+        machine = ready()
+        ask(machine)
+        expired = TimedOut("total", 5.0)
+        expired.before_request = True
+        assert failure(machine.receive_error(expired)) is expired
+
 
 class TestRedirects:
     """Which redirects of a question are followed."""

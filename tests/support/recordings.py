@@ -11,6 +11,8 @@ from typing import Any
 
 import h11
 
+from chatgpt4online import Event, EventParser
+
 FOLDER = Path(__file__).parent.parent / "captures"
 
 
@@ -92,3 +94,11 @@ def load(name: str) -> Recording:
     return Recording(
         name, target.decode(), response.status_code, headers, body, b"".join(reads), pieces, complete, notes
     )
+
+
+def expected_events(name: str) -> list[Event]:
+    """Return the events that a parser gives for the recording."""
+    recording = load(name)
+    headers = {key.decode(): value.decode() for key, value in recording.headers}
+    parser = EventParser(status=recording.status, headers=headers)
+    return [*parser.receive_data(recording.body), *parser.receive_eof()]

@@ -2,7 +2,7 @@
 
 ::
 
-    ChatError                 any failure of a chat; .partial_text is the answer that had arrived
+    ChatError                 any failure of a chat; .partial_text is the answer that had arrived; .retry_after
     +-- LocalError            the call was wrong; nothing was sent
     |   +-- InvalidInput      a value is wrong (also a ValueError)
     |   +-- InvalidState      the call came at the wrong moment (also a RuntimeError)
@@ -11,7 +11,7 @@
     +-- ProtocolError         the answer is not one that an AI Engine site sends
     |   +-- Truncated         the answer stopped before its end
     |   +-- TooLarge          the answer is larger than a limit
-    +-- StatusError           an HTTP refusal; .status, .code, .message, .headers, .retry_after, .url
+    +-- StatusError           an HTTP refusal; .status, .code, .message, .headers, .url
     |   +-- NonceRefused      the site does not accept the nonce, or this visitor
     |   +-- RateLimited       too many requests
     |   +-- NotAiEngine       the address is not the API of AI Engine
