@@ -353,7 +353,7 @@ POLICIES = [
     Mutant(
         "a turn that waits for a search has only its total limit",
         "protocol.calls.deadline:Deadline.follow",
-        lambda old: lambda self, clock, since, now: self.left(now),
+        lambda old: lambda self, clock, since, now: None if self._end is None else self._end - now,
         TIMEOUT,
     ),
     Mutant(
