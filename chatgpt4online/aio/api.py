@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
 from ..files import Source
@@ -14,16 +14,16 @@ from ..protocol.parsing.events import Json
 T = TypeVar("T")
 
 
-class _Perform(Protocol):
+class Perform(Protocol):
     """The method of a client that carries out a call and returns its value."""
 
-    def __call__(self, exchange: Exchange[T], /) -> Awaitable[T]: ...
+    async def __call__(self, exchange: Exchange[T], /) -> T: ...
 
 
 class AsyncApi:
     """The functions of a site's public API, which are awaited. :class:`~chatgpt4online.sync.api.Api` explains them."""
 
-    def __init__(self, operations: Operations, perform: _Perform) -> None:
+    def __init__(self, operations: Operations, perform: Perform) -> None:
         self._operations = operations
         self._perform = perform
 

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Protocol, Self, TypeVar
+from typing import Self
 
 from ..operations import Operations
 from ..protocol.calls.endpoints import Discussion
-from ..protocol.calls.exchange import Exchange
 from ..protocol.parsing.errors import InvalidState
-
-T = TypeVar("T")
-
-
-class _Perform(Protocol):
-    """The method of a client that carries out a call and returns its value."""
-
-    async def __call__(self, exchange: Exchange[T], /) -> T: ...
+from .api import Perform
 
 
 class AsyncDiscussions:
@@ -27,7 +19,7 @@ class AsyncDiscussions:
     connection between two pages.
     """
 
-    def __init__(self, operations: Operations, perform: _Perform, page_size: int) -> None:
+    def __init__(self, operations: Operations, perform: Perform, page_size: int) -> None:
         self._operations = operations
         self._perform = perform
         self._pages = operations.discussion_pages(page_size)

@@ -14,7 +14,7 @@ from ..protocol.parsing.events import Json
 T = TypeVar("T")
 
 
-class _Perform(Protocol):
+class Perform(Protocol):
     """The method of a client that carries out a call and returns its value."""
 
     def __call__(self, exchange: Exchange[T], /) -> T: ...
@@ -32,7 +32,7 @@ class Api:
     ServerError if the site reports a failure, and ConnectionFailed or ProtocolError. Source: protocol section 1.8.
     """
 
-    def __init__(self, operations: Operations, perform: _Perform) -> None:
+    def __init__(self, operations: Operations, perform: Perform) -> None:
         self._operations = operations
         self._perform = perform
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeGuard, cast
+from typing import TypeGuard
 
 from ..parsing.errors import InvalidInput, TimedOut
 
@@ -96,7 +96,7 @@ class Deadline:
         Raises TimedOut, without waiting, if the turn's total time is over before the end of the wait.
         """
         if self._end is not None and now + seconds >= self._end:
-            error = TimedOut("total", cast(float, self._timeout.total))
+            error = self.expired("total", now)
             error.before_request = True
             raise error
         return seconds

@@ -6,16 +6,14 @@ Each function returns a :class:`Call`, which an :class:`~.exchange.Exchange` car
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from ...net.url import absolute, redacted
-from ..parsing.bodies import decode_json, printable, unescape
+from ..parsing.bodies import TAG, decode_json, printable, unescape
 from ..parsing.errors import InvalidInput, NotAiEngine
-from ..parsing.events import Json
+from ..parsing.events import Json, to_number
 from .call import Call, JsonReader
 from .markdown import discussion_markdown
 from .multipart import Multipart
@@ -40,7 +38,6 @@ SearchMethod: TypeAlias = Literal["wordpress", "keywords", "embeddings"]
 
 _DISCUSSIONS_NEED = "the site has no such route: its owner must turn on Discussions in the settings of AI Engine"
 _SEARCH_NEEDS = "the site has no search: it needs AI Engine 2.8.3 or later, with the Search module turned on"
-_TAG = re.compile(r"</?[a-zA-Z!][^<>]*>")
 _MOST_DIGITS = 18  # of a number that is read; no site has more rows
 
 
@@ -341,7 +338,7 @@ def _read_result(row: Any) -> SearchResult:
 
 def _plain(value: Any) -> str:
     """Return the words of a piece of HTML, or ``""`` for a value that is not a string."""
-    return " ".join(printable(unescape(_TAG.sub("", value))).split()) if isinstance(value, str) else ""
+    return " ".join(printable(unescape(TAG.sub("", value))).split()) if isinstance(value, str) else ""
 
 
 def _read_number(value: Any) -> int | None:
@@ -352,11 +349,8 @@ def _read_number(value: Any) -> int | None:
 
 def _read_score(value: Any) -> float | None:
     """Return a finite number, which may be a string, or None for another value."""
-    try:
-        number = float(value) if type(value) in (int, float, str) else math.nan
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
+    number = to_number(value)
+    return None if number is None else float(number)
 
 
 def _decode_or(value: Any, default: Any) -> Any:

@@ -65,7 +65,7 @@ _HIDDEN_END = {
     "!--": re.compile("-->"),
 }
 _INLINE_TAG = re.compile(r"</?(?:a|b|code|em|i|small|span|strong|u)\b[^<>]*>", re.IGNORECASE)
-_TAG = re.compile(r"</?[a-zA-Z!][^<>]*>")
+TAG = re.compile(r"</?[a-zA-Z!][^<>]*>")
 _TITLE = re.compile(r"<title[^<>]*>([^<]*)<", re.IGNORECASE)
 _OBJECT = re.compile(r"^[ \t\ufeff]*(\{)", re.MULTILINE)
 _HTTP_DATE = re.compile(r"(\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT")
@@ -158,7 +158,7 @@ def visible_text(text: str, limit: int = 300) -> str:
     Scripts, style sheets, heads and comments are left out.
     """
     if "<" in text:
-        text = _TAG.sub(" ", _INLINE_TAG.sub("", " ".join(_visible_parts(text))))
+        text = TAG.sub(" ", _INLINE_TAG.sub("", " ".join(_visible_parts(text))))
     said = " ".join(unescape(text[:_MARKUP]).replace("\ufeff", " ").split())
     return printable(mask_keys(said))[:limit]
 
