@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from typing import Any
 
@@ -9,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatgpt4online.protocol.calls.prompt import Image, Submission, format_prompt, image, image_parts, submission
+from chatgpt4online.protocol.calls.prompt import (
+    Image,
+    Submission,
+    checked_messages,
+    format_prompt,
+    image,
+    image_parts,
+    submission,
+)
 from chatgpt4online.protocol.parsing.errors import InvalidInput
 
 from ..support.strategies import texts
@@ -44,7 +53,7 @@ class TestSubmission:
 
     def test_options_become_fields_of_the_submission(self) -> None:
         assert submission("Hello", bot_id="b", stream=False) == Submission("Hello", bot_id="b", stream=False)
-        assert submission([says("user", "Hello")], chat_id="c") == Submission("Hello", [], chat_id="c")
+        assert submission([says("user", "Hello")], chat_id="c") == Submission("Hello", chat_id="c")
 
     @pytest.mark.parametrize("kind", [list, tuple])
     def test_last_message_is_the_question_and_the_others_the_history(self, kind: Any) -> None:
@@ -52,12 +61,26 @@ class TestSubmission:
             [says("developer", "Be brief."), says("user", "Hi"), says("assistant", None), says("user", PARTS)]
         )
         assert submission(prompt) == Submission(
-            "a\nb", [says("system", "Be brief."), says("user", "Hi"), says("assistant", "")]
+            "a\nb", (says("system", "Be brief."), says("user", "Hi"), says("assistant", ""))
         )
 
     def test_only_role_and_content_of_a_message_are_sent(self) -> None:
         asked = submission([says("user", "a") | {"name": "x", "tool_calls": []}, says("user", "b")])
-        assert asked.messages == [says("user", "a")]
+        assert asked.messages == (says("user", "a"),)
+
+    def test_changes_to_the_messages_after_the_check_are_not_sent(self) -> None:
+        earlier = says("user", "a")
+        asked = submission([earlier, says("user", "b")]), Submission("b", [earlier])
+        earlier["content"] = 5
+        for question in asked:
+            assert json.loads(question.body("s"))["messages"] == [says("user", "a")]
+            assert json.loads(question.body("s", ["f"]))["messages"] == [says("user", "a")]
+
+    def test_messages_that_were_checked_are_not_checked_again(self) -> None:
+        """A conversation sends all its messages with each question."""
+        checked = checked_messages([says("user", "a") | {"name": "x"}])
+        assert checked == (says("user", "a"),)
+        assert checked_messages(checked) is checked
 
     def test_flatten_joins_all_messages_to_one_text(self) -> None:
         asked = submission([says("user", "a"), says("assistant", "b"), says("user", "c")], flatten=True, bot_id="b")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from ..parsing.bodies import printable
 from ..parsing.errors import ChatError, InvalidInput, InvalidState, ServerError
 from ..parsing.events import Done, Event, Failed, Json, Reply, Shortcut, View
-from .prompt import Message, Submission, not_
+from .prompt import CheckedMessages, Message, Submission, checked_messages, not_
 from .request import is_id
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class State:
     """
 
     chat_id: str
-    messages: tuple[dict[str, str], ...] = ()
+    messages: CheckedMessages = field(default_factory=CheckedMessages)
     previous_response_id: str = ""
     last_shortcut: Shortcut | None = None
     running: TurnRecord | None = None
@@ -182,7 +182,7 @@ class TurnRecord:
         # Only the site knows the text of some shortcuts; their label stands for it.
         self._question = {"role": "user", "content": question.message or question.shortcut_name or ""}
         self._shortcut = _sent_shortcut(question)
-        self._before: tuple[dict[str, str], ...] = ()  # the messages that were sent with the question
+        self._before = CheckedMessages()  # the messages that were sent with the question
         self._waits_for_reader = False
         self._unread: Reply | None = None  # the reply whose end the reader did not get yet
         self.is_read: Callable[[], bool] = lambda: False
@@ -210,7 +210,8 @@ class TurnRecord:
         state = self._history.begin(self)
         if self._replaced is not None and state.last_question() != self._replaced:
             raise InvalidState("another question is the last one by now: call edit() or regenerate() again")
-        self._before = state.messages if self._replaced is None else state.messages[: self._replaced.position]
+        kept = None if self._replaced is None else self._replaced.position
+        self._before = CheckedMessages(state.messages[:kept])
         return replace(
             submission,
             messages=self._before,
@@ -242,7 +243,7 @@ class TurnRecord:
         if reply is not None and state.running is self:
             answer = {"role": "assistant", "content": printable(reply.text)}  # the next question sends it
             response_id = reply.response_id if is_id(reply.response_id) else ""
-            messages = (*self._before, self._question, answer)
+            messages = CheckedMessages((*self._before, self._question, answer))
             state.follow(State(state.chat_id, messages, response_id, self._shortcut))
 
 
@@ -284,11 +285,11 @@ def shortcut_question(shortcut: Shortcut, bot: Mapping[str, Any]) -> Submission:
     )
 
 
-def _sendable(messages: Iterable[Message]) -> tuple[dict[str, str], ...]:
+def _sendable(messages: Iterable[Message]) -> CheckedMessages:
     """Return messages as a history keeps them. Raises InvalidInput for messages that cannot be sent."""
-    found = list(messages)
+    found = checked_messages(messages)
     Submission("Hi", found)
-    return tuple({"role": message["role"], "content": message["content"]} for message in found)
+    return found
 
 
 def _read_shortcut(saved: Any) -> Shortcut | None:

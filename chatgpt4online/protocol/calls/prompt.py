@@ -15,6 +15,7 @@ from ..parsing.events import Json
 Message: TypeAlias = Mapping[str, Any]
 Prompt: TypeAlias = str | Sequence[Message]
 
+_MESSAGE = (dict, Mapping)  # dict comes first, since the check of an abstract class takes longer
 _TEXTS = (str, bytes, bytearray, memoryview)  # Python counts these as sequences too
 LONGEST_ID = 64  # characters of chatId and botId (protocol section 5, 18)
 LARGEST_POST = 2**64  # WordPress numbers posts by an unsigned 64-bit integer
@@ -48,7 +49,7 @@ class Submission:
     shortcut_name: str | None = None
     stream: bool = True
     awaits_files: bool = False
-    _encoded_messages: bytes = field(init=False, repr=False, compare=False)
+    _encoded: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -56,14 +57,9 @@ class Submission:
             raise InvalidInput("the message is empty; sites refuse one without text, file or shortcut")
         if not (self.bot_id or self.custom_id):
             raise InvalidInput("one of bot_id and custom_id must name the bot; 'default' always exists")
-        for number, item in enumerate(self.messages):
-            if not isinstance(item, Mapping) or not all(isinstance(item.get(key), str) for key in ("role", "content")):
-                raise InvalidInput(f"messages[{number}] must be a dict with 'role' and 'content', both strings")
         try:
-            history = [{"role": item["role"], "content": item["content"]} for item in self.messages]
-            encoded = _encode({"messages": history, "newMessage": self.message})
-            object.__setattr__(self, "_encoded_messages", encoded)
-            self.body("")
+            object.__setattr__(self, "_encoded", self._encode_fields())
+            "".join(self.file_ids).encode()
         except UnicodeEncodeError as error:
             raise InvalidInput(f"the question holds half a character (a lone surrogate): {error}") from None
 
@@ -90,23 +86,18 @@ class Submission:
         if not isinstance(self.stream, bool):
             raise InvalidInput(f"stream is True or False, {not_(self.stream)}")
 
-    def body(self, session_id: str, uploaded: Sequence[str] = ()) -> bytes:
-        """Return the JSON body of the request in UTF-8. ``uploaded`` are the ids of more files.
+    def _encode_fields(self) -> bytes:
+        """Return the fields that are the same in each request: a JSON object in UTF-8, without its braces.
 
-        The messages can be long and a request can be sent again, so they are encoded once.
+        The messages can be long, and a request can be sent again, so they are encoded once.
         """
-        file_ids = [*self.file_ids, *uploaded]
-        several = len(file_ids) > 1
-        before: Json = {
+        fields: Json = {
             "botId": self.bot_id,
             "customId": self.custom_id,
-            "session": session_id or None,
             "chatId": self.chat_id,
             "contextId": self.context_id,
-        }
-        fields: Json = {
-            "newFileId": file_ids[0] if file_ids and not several else None,
-            "newFileIds": file_ids if several else None,
+            "messages": checked_messages(self.messages),
+            "newMessage": self.message,
             "stream": self.stream,
         }
         optional = {
@@ -115,12 +106,47 @@ class Submission:
             "previousResponseId": self.previous_response_id,
         }
         fields.update((key, value) for key, value in optional.items() if value)
-        return b"{%b,%b,%b}" % (_encode(before), self._encoded_messages, _encode(fields))
+        return _encode(fields)
+
+    def body(self, session_id: str, uploaded: Sequence[str] = ()) -> bytes:
+        """Return the JSON body of the request in UTF-8. ``uploaded`` are the ids of more files."""
+        file_ids = [*self.file_ids, *uploaded]
+        several = len(file_ids) > 1
+        fields: Json = {
+            "session": session_id or None,
+            "newFileId": file_ids[0] if file_ids and not several else None,
+            "newFileIds": file_ids if several else None,
+        }
+        return b"{%b,%b}" % (_encode(fields), self._encoded)
+
+
+class CheckedMessages(tuple[dict[str, str], ...]):
+    """Messages of a history as dicts with the strings ``role`` and ``content`` only, which nothing changes.
+
+    Each question sends its whole history. Messages of this type were checked before, so they are not checked again.
+    """
+
+    __slots__ = ()
+
+
+def checked_messages(messages: Iterable[Mapping[str, Any]]) -> CheckedMessages:
+    """Return a copy of messages, without other keys. Raises InvalidInput for one without the two strings."""
+    if isinstance(messages, CheckedMessages):
+        return messages
+    found = []
+    for number, item in enumerate(messages):
+        if not isinstance(item, _MESSAGE) or not all(isinstance(item.get(key), str) for key in ("role", "content")):
+            raise InvalidInput(f"messages[{number}] must be a dict with 'role' and 'content', both strings")
+        found.append({"role": item["role"], "content": item["content"]})
+    return CheckedMessages(found)
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def _encode(fields: Json) -> bytes:
     """Return a JSON object in UTF-8 without its braces. Raises UnicodeEncodeError for a lone surrogate."""
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))[1:-1].encode()
+    return _JSON.encode(fields)[1:-1].encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +188,7 @@ def submission(prompt: Prompt, *, flatten: bool = False, **options: Any) -> Subm
             f"the last message is the question, so its role must be 'user', not {last['role']!r}; "
             "the others are the history"
         )
-    return Submission(last["content"], history, **options)
+    return Submission(last["content"], CheckedMessages(history), **options)
 
 
 def image_parts(prompt: Prompt) -> list[Message]:
@@ -175,7 +201,7 @@ def image_parts(prompt: Prompt) -> list[Message]:
     found = [
         (number, part)
         for number, message in enumerate(prompt)
-        if isinstance(message, Mapping)
+        if isinstance(message, _MESSAGE) and not isinstance(message.get("content"), str)
         for part in _parts(message)
         if _is_image(part)
     ]
@@ -225,9 +251,9 @@ def not_(value: object) -> str:
 
 
 def _role(message: Message, number: int) -> str:
-    role = message.get("role") if isinstance(message, Mapping) else None
+    role = message.get("role") if isinstance(message, _MESSAGE) else None
     if not isinstance(role, str) or not role:
-        what = "" if isinstance(message, Mapping) else f", {not_(message)}"
+        what = "" if isinstance(message, _MESSAGE) else f", {not_(message)}"
         raise InvalidInput(f"messages[{number}] must be a dict with a 'role', such as 'user' or 'assistant'{what}")
     return "system" if role == "developer" else role
 
