@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from ...net.url import parse_url
@@ -27,7 +28,11 @@ def rest_roots(site: str) -> tuple[str, ...]:
     """
     if not isinstance(site, str):
         raise InvalidInput(f"a site is a web address such as 'https://example.org', not {type(site).__name__}")
-    site = site.strip()
+    return _read_roots(site.strip())
+
+
+@lru_cache(maxsize=128)  # most programs ask one site, and each question needs its roots
+def _read_roots(site: str) -> tuple[str, ...]:
     try:
         parse_url(site)
     except ValueError as error:
