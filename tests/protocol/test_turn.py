@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections.abc import Iterable
 from dataclasses import asdict
 from enum import Enum
@@ -131,6 +133,23 @@ class TestAnOrdinaryTurn:
         }
         body = sent_json(request)
         assert (body["newMessage"], body["session"], body["chatId"]) == ("Hello", SESSION["sessionId"], "c1")
+
+    def test_turn_is_freed_without_the_garbage_collector(self) -> None:
+        """A cycle would keep the text of each answer in memory until the collector runs."""
+        gc.collect()
+        gc.disable()
+        try:
+            machine = turn()
+            answer(machine, SESSION)
+            ask(machine)
+            machine.receive_response(200, {})
+            machine.receive_data(b'data: {"type":"live","data":"Hello"}\n\n')
+            machine.receive_eof()
+            watched = weakref.ref(machine)
+            del machine
+            assert watched() is None
+        finally:
+            gc.enable()
 
     def test_answer_gives_text_and_done_and_ends_the_turn(self) -> None:
         machine = turn()

@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 
 from ..parsing.errors import ChatError, ConnectionFailed, InvalidInput, ServerError, TooLarge
 from ..parsing.events import Done, Event, Failed, Reply
-from ..parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT
-from .call import Call
+from ..parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT, EventParser
+from .call import Call, Limits
 from .endpoints import File
 from .exchange import Answer, Exchange
 from .policies import Step
@@ -58,9 +58,8 @@ class Turn:
     ) -> None:
         if not isinstance(submission, Submission):
             raise InvalidInput(f"submission is a Submission, not {type(submission).__name__}: Submission('Hello')")
-        self._submission = submission
+        self._content = _Content(submission)
         self._uploads = list(uploads)
-        self._uploaded: list[str] = []
         self._on_start = on_start
         self._on_end = on_end
         self._failure: ChatError | None = None  # of an upload
@@ -69,9 +68,9 @@ class Turn:
                 Step.CALL,
                 "POST",
                 SUBMIT,
-                body=self._body,
-                reader=lambda status, headers, limits: limits.parser(status, headers),
-                read=lambda reply: reply,
+                body=self._content.body,
+                reader=_new_parser,
+                read=_unchanged,
             ),
             site,
             session,
@@ -117,7 +116,7 @@ class Turn:
         sent, and the errors of ``on_start``.
         """
         if self._on_start is not None:
-            self._submission, self._on_start = self._on_start(self._submission), None
+            self._content.submission, self._on_start = self._on_start(self._content.submission), None
         return None if self.over else self._current.next_request()
 
     def receive_response(self, status: int, headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> list[Event]:
@@ -178,11 +177,6 @@ class Turn:
         """The exchange that is under way: an upload, or the question after all uploads."""
         return self._uploads[0] if self._uploads and self._failure is None else self._question
 
-    def _body(self, session_id: str) -> tuple[dict[str, str], Content]:
-        accept = "text/event-stream" if self._submission.stream else "application/json"
-        headers = {"Accept": accept, "Content-Type": "application/json"}
-        return headers, self._submission.body(session_id, self._uploaded)
-
     def _handle(self, exchange: Exchange[Any], events: list[Event]) -> list[Event]:
         """Return the events of the question. Of an upload, return only its failure, which ends the turn."""
         last = events[-1] if events else None
@@ -196,7 +190,7 @@ class Turn:
         """Continue after an upload that has ended: store the id of its file, and drop the exchange."""
         if exchange is not self._question and exchange.over:
             self._uploads.pop(0)
-            self._uploaded.append(exchange.result().id)
+            self._content.uploaded.append(exchange.result().id)
         return []
 
     def _fail(self, error: ChatError) -> list[Event]:
@@ -208,17 +202,43 @@ class Turn:
     def _end(self, outcome: Done | Failed) -> None:
         """Add the conversation's id or a hint to the last event, and call ``on_end`` with it."""
         if isinstance(outcome, Done):
-            outcome.reply.chat_id = self._submission.chat_id
+            outcome.reply.chat_id = self._content.submission.chat_id
         elif isinstance(outcome.error, ServerError) and outcome.error.message == _REJECTED:
             outcome.error.hint = self._rejection_hint()
         if self._on_end is not None:
             self._on_end(outcome)
 
     def _rejection_hint(self) -> str:
-        size = len(self._submission.message)
+        size = len(self._content.submission.message)
         if size > _USUAL_LIMIT:
             return f"the message has {size} characters; bots accept {_USUAL_LIMIT} unless their owner raised the limit"
         return "the site may have no such bot"
+
+
+class _Content:
+    """The body of a question: the submission, and the ids of the files that were uploaded before it.
+
+    It is apart from :class:`Turn`, since the call of the exchange uses it. A reference from there to the turn would be
+    a cycle, so that each answer would stay in memory until Python's garbage collector runs.
+    """
+
+    def __init__(self, submission: Submission) -> None:
+        self.submission = submission
+        self.uploaded: list[str] = []
+
+    def body(self, session_id: str) -> tuple[dict[str, str], Content]:
+        """Return the headers and the body of the request."""
+        accept = "text/event-stream" if self.submission.stream else "application/json"
+        headers = {"Accept": accept, "Content-Type": "application/json"}
+        return headers, self.submission.body(session_id, self.uploaded)
+
+
+def _new_parser(status: int, headers: dict[str, str], limits: Limits) -> EventParser:
+    return limits.parser(status, headers)
+
+
+def _unchanged(reply: Reply) -> Reply:
+    return reply
 
 
 Drivable: TypeAlias = Exchange[Any] | Turn
