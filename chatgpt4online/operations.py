@@ -119,7 +119,7 @@ class Operations:
         if "retries" in names:
             check_retries(self.retries)
         if names & {"max_event_size", "max_body_size", "max_text_size"}:
-            Limits(self.max_event_size, self.max_body_size, self.max_text_size).parser(200, {})
+            Limits(self.max_event_size, self.max_body_size, self.max_text_size)  # raises InvalidInput
 
     def derive(self, options: Mapping[str, Any], *, new_session: bool, may_copy_nonce: bool) -> Operations:
         """Return operations with ``options`` in place of the same options here. Raises InvalidInput for a bad value.

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .protocol.calls.exchange import Answer
+from .protocol.calls.call import Answer
 from .protocol.calls.request import Request
 from .protocol.calls.turn import Drivable
 from .protocol.parsing.bodies import mask_keys, printable, shown_url
@@ -52,7 +52,7 @@ class TracedCall:
 
     def __init__(self, call: Drivable) -> None:
         self._call = call
-        self._request: Request | None = None  # the last request
+        self._request: Request | None = None  # the last request, for the log
         self._sent = 0.0  # when it was sent, or will be after its delay, as time.monotonic() counts
         self._answer: Answer | None = None  # to the question
         self._seconds_to_head = 0.0
@@ -100,8 +100,9 @@ class TracedCall:
 
     def next_request(self) -> Request | None:
         """Return the request to send now, or None if the call is over."""
-        self._request = request = self._call.next_request()
+        request = self._call.next_request()
         if request is not None:
+            self._request = request.without_body() if self._logs_requests else None
             self._sent = time.monotonic() + request.delay
             if not request.exclusive:
                 self._answer = None

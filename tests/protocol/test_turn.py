@@ -134,6 +134,14 @@ class TestAnOrdinaryTurn:
         body = sent_json(request)
         assert (body["newMessage"], body["session"], body["chatId"]) == ("Hello", SESSION["sessionId"], "c1")
 
+    def test_body_of_a_request_is_kept_after_its_answer_began(self) -> None:
+        """The body may hold a long history, and a service may read thousands of answers at once."""
+        machine = turn(session=Session(NONCE))
+        machine.next_request()
+        machine.receive_response(200, {})
+        assert machine.answer is not None
+        assert machine.answer.request.body == b""
+
     def test_turn_is_freed_without_the_garbage_collector(self) -> None:
         """A cycle would keep the text of each answer in memory until the collector runs."""
         gc.collect()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..parsing.bodies import NO_NONCE, printable, refusal
 from ..parsing.errors import Blocked, ChatError, NonceRefused, NotAiEngine, ProtocolError, ServerError, StatusError
 from ..parsing.events import Done, Event
-from ..parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT, EventParser
-from .policies import Step
-from .request import Content
+from ..parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT, EventParser, check_limits
+from .policies import REDIRECTS, Step
+from .request import Content, Request
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ _NOT_LOGGED_IN = ("You need to be connected.", "You need to be logged in.")  # p
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The size limits of one answer, in bytes.
+    """The size limits of one answer, in bytes. Raises InvalidInput for a limit that is not an int of at least 64.
 
     ``max_event_size`` limits each event of a stream. ``max_body_size`` limits the rest: a whole body without events, or
     the lines between two events. ``max_text_size`` limits the text of the whole answer in UTF-8.
@@ -30,8 +30,13 @@ class Limits:
     max_body_size: int = DEFAULT_LIMIT
     max_text_size: int = DEFAULT_TEXT_LIMIT
 
+    def __post_init__(self) -> None:
+        check_limits(
+            max_event_size=self.max_event_size, max_body_size=self.max_body_size, max_text_size=self.max_text_size
+        )
+
     def parser(self, status: int, headers: dict[str, str]) -> EventParser:
-        """Return a parser with these limits. Raises InvalidInput for a limit that is not an int of at least 64."""
+        """Return a parser with these limits."""
         return EventParser(
             status=status,
             headers=headers,
@@ -119,6 +124,27 @@ class Call(Generic[T]):
         if isinstance(error, NotAiEngine) and error.code:  # WordPress itself reports it
             error.advice = self.requirement or error.advice
         return error
+
+
+@dataclass(slots=True)
+class Answer:
+    """The answer that is being read, or that was read last.
+
+    ``is_open`` is true until its body has ended. ``has_given_events`` is true once the caller has received an event of
+    this answer other than ``Failed``. ``location`` is the target of a redirect, or ``""`` if the answer is not one.
+    """
+
+    call: Call[Any]
+    request: Request
+    status: int
+    headers: dict[str, str]
+    reader: Reader
+    is_open: bool = True
+    has_given_events: bool = False
+    location: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.location = self.headers.get("location", "") if self.status in REDIRECTS else ""
 
 
 class JsonReader:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from ...net.url import absolute, origin
@@ -24,11 +23,10 @@ from ..parsing.errors import (
 )
 from ..parsing.events import Done, Event, Failed, Json
 from ..parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT
-from .call import Answered, Call, JsonReader, Limits, Reader
-from .page import Page, find_root, login_call, page_call
+from .call import Answer, Answered, Call, JsonReader, Limits
+from .page import Page, find_root, login_call, site_call
 from .policies import (
     REACTIONS,
-    REDIRECTS,
     Handshake,
     Reaction,
     Redirect,
@@ -39,10 +37,11 @@ from .policies import (
     leads_to_login,
 )
 from .request import CallerHeaders, Request, Session, fold_headers
-from .roots import START_SESSION, RootSearch, login_page, page_url, parent_root
+from .roots import START_SESSION, RootSearch, login_page, parent_root
 
 T = TypeVar("T")
 
+_GOOD_ENDS = (Done, Answered)  # the union "Done | Answered" would be made anew for each piece of an answer
 _LONGEST_ROOT = 2_000  # characters; many browsers and servers accept no longer addresses
 
 _START_SESSION: Call[Json] = Call(
@@ -53,28 +52,6 @@ _START_SESSION: Call[Json] = Call(
     reader=JsonReader,
     read=lambda raw: raw,
 )
-
-
-@dataclass(slots=True)
-class Answer:
-    """The answer that is being read, or that was read last.
-
-    ``is_open`` is true until its body has ended. ``has_given_events`` is true once the caller has received an event of
-    this answer other than ``Failed``.
-    """
-
-    call: Call[Any]
-    request: Request
-    status: int
-    headers: dict[str, str]
-    reader: Reader
-    is_open: bool = True
-    has_given_events: bool = False
-
-    @property
-    def location(self) -> str:
-        """The target of a redirect, or ``""`` if the answer is not a redirect."""
-        return self.headers.get("location", "") if self.status in REDIRECTS else ""
 
 
 def _redirect_error(answer: Answer) -> StatusError:
@@ -129,13 +106,12 @@ class Exchange(Generic[T]):
         self._call = call
         self._session = _session_or_new(session)
         self._root_search = RootSearch.of(site)
-        self._page_call = page_call(page_url(site), Step.PAGE, lambda page: page)
+        self._site = site
         self._caller_headers = CallerHeaders(dict(headers or {}), origin(self._root_search.usual))
         self._handshake = Handshake.of(by_cookie=self._caller_headers.has_login_cookie)
         self._retries = Retries(retries)
         self._redirects = Redirects()
         self._limits = Limits(max_event_size, max_body_size, max_text_size)
-        self._limits.parser(200, {})  # raises InvalidInput for limits that cannot be used
         self._unanswered: tuple[Call[Any], Request] | None = None  # the call and the request that wait for a head
         self._answer: Answer | None = None
         self._failure: ChatError | None = None
@@ -213,9 +189,11 @@ class Exchange(Generic[T]):
             raise InvalidState("no request waits for a response: send the request of next_request() first")
         (call, request), self._unanswered = self._unanswered, None
         lower_headers = fold_headers(headers)
-        if origin(request.url) == origin(self._root):  # no other site may replace the nonce of the API
-            self._session.adopt_nonce(lower_headers.get("x-wp-nonce"), request.url)
-        self._answer = Answer(call, request, status, lower_headers, call.reader(status, lower_headers, self._limits))
+        nonce = lower_headers.get("x-wp-nonce")
+        if nonce and origin(request.url) == origin(self._root):  # no other site may replace the nonce of the API
+            self._session.adopt_nonce(nonce, request.url)
+        reader = call.reader(status, lower_headers, self._limits)
+        self._answer = Answer(call, request.without_body(), status, lower_headers, reader)
         self._retries = self._retries.without_delay()
         self._redirects = self._redirects.without_address()
         return []
@@ -306,7 +284,7 @@ class Exchange(Generic[T]):
             return self._call
         if self._handshake.source is Step.LOGIN_NONCE:
             return login_call(login_page(self._root))
-        return self._page_call if self._handshake.source is Step.PAGE else _START_SESSION
+        return site_call(self._site) if self._handshake.source is Step.PAGE else _START_SESSION
 
     def _skip_body(self, size: int) -> list[Event]:
         """Ignore ``size`` bytes of a redirect's body. Fail if all redirects' bodies together exceed the limit."""
@@ -335,7 +313,7 @@ class Exchange(Generic[T]):
             return self._fail(error, answer.call, events[:-1] if is_own_call else ())
         if is_own_call:
             answer.has_given_events = True
-            return self._complete(answer, last, events) if isinstance(last, Done | Answered) else events
+            return self._complete(answer, last, events) if isinstance(last, _GOOD_ENDS) else events
         return self._continue_search(answer, last.content) if isinstance(last, Answered) else []
 
     def _complete(self, answer: Answer, last: Done | Answered, events: list[Any]) -> list[Event]:

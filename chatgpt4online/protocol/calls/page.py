@@ -19,6 +19,7 @@ from ..parsing.events import Failed, Json, Shortcut, read_shortcuts
 from .call import Answered, Call
 from .policies import Step
 from .request import is_nonce
+from .roots import page_url
 
 T = TypeVar("T")
 
@@ -124,6 +125,11 @@ def read_page(page: str, link: str = "") -> Page:
     """Return the contents of a page. ``link`` is its ``Link`` header."""
     bots = find_bots(page)
     return Page(tuple(bots), (bots[0].rest_root if bots else "") or find_root(page, link))
+
+
+def site_call(site: str) -> Call[Page]:
+    """Return the call that reads the page at the address of a site, to find a nonce there."""
+    return page_call(page_url(site), Step.PAGE, lambda page: page)
 
 
 def page_call(address: str, step: Step, read: Callable[[Page], T]) -> Call[T]:

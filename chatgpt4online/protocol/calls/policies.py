@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cache
 
 from ...net.url import absolute, origin
 from ..parsing.bodies import STALE_NONCE
@@ -257,10 +258,11 @@ class Handshake:
     shared_failure: ChatError | None = None
     best_refusal: ChatError | None = None
 
-    @classmethod
-    def of(cls, by_cookie: bool) -> Handshake:
+    @staticmethod
+    @cache
+    def of(by_cookie: bool) -> Handshake:
         """Return the search of a new call. ``by_cookie`` is true if a cookie logs the visitor in."""
-        return cls(by_cookie, Step.PAGE if by_cookie else Step.START_SESSION)
+        return Handshake(by_cookie, Step.PAGE if by_cookie else Step.START_SESSION)
 
     def renewed(self, refused_nonce: str) -> Handshake | None:
         """Return a new search in place of a refused nonce, or None if the call has made one before."""

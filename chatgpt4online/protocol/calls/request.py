@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, TypeAlias, TypeGuard
 
 from ..._version import __version__
@@ -42,6 +43,10 @@ class Request:
     delay: float = 0.0
     exclusive: bool = False
 
+    def without_body(self) -> Request:
+        """Return the request to keep after it was sent: the body may hold a long history."""
+        return Request(self.method, self.url, self.headers, b"", self.delay, self.exclusive)
+
     def __repr__(self) -> str:
         url, delay, exclusive = shown_url(self.url), self.delay, self.exclusive
         return f"Request(method={self.method!r}, {url=}, {delay=}, {exclusive=})"
@@ -77,7 +82,11 @@ class CallerHeaders:
         the site's own origin, an ``Authorization`` header of the call replaces that of the caller. No credentials are
         sent to another origin, except a nonce that this origin issued.
         """
-        withheld = set() if origin(url) == self.site_origin else CREDENTIALS
+        is_site = origin(url) == self.site_origin
+        common = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+        if is_site and not self.headers:
+            return {**common, **own}
+        withheld = set() if is_site else CREDENTIALS
         left_out = withheld - {"x-wp-nonce"}
         if starts_session:
             withheld = withheld | {"x-wp-nonce"}
@@ -85,7 +94,6 @@ class CallerHeaders:
             withheld = withheld | {"authorization"}
         callers = {name: value for name, value in self.headers.items() if name.lower() not in withheld}
         left_out |= {name.lower() for name in callers}
-        common = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
         return {name: value for name, value in {**common, **own}.items() if name.lower() not in left_out} | callers
 
 
@@ -183,10 +191,19 @@ def fold_headers(headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> dict
     pairs: Any = headers.items() if isinstance(headers, Mapping) else headers
     folded: dict[str, str] = {}
     for key, text in pairs:
-        name = _latin(key).lower()
-        value = _utf8(_latin(text)) if name in _ADDRESSES else _latin(text)
-        folded[name] = f"{folded[name]}, {value}" if name == "link" and name in folded else value
+        name = _lower_name(key)
+        value = text.decode("latin-1") if isinstance(text, bytes) else text
+        if name in _ADDRESSES:
+            value = _utf8(value)
+            if name == "link" and name in folded:
+                value = f"{folded[name]}, {value}"
+        folded[name] = value
     return folded
+
+
+@lru_cache(maxsize=128)  # each stream keeps its headers, and so all streams share the names
+def _lower_name(name: str | bytes) -> str:
+    return (name.decode("latin-1") if isinstance(name, bytes) else name).lower()
 
 
 def _utf8(value: str) -> str:
@@ -195,7 +212,3 @@ def _utf8(value: str) -> str:
         return value.encode("latin-1").decode()
     except UnicodeError:
         return value
-
-
-def _latin(value: str | bytes) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 from ..parsing.errors import ChatError, ConnectionFailed, InvalidInput, ServerError, TooLarge
 from ..parsing.events import Done, Event, Failed, Reply
 from ..parsing.parser import DEFAULT_LIMIT, DEFAULT_TEXT_LIMIT, EventParser
-from .call import Call, Limits
+from .call import Answer, Call, Limits
 from .endpoints import File
-from .exchange import Answer, Exchange
+from .exchange import Exchange
 from .policies import Step
 from .prompt import Submission
 from .request import Content, Request, Session
@@ -18,6 +18,7 @@ from .roots import SUBMIT
 
 # The plugin's text for an unknown bot and for a question that is too long (protocol section 1.4).
 _REJECTED = "Sorry, your query has been rejected."
+_ENDS = (Done, Failed)  # the union "Done | Failed" would be made anew for each piece of an answer
 _USUAL_LIMIT = 512  # characters; the plugin's default (protocol section 1.4)
 
 
@@ -181,7 +182,7 @@ class Turn:
         """Return the events of the question. Of an upload, return only its failure, which ends the turn."""
         last = events[-1] if events else None
         if exchange is self._question:
-            if isinstance(last, Done | Failed):
+            if isinstance(last, _ENDS):
                 self._end(last)
             return events
         return self._fail(last.error) if isinstance(last, Failed) else []

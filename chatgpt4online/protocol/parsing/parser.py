@@ -62,9 +62,9 @@ class EventParser:
         max_body_size: int = DEFAULT_LIMIT,
         max_text_size: int = DEFAULT_TEXT_LIMIT,
     ) -> None:
-        _check_limits(max_event_size=max_event_size, max_body_size=max_body_size, max_text_size=max_text_size)
+        check_limits(max_event_size=max_event_size, max_body_size=max_body_size, max_text_size=max_text_size)
         self._status = status
-        self._headers = {name.lower(): value for name, value in (headers or {}).items()}
+        self._headers = dict(headers or {})
         self._max_event_size = max_event_size
         self._max_body_size = max_body_size
         self._max_text_size = max_text_size
@@ -315,7 +315,8 @@ class EventParser:
         if self._empty_error:
             self._fail(ServerError("the site reported an error without a message"), events)
             return
-        answer = read_answer(self._non_events.getvalue(), self._status, self._headers, streamed=self._streamed)
+        headers = {name.lower(): value for name, value in self._headers.items()}
+        answer = read_answer(self._non_events.getvalue(), self._status, headers, streamed=self._streamed)
         if isinstance(answer, ChatError):
             self._fail(answer, events)
         else:
@@ -413,7 +414,8 @@ def _utf8_size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))  # JSON can hold lone surrogates
 
 
-def _check_limits(**limits: int) -> None:
+def check_limits(**limits: int) -> None:
+    """Raise InvalidInput for a limit that is not an int of at least 64. The names are those of the options."""
     for option, limit in limits.items():
         if isinstance(limit, bool) or not isinstance(limit, int):
             raise InvalidInput(f"{option} must be an int of bytes, not {type(limit).__name__}")
