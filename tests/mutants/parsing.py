@@ -20,6 +20,7 @@ from .change import (
     operator,
     returns,
     uncaught,
+    without_function,
     without_method,
     without_statement,
 )
@@ -32,6 +33,7 @@ EVENTS = ("test_events", "test_parser")
 _BUFFER = "protocol.parsing.lines:LineBuffer."
 _PARSER = "protocol.parsing.parser:EventParser."
 _BODIES = "protocol.parsing.bodies:"
+_DECODING = "protocol.parsing.decoding:"
 _EVENTS = "protocol.parsing.events:"
 
 
@@ -227,7 +229,9 @@ MUTANTS = [
     Mutant("an event behind other output is lost", "protocol.parsing.parser:_find_event", returns(None), PARSER),
     Mutant("a text without end has no limit", _PARSER + "_fits", returns(True), PARSER),
     Mutant("the final reply has no limit", "protocol.parsing.parser:_utf8_size", returns(0), PARSER),
-    Mutant("a notice shows secrets", "protocol.parsing.parser:mask_keys", _same_text, PARSER),
+    Mutant(
+        "a notice shows secrets", "protocol.parsing.parser:_malformed", edited(without_function("mask_keys")), PARSER
+    ),
     Mutant("an error does not have the text so far", _PARSER + "_fail", _forgets_partial_text, PARSER),
     Mutant("the last line is lost", _PARSER + "receive_eof", edited(without_statement("_read")), PARSER),
     *(
@@ -250,7 +254,7 @@ MUTANTS = [
         for error in ("StopIteration", "RecursionError")
     ),
     *(
-        Mutant(f"{error} escapes the reader of JSON", _BODIES + "decode_json", edited(uncaught(error)), ANSWERS)
+        Mutant(f"{error} escapes the reader of JSON", _DECODING + "decode_json", edited(uncaught(error)), ANSWERS)
         for error in ("StopIteration", "RecursionError")
     ),
     *(
@@ -258,7 +262,7 @@ MUTANTS = [
         for error in ("ValueError", "StopIteration", "RecursionError")
     ),
     Mutant("a raw CR is white space", _PARSER + "_read", edited(comparison_gives(ast.NotIn, "\r", True)), PARSER),
-    Mutant("text after a JSON value is ignored", _BODIES + "decode_json", _text_after_json, ANSWERS),
+    Mutant("text after a JSON value is ignored", _DECODING + "decode_json", _text_after_json, ANSWERS),
     Mutant("a stale nonce is any refusal", _BODIES + "STALE_NONCE", constant("?"), ANSWERS),
     Mutant("a missing nonce is any refusal", _BODIES + "NO_NONCE", constant("?"), ANSWERS),
     Mutant(

@@ -204,6 +204,21 @@ def test_parser_alone_loads_no_http_library(face: str) -> None:
     assert done.stdout.split("\n") == ["", "True", ""]
 
 
+def test_stream_without_a_failure_loads_the_reader_of_failures() -> None:
+    """It would make the import of the parser a fifth slower."""
+    code = (
+        "import sys\n"
+        "from chatgpt4online import EventParser\n"
+        "parser = EventParser()\n"
+        """parser.receive_data(b'data: {"type":"live","data":"Hi"}\\n\\ndata: {"type":"end","data":"{}"}\\n\\n')\n"""
+        "print(*parser.receive_eof(), parser.text)\n"
+        "print(*sorted(name for name in sys.modules if name.endswith(('html', 'datetime', '.bodies', '.blocks'))))\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT.parent, timeout=60)
+    assert done.stdout.split("\n") == ["Hi", "", ""]
+
+
 @pytest.mark.parametrize("face", [chatgpt4online, protocol], ids=["package", "protocol"])
 class TestNames:
     """The public names."""

@@ -11,7 +11,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chatgpt4online.protocol.parsing.bodies import (
-    decode_json,
     read_answer,
     refusal,
     retry_after,
@@ -20,6 +19,7 @@ from chatgpt4online.protocol.parsing.bodies import (
     unescape,
     visible_text,
 )
+from chatgpt4online.protocol.parsing.decoding import decode_json
 from chatgpt4online.protocol.parsing.errors import (
     Blocked,
     ChatError,

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from ...net.url import absolute, redacted
-from ..parsing.bodies import TAG, decode_json, printable, unescape
+from ..parsing.bodies import TAG, printable, unescape
+from ..parsing.decoding import decode_json
 from ..parsing.errors import InvalidInput, NotAiEngine
 from ..parsing.events import Json, to_number
 from .call import Call, JsonReader

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from ...net.url import is_web_address
 from ..parsing.blocks import find_block
-from ..parsing.bodies import decode_json, printable, read_answer, refusal, unescape, visible_text
+from ..parsing.bodies import printable, read_answer, refusal, unescape, visible_text
+from ..parsing.decoding import decode_json
 from ..parsing.errors import ChatError, StatusError, TooLarge
 from ..parsing.events import Failed, Json, Shortcut, read_shortcuts
 from .call import Answered, Call

@@ -3,19 +3,19 @@
 Such bodies are the answers of ``start_session`` and of sites that do not stream, refusals, PHP fatal errors, and the
 pages of servers in front of a site. Content-Type is often wrong, so only the body is read (protocol section 2.1). All
 text here comes from servers. Each call of the standard library that can raise on such text has one safe function:
-:func:`unescape`, :func:`decode_json`, :func:`retry_after`.
+:func:`unescape`, :func:`retry_after`, and :func:`~.decoding.decode_json`.
 """
 
 from __future__ import annotations
 
 import html
-import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from .blocks import find_block
+from .decoding import decode_json, scan_json
 from .errors import (
     Blocked,
     ChatError,
@@ -95,23 +95,6 @@ _CODE = 100  # characters of an error code that are kept; WordPress's longest co
 _MOST_OBJECTS = 8  # lines that begin with a brace; a page with more of them is full of scripts
 _ADDRESS = 500  # characters of an address that an error shows: room for a long path, and few lines of a terminal
 _BEGINNING = 200  # characters of an unknown body that an error shows: enough to recognise it
-
-# json.loads calls this function and two regular expressions. The stubs of the standard library leave it out.
-scan_json: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
-
-
-def decode_json(text: str) -> Any:
-    """Return the value of a JSON text.
-
-    Raises ValueError for a text that is not JSON or is nested too deeply.
-    """
-    try:
-        value, end = scan_json(text, 0)
-    except (StopIteration, RecursionError):
-        raise ValueError("not JSON") from None
-    if end != len(text):
-        raise ValueError("text after the JSON value")
-    return value
 
 
 def unescape(text: str) -> str:
