@@ -15,7 +15,9 @@ from ..parsing.events import Json
 Message: TypeAlias = Mapping[str, Any]
 Prompt: TypeAlias = str | Sequence[Message]
 
-_MESSAGE = (dict, Mapping)  # dict comes first, since the check of an abstract class takes longer
+# The usual types come first, since the check of an abstract class takes longer.
+_MESSAGE = (dict, Mapping)
+_LIST = (list, tuple, Sequence)
 _TEXTS = (str, bytes, bytearray, memoryview)  # Python counts these as sequences too
 LONGEST_ID = 64  # characters of chatId and botId (protocol section 5, 18)
 LARGEST_POST = 2**64  # WordPress numbers posts by an unsigned 64-bit integer
@@ -69,7 +71,7 @@ class Submission:
             raise InvalidInput(f"the message is a string, not {type(self.message).__name__}")
         for name, what in (("file_ids", "strings, the ids of uploaded files"), ("messages", "earlier messages")):
             value = getattr(self, name)
-            if not isinstance(value, Sequence) or isinstance(value, _TEXTS):
+            if not isinstance(value, _LIST) or isinstance(value, _TEXTS):
                 raise InvalidInput(f"{name} is a list of {what}, {not_(value)}")
         if not all(isinstance(item, str) for item in self.file_ids):
             raise InvalidInput("file_ids is a list of strings, the ids of uploaded files")
