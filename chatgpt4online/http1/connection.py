@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 from typing import cast
 
 from ..net.failures import explain_os_error
@@ -47,6 +48,15 @@ class Connection(asyncio.Protocol):
         """Whether another request can be sent: the connection is open, and no bytes are left in either direction."""
         transport = self.transport
         return not (self.received or self.is_over or transport.is_closing() or transport.get_write_buffer_size())
+
+    @property
+    def has_news(self) -> bool:
+        """Whether bytes or the end of the connection may have arrived that the event loop has not seen yet."""
+        if not hasattr(select, "poll"):  # on Windows
+            return True
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket"), select.POLLIN)
+        return bool(poll.poll(0))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # TCP_NODELAY is asyncio's default
         self.transport = cast(asyncio.Transport, transport)
@@ -150,14 +160,13 @@ class Connection(asyncio.Protocol):
 
     def release(self, pool: dict[Connection, None], seconds: float) -> None:
         """Add the connection to ``pool`` for at most ``seconds``. Any event closes it."""
-        self._disarm()
         self._pool = pool
         pool[self] = None
-        self._timer = self._loop.call_later(seconds, self.abort)
+        self._unsent = 0
+        self.start_clock("", seconds)
 
     def acquire(self) -> None:
         """Take the connection out of the pool, for a request."""
-        self._disarm()
         self._pool = None
 
     def abort(self) -> None:
@@ -201,5 +210,7 @@ class Connection(asyncio.Protocol):
             self._timer = self._loop.call_at(self._next_check(self._seconds), self._check_deadline)
             return
         self._is_expired = True
-        if self._waiter is not None and not self._waiter.done():
+        if self._pool is not None:
+            self.abort()
+        elif self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(False)

@@ -149,12 +149,13 @@ class Pool:
         while idle:
             connection = idle.popitem()[0]
             connection.acquire()
-            try:
-                for _ in range(2):  # the loop needs two turns to notice that the peer closed the connection meanwhile
-                    await asyncio.sleep(0)
-            except BaseException:
-                connection.abort()
-                raise
+            if connection.has_news:
+                try:
+                    for _ in range(2):  # the loop needs two turns to notice that the peer closed the connection
+                        await asyncio.sleep(0)
+                except BaseException:
+                    connection.abort()
+                    raise
             if connection.is_reusable:
                 return connection
             connection.abort()
