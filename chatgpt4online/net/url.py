@@ -6,6 +6,7 @@ import base64
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
@@ -66,6 +67,7 @@ class URL:
         return "Basic " + base64.b64encode(credentials).decode()
 
 
+@lru_cache(maxsize=64)  # one question needs the same two addresses several times, and 20 microseconds for each
 def parse_url(url: str, schemes: tuple[str, ...] = _WEB) -> URL:
     """Return the URL of an address, percent-encoded, with its host in ASCII by IDNA 2008.
 
