@@ -15,7 +15,7 @@ from ..net.proxies import environment_proxy, parse_proxy, require_socks
 from ..net.tls import Verify, check_verify
 from ..net.url import URL, Origin, parse_url
 from .connect import connect_to
-from .connection import Connection
+from .connection import BUFFER_SIZE, Connection
 from .response import Response
 
 _CLOSING_SECONDS = 1.0  # aclose() waits at most this long; sockets close at once unless the event loop is busy
@@ -35,6 +35,7 @@ class Pool:
     def __init__(self, *, proxy: str | None = None, verify: Verify = True, idle_seconds: float = 30.0) -> None:
         self._live: set[Connection] = set()
         self._idle: dict[_Server, dict[Connection, None]] = {}
+        self._buffer = memoryview(bytearray(BUFFER_SIZE))  # the system gives memory only to the part that is used
         self._routes: dict[Origin, URL | None] = {}
         self._proxy = None if proxy is None else parse_proxy(proxy)
         self._verify = check_verify(verify)
@@ -168,7 +169,7 @@ class Pool:
             connection.release(self._idle.setdefault(server, {}), self._idle_seconds)
 
     async def _connect(self, url: URL, proxy: URL | None, seconds: float | None) -> Connection:
-        connection = Connection(self._live)
+        connection = Connection(self._live, self._buffer)
         await connect_to(connection, url, proxy, self._verify, seconds)
         if self._closed:
             connection.abort()

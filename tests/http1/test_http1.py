@@ -978,7 +978,7 @@ def test_pool_can_be_closed_after_its_loop() -> None:
 
     async def main() -> None:
         pool._check()
-        await asyncio.get_running_loop().create_connection(lambda: Connection(pool._live), sock=near)
+        await asyncio.get_running_loop().create_connection(lambda: Connection(pool._live, pool._buffer), sock=near)
 
     # asyncio warns, because the pool was not closed before its loop.
     with pytest.warns(ResourceWarning, match="unclosed transport"):
@@ -1858,6 +1858,31 @@ def test_many_requests_at_once_succeed() -> None:
     run(main)
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_bodies_that_arrive_at_once_do_not_mix(scheme: str, tls: ssl.SSLContext, trusted: str) -> None:
+    """All connections of a pool read into the same buffer."""
+    size = 300_000  # several buffers
+
+    async def script(site: Site, reader: Reader, writer: Writer) -> None:
+        body = (await site.request(reader)).split()[1][-1:] * size
+        writer.write(OK + b"Content-Length: %d\r\n\r\n" % size + body)
+        await writer.drain()
+        await reader.read()
+
+    async def main() -> None:
+        async with (
+            serving(script, tls=tls if scheme == "https" else None) as site,
+            pooling(verify=trusted) as pool,
+        ):
+
+            async def ask(letter: str) -> None:
+                assert await body_of(await post(pool, site.url(f"/{letter}", scheme))) == letter.encode() * size
+
+            await asyncio.gather(*map(ask, "abcdefghij"))
+
+    run(main)
+
+
 # -- The splitter ------------------------------------------------------------------------------------------------------
 
 
@@ -2014,7 +2039,7 @@ def test_lost_connection_is_not_aborted_again() -> None:
         reader, writer = socket.socketpair()
         reader.setblocking(False)
         with reader:
-            loop, connection = asyncio.get_running_loop(), Connection(set())
+            loop, connection = asyncio.get_running_loop(), Connection(set(), memoryview(bytearray(1)))
             await loop.create_connection(lambda: connection, sock=writer)
             connection.transport.write(b"x" * 4_000_000)  # more than the buffer of the kernel holds
             connection.transport.close()
