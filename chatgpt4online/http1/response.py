@@ -21,7 +21,7 @@ from ..net.heads import (
     is_interim,
 )
 from .chunks import ChunkSplitter
-from .connection import Connection
+from .connection import BUFFER_SIZE, Connection
 from .errors import BadEncoding, BadResponse, BodyTooLarge, Disconnected, HttpError, IncompleteBody
 
 _FINISH_LIMIT = 65_536  # bytes: a new connection takes less time than reading more
@@ -103,9 +103,9 @@ class Response:
         self._since_turn = 0  # bytes handled since other tasks could run
 
     async def read(self, timeout: float | None) -> bytes:
-        """Return the next bytes of the body, at most 64 KiB, or ``b""`` at its end.
+        """Return the next bytes of the body, at most 64 KiB, or 16 KiB of a compressed one, or ``b""`` at its end.
 
-        Other tasks can run after every 64 KiB. ``timeout`` is in seconds and restarts with any byte of the body, but
+        Other tasks can run whenever at least 16 KiB were handled. ``timeout`` is in seconds and restarts with any byte of the body, but
         not with chunk sizes, chunk extensions and trailers.
 
         Raises HttpError, after all bytes that arrived before the fault were returned. Cancelling closes the connection.
@@ -242,7 +242,7 @@ class Response:
         connection = self._connection
         if self._ended or self._fault is not None:
             return b""
-        data = connection.take(OUTPUT_LIMIT)
+        data = connection.take(BUFFER_SIZE)
         is_over = connection.is_over and not connection.received
         if not data and not is_over:
             return b""

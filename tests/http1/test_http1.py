@@ -725,8 +725,8 @@ def test_finish_is_limited_in_time_and_in_bytes(drip: bytes) -> None:
     run(main)
 
 
-@pytest.mark.parametrize("coding", ["gzip", "identity"])
-def test_other_tasks_run_while_a_received_body_is_read(coding: str) -> None:
+@pytest.mark.parametrize(("coding", "most"), [("gzip", 16_384), ("identity", 65_536)])
+def test_other_tasks_run_while_a_received_body_is_read(coding: str, most: int) -> None:
     """A body that arrived at once must not block the event loop, and its reader can be cancelled."""
     plain = b": comment\n\n" * 400_000
     data = gzip.compress(plain) if coding == "gzip" else plain
@@ -750,8 +750,8 @@ def test_other_tasks_run_while_a_received_body_is_read(coding: str) -> None:
             await read_all(await post(pool, site.url()))
             counting.cancel()
             assert sum(sizes) == len(plain)
-            assert max(sizes) <= 65_536
-            assert turns >= len(plain) // 65_536
+            assert max(sizes) <= most
+            assert turns >= len(plain) // most
             reading = asyncio.create_task(read_all(await post(pool, site.url())))
             await asyncio.sleep(0)
             reading.cancel()
