@@ -425,11 +425,11 @@ class AsyncStream(AsyncGenerator[T, None]):
         try:
             return await step
         except asyncio.CancelledError:
-            if self._step_task is None and task.cancelling() == before + 1:
+            if self._step_task is not task and task.cancelling() == before + 1:
                 return []
             raise
         finally:
-            if self._step_task is None:
+            if self._step_task is not task:
                 task.uncancel()
             self._step_task = None
 

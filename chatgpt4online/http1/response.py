@@ -76,7 +76,7 @@ class Response:
         "_http",
         "_is_last",
         "_keep",
-                "_received",
+        "_received",
         "_since_turn",
         "_splitter",
         "headers",
@@ -105,7 +105,7 @@ class Response:
     async def read(self, timeout: float | None) -> bytes:
         """Return the next bytes of the body, at most 64 KiB, or 16 KiB of a compressed one, or ``b""`` at its end.
 
-        Other tasks can run whenever at least 16 KiB were handled. ``timeout`` is in seconds and restarts with any byte of the body, but
+        Other tasks can run after every 16 KiB. ``timeout`` is in seconds and restarts with any byte of the body, but
         not with chunk sizes, chunk extensions and trailers.
 
         Raises HttpError, after all bytes that arrived before the fault were returned. Cancelling closes the connection.
