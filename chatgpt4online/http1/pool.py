@@ -35,7 +35,6 @@ class Pool:
     def __init__(self, *, proxy: str | None = None, verify: Verify = True, idle_seconds: float = 30.0) -> None:
         self._live: set[Connection] = set()
         self._idle: dict[_Server, dict[Connection, None]] = {}
-        self._buffer = memoryview(bytearray(BUFFER_SIZE))  # the system gives memory only to the part that is used
         self._routes: dict[Origin, URL | None] = {}
         self._proxy = None if proxy is None else parse_proxy(proxy)
         self._verify = check_verify(verify)
@@ -122,6 +121,11 @@ class Pool:
         self.close()
         if ends and self._is_here():
             await asyncio.wait(ends, timeout=_CLOSING_SECONDS)
+
+    @functools.cached_property
+    def _buffer(self) -> memoryview:
+        """The memory that all connections read into. A client that was never used has none."""
+        return memoryview(bytearray(BUFFER_SIZE))
 
     def _is_here(self) -> bool:
         """Return whether the caller runs on the loop of the connections."""
