@@ -81,7 +81,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         self._loop: asyncio.AbstractEventLoop | None = None  # the loop that reads the answer
         self._deadline: Deadline | None = None
         self._response: AsyncResponse | None = None
-        self._step_task: asyncio.Task[list[Event]] | None = None  # the current step: one request, or a whole search
+        self._step_task: asyncio.Task[Any] | None = None  # carries out one request, or a whole search
         self._flight: Flight | None = None  # the search that this stream leads
         self._waiting: asyncio.Task[None] | None = None  # the step that heartbeats() has started
         self._owns_transport = False  # if True, the transport is closed with this stream
@@ -397,10 +397,11 @@ class AsyncStream(AsyncGenerator[T, None]):
             self._response = None
 
     def _stop(self) -> None:
-        """Close the response, and cancel the task that waits for one."""
+        """Close the response, and cancel the step that waits for one."""
         self._close_response()
-        if self._step_task is not None:
-            self._step_task.cancel()
+        task, self._step_task = self._step_task, None
+        if task is not None:
+            task.cancel()
 
     def _close_response(self) -> None:
         """Close the response, if there is one."""
@@ -414,19 +415,22 @@ class AsyncStream(AsyncGenerator[T, None]):
             self._flight.progress("first_byte")
 
     async def _run_interruptibly(self, step: Coroutine[Any, Any, list[Event]]) -> list[Event]:
-        """Run ``step`` in a task of its own, and return its events.
+        """Return the events of ``step``, or none if :meth:`aclose` has stopped it.
 
-        So :meth:`aclose`, called in another task, can cancel the step and not the task that reads the stream.
+        Then :meth:`_stop` has cancelled this task. That cancellation ends here, as in ``asyncio.timeout``. A task of
+        its own for the step would cost two iterations of the event loop.
         """
-        self._step_task = asyncio.ensure_future(step)
-        before = _cancellations()  # to tell a cancellation of the reading task from one by aclose()
+        task = self._step_task = cast(asyncio.Task[Any], asyncio.current_task())
+        before = task.cancelling()
         try:
-            return await self._step_task
+            return await step
         except asyncio.CancelledError:
-            if self._closed and _cancellations() == before:
+            if self._step_task is not task and task.cancelling() == before + 1:
                 return []
             raise
         finally:
+            if self._step_task is not task:
+                task.uncancel()
             self._step_task = None
 
 
@@ -436,9 +440,3 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-def _cancellations() -> int:
-    """Return how many cancellations of the current task are pending."""
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()

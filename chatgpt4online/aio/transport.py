@@ -71,7 +71,8 @@ class Transport:
         Raises ConnectionFailed, InvalidInput for a request that cannot be sent, and InvalidState if the pool is closed
         or belongs to another event loop.
         """
-        now = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         headers = {name: value for name, value in request.headers.items() if name.lower() != "cookie"}
         try:
             if cookie := self._cookies.header(request.url, request.headers):
@@ -92,7 +93,7 @@ class Transport:
         except RuntimeError as error:
             raise InvalidState(str(error)) from error
         self._cookies.keep(request.url, (value for name, value in response.headers if name == "set-cookie"))
-        return Response(response, request.url)
+        return Response(response, request.url, loop)
 
 
 async def _read_in_thread(body: Multipart) -> AsyncIterator[bytes]:
@@ -105,11 +106,12 @@ async def _read_in_thread(body: Multipart) -> AsyncIterator[bytes]:
 class Response:
     """A response of http1, with the methods that a stream needs."""
 
-    def __init__(self, response: http1.Response, url: str) -> None:
+    def __init__(self, response: http1.Response, url: str, loop: asyncio.AbstractEventLoop) -> None:
         self.status: int = response.status
         self.headers: Iterable[tuple[str, str]] = response.headers
         self._response = response
         self._url = url
+        self._loop = loop  # asyncio.get_running_loop() takes a system call in Python 3.11
         self._has_body = False
 
     async def read(self, deadline: Deadline) -> bytes:
@@ -118,7 +120,7 @@ class Response:
         Raises ConnectionFailed, and TooLarge for a small body that decodes to an enormous one.
         """
         try:
-            data = await self._response.read(deadline.allow("idle", asyncio.get_running_loop().time()))
+            data = await self._response.read(deadline.allow("idle", self._loop.time()))
         except http1.HttpError as error:
             is_malformed = isinstance(error, http1.BadResponse) and not isinstance(error, http1.BadEncoding)
             if isinstance(error, http1.IncompleteBody) or (is_malformed and self._has_body):

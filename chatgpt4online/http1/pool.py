@@ -15,7 +15,7 @@ from ..net.proxies import environment_proxy, parse_proxy, require_socks
 from ..net.tls import Verify, check_verify
 from ..net.url import URL, Origin, parse_url
 from .connect import connect_to
-from .connection import Connection
+from .connection import BUFFER_SIZE, Connection
 from .response import Response
 
 _CLOSING_SECONDS = 1.0  # aclose() waits at most this long; sockets close at once unless the event loop is busy
@@ -122,6 +122,11 @@ class Pool:
         if ends and self._is_here():
             await asyncio.wait(ends, timeout=_CLOSING_SECONDS)
 
+    @functools.cached_property
+    def _buffer(self) -> memoryview:
+        """The memory that all connections read into. A client that was never used has none."""
+        return memoryview(bytearray(BUFFER_SIZE))
+
     def _is_here(self) -> bool:
         """Return whether the caller runs on the loop of the connections."""
         try:
@@ -149,12 +154,13 @@ class Pool:
         while idle:
             connection = idle.popitem()[0]
             connection.acquire()
-            try:
-                for _ in range(2):  # the loop needs two turns to notice that the peer closed the connection meanwhile
-                    await asyncio.sleep(0)
-            except BaseException:
-                connection.abort()
-                raise
+            if connection.has_news:
+                try:
+                    for _ in range(2):  # the loop needs two turns to notice that the peer closed the connection
+                        await asyncio.sleep(0)
+                except BaseException:
+                    connection.abort()
+                    raise
             if connection.is_reusable:
                 return connection
             connection.abort()
@@ -167,7 +173,7 @@ class Pool:
             connection.release(self._idle.setdefault(server, {}), self._idle_seconds)
 
     async def _connect(self, url: URL, proxy: URL | None, seconds: float | None) -> Connection:
-        connection = Connection(self._live)
+        connection = Connection(self._live, self._buffer)
         await connect_to(connection, url, proxy, self._verify, seconds)
         if self._closed:
             connection.abort()

@@ -20,8 +20,8 @@ from ..net.heads import (
     find_head_end,
     is_interim,
 )
-from .chunks import ChunkMerger
-from .connection import Connection
+from .chunks import ChunkSplitter
+from .connection import BUFFER_SIZE, Connection
 from .errors import BadEncoding, BadResponse, BodyTooLarge, Disconnected, HttpError, IncompleteBody
 
 _FINISH_LIMIT = 65_536  # bytes: a new connection takes less time than reading more
@@ -76,9 +76,9 @@ class Response:
         "_http",
         "_is_last",
         "_keep",
-        "_merger",
         "_received",
         "_since_turn",
+        "_splitter",
         "headers",
         "status",
     )
@@ -91,7 +91,7 @@ class Response:
         self._keep = keep
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_LIMIT)
         self._head = HeadReader(self._http)
-        self._merger: ChunkMerger | None = None
+        self._splitter: ChunkSplitter | None = None
         self._decoder: Decoder | None = None
         self._coding_error = ""  # raised when a byte of the body arrives, since an empty body needs no decoding
         self._ended = False
@@ -103,33 +103,34 @@ class Response:
         self._since_turn = 0  # bytes handled since other tasks could run
 
     async def read(self, timeout: float | None) -> bytes:
-        """Return the next bytes of the body, at most 64 KiB, or ``b""`` at its end.
+        """Return the next bytes of the body, at most 64 KiB, or 16 KiB of a compressed one, or ``b""`` at its end.
 
-        Other tasks can run after every 64 KiB. ``timeout`` is in seconds and restarts with any byte of the body, but
+        Other tasks can run after every 16 KiB. ``timeout`` is in seconds and restarts with any byte of the body, but
         not with chunk sizes, chunk extensions and trailers.
 
         Raises HttpError, after all bytes that arrived before the fault were returned. Cancelling closes the connection.
         """
-        is_timed = False
-        while not (data := self._take()):
-            if self._decoder is not None and self._decoder.has_more:
-                pass
-            elif self._fault is not None:
-                kind, message = self._fault
-                raise kind(message)
-            elif self._ended:
-                break
-            elif not (self._connection.received or self._connection.is_over):
+        connection, is_timed = self._connection, False
+        while True:
+            has_more = self._decoder is not None and self._decoder.has_more
+            if not (connection.received or connection.is_over or self._ended or has_more):
                 if self._has_progress or not is_timed:
-                    self._connection.start_clock("idle", timeout)
+                    connection.start_clock("idle", timeout)
                     is_timed, self._has_progress = True, False
-                await self._connection.wait()
+                await connection.wait()
                 self._since_turn = 0
+            data = self._take()
             if self._since_turn >= OUTPUT_LIMIT:
                 await self._yield_turn()
-        if self._since_turn >= OUTPUT_LIMIT:
-            await self._yield_turn()
-        return data
+            if data:
+                return data
+            if self._decoder is not None and self._decoder.has_more:
+                continue
+            if self._fault is not None:
+                kind, message = self._fault
+                raise kind(message)
+            if self._ended:
+                return b""
 
     async def finish(self, seconds: float) -> None:
         """Keep the connection if the rest of the body, at most 64 KiB, arrives within ``seconds``, else close it."""
@@ -211,10 +212,10 @@ class Response:
         self.headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers]
         fields = dict(self.headers)
         if "transfer-encoding" in fields and self.status not in (204, 304):
-            self._merger = ChunkMerger()
-        has_length = self._merger is not None or "content-length" in fields
+            self._splitter = ChunkSplitter()
+        has_length = self._splitter is not None or "content-length" in fields
         self._is_last = not has_length or self._http.our_state is not h11.DONE
-        self._parse_body([])  # notices the end of an empty body
+        self._parse([])  # notices the end of an empty body
         if self._ended or "content-encoding" not in fields:
             return
         try:
@@ -241,44 +242,55 @@ class Response:
         connection = self._connection
         if self._ended or self._fault is not None:
             return b""
-        data = connection.take(OUTPUT_LIMIT)
+        data = connection.take(BUFFER_SIZE)
         is_over = connection.is_over and not connection.received
         if not data and not is_over:
             return b""
         self._received += len(data)
-        chunks: list[bytes] = []
+        parts: list[bytes] = []
         at_eof = False
         try:
-            if data and (data := data if self._merger is None else self._merger.merge(data)):
-                self._feed(data)
-            self._parse_body(chunks)
+            self._split(data, parts)
             if is_over and connection.at_eof and not self._ended:
                 at_eof = True
-                if self._merger is not None and (data := self._merger.flush()):
-                    self._feed(data)
+                if self._splitter is not None:
+                    self._feed(self._splitter.flush(), parts)
                 self._http.receive_data(b"")
-                self._parse_body(chunks)
+                self._parse(parts)
         except h11.RemoteProtocolError as error:
             self._fail(IncompleteBody if at_eof else BadResponse, f"the body is malformed: {error}")
         if is_over and not self._ended:
             self._fail(Disconnected, connection.reason or "the connection was closed")
-        self._has_progress = self._has_progress or bool(chunks)
-        return bytes(chunks[0]) if len(chunks) == 1 else b"".join(chunks)
+        self._has_progress = self._has_progress or bool(parts)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _feed(self, data: bytes) -> None:
+    def _split(self, data: bytes, parts: list[bytes]) -> None:
+        """Append the payloads in the next bytes of the body to ``parts``. h11 reads all but the whole chunks."""
+        if self._splitter is None:
+            self._feed(data, parts)
+            return
+        first, payloads, rest = self._splitter.split(data)
+        self._feed(first, parts)
+        if payloads:
+            parts += payloads
+            self._has_chunk_line = True
+        self._feed(rest, parts)
+
+    def _feed(self, data: bytes, parts: list[bytes]) -> None:
         """Pass bytes of the body to h11. A chunked body that does not begin with a chunk is a fault."""
+        if not data:
+            return
         self._http.receive_data(data)
-        if self._merger is not None and not self._has_chunk_line:
+        if self._splitter is not None and not self._has_chunk_line:
             start = self._http.trailing_data[0]
             self._has_chunk_line = b"\n" in start
             if not CHUNK_START.match(start):  # h11 would wait for the end of the line
                 self._fail(BadResponse, NOT_CHUNKED)
+        self._parse(parts)
 
-    def _parse_body(self, chunks: list[bytes]) -> None:
+    def _parse(self, parts: list[bytes]) -> None:
         while isinstance(event := self._http.next_event(), h11.Data):
-            chunks.append(event.data)
-            if self._merger is not None and self._merger.is_one_chunk:
-                return  # another call only returns NEED_DATA, and would take half as long again
+            parts.append(bytes(event.data))
         if isinstance(event, h11.EndOfMessage):
             self._ended = True
             http, connection = self._http, self._connection

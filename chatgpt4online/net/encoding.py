@@ -6,7 +6,7 @@ import re
 import zlib
 from collections.abc import Iterable
 
-OUTPUT_LIMIT = 65_536  # bytes that one call returns: their parsing takes a few milliseconds, then other tasks can run
+OUTPUT_LIMIT = 16_384  # bytes that one call returns: the most expensive lines take milliseconds, then other tasks run
 _BOMB_SIZE = 16 * 1_048_576  # bytes: the default limit of the parser for a body that is not a stream
 _BOMB_RATIO = 200  # compression makes usual text 10 times smaller, and a log full of repetitions 100 times
 
@@ -37,7 +37,7 @@ def read_codings(values: Iterable[str]) -> tuple[str, ...]:
 
 
 class Decoder:
-    """Decodes a body, at most 64 KiB in each call. Call :meth:`decode` with ``b""`` while ``has_more`` is true.
+    """Decodes a body, at most 16 KiB in each call. Call :meth:`decode` with ``b""`` while ``has_more`` is true.
 
     ``codings`` is a result of :func:`read_codings` with at least one name. A server behind a proxy may name gzip twice
     but apply it once. In that case the second gzip is skipped.

@@ -80,7 +80,7 @@ def environment_proxy(origin: Origin) -> URL | None:
     client can set it. On macOS and Windows the system's settings are used if there are no variables. Raises ValueError
     for a proxy that cannot be used.
     """
-    if not (_HAS_SYSTEM_SETTINGS or any(name.lower().endswith("_proxy") for name in os.environ)):
+    if not (_HAS_SYSTEM_SETTINGS or "_proxy" in " ".join(os.environ).lower()):
         return None
     # urllib.request takes as long to load as the rest of http1.
     from urllib.request import getproxies, getproxies_environment, proxy_bypass  # noqa: PLC0415  # see above

@@ -423,7 +423,7 @@ class TestBots:
                 face.call(face(site).bots(page))
 
 
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 1000
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 1_100  # several chunks of an upload
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + b64encode(PNG).decode()}}
 
 

@@ -133,7 +133,7 @@ def test_corrupt_data_is_an_error(coding: str, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("codings", [("gzip",), ("gzip", "gzip"), ("deflate", "gzip")])
-def test_each_call_returns_at_most_64_kib(codings: tuple[str, ...]) -> None:
+def test_each_call_returns_at_most_16_kib(codings: tuple[str, ...]) -> None:
     plain = bytes(range(256)) * 4_000
     data = plain
     for coding in codings:
@@ -143,7 +143,7 @@ def test_each_call_returns_at_most_64_kib(codings: tuple[str, ...]) -> None:
     while decoder.has_more:
         output.append(decoder.decode(b""))
     assert b"".join(output) == plain
-    assert max(map(len, output)) <= 65_536
+    assert max(map(len, output)) <= 16_384
 
 
 def _nested(size: int) -> bytes:

@@ -57,6 +57,7 @@ SITE = "https://example.org"
 UI, API = f"{SITE}/wp-json/mwai-ui/v1", f"{SITE}/wp-json/mwai/v1"
 NONCE = SESSION["restNonce"]
 BOUNDARY = "0123456789abcdef0123456789abcdef"
+CHUNK = 262_144  # bytes of the largest chunk of a file
 GOOD = live("Hi") + b"\n\n" + end(reply="Hi") + b"\n\n"
 STORED = {"success": True, "data": {"id": "f1", "url": "https://example.org/f1.png"}}
 
@@ -169,15 +170,15 @@ class TestMultipart:
         assert unquoted == name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
         assert len(multipart(b"abc", name)) == len(body)
 
-    @pytest.mark.parametrize("size", [0, 1, 65_536, 65_537, 200_000])
+    @pytest.mark.parametrize("size", [0, 1, CHUNK, CHUNK + 1, 3 * CHUNK])
     def test_file_is_read_in_chunks_while_it_is_sent(self, size: int) -> None:
-        """A chunk has at most 64 KiB."""
+        """A chunk has at most 256 KiB."""
         reads = []
 
         class Watched(BytesIO):
             def read(self, size: int | None = -1) -> bytes:
                 assert size is not None
-                assert 0 < size <= 65_536
+                assert 0 < size <= CHUNK
                 reads.append(size)
                 return super().read(size)
 
@@ -185,18 +186,19 @@ class TestMultipart:
         pieces: Any = iter(body)
         assert b"Content-Disposition" in next(pieces)
         assert reads == []
-        assert all(len(piece) <= 65_536 for piece in pieces)
-        assert len(reads) == -(-size // 65_536)
+        assert all(len(piece) <= CHUNK for piece in pieces)
+        assert len(reads) == -(-size // CHUNK)
 
     def test_file_that_grew_is_sent_with_the_announced_size(self) -> None:
-        body = Multipart({}, lambda: BytesIO(b"x" * 100_000), 70_000, "a.bin", "application/octet-stream", BOUNDARY)
+        size = CHUNK + 5_000
+        body = Multipart({}, lambda: BytesIO(b"x" * 2 * CHUNK), size, "a.bin", "application/octet-stream", BOUNDARY)
         assert len(b"".join(body)) == len(body)
-        assert parts(body) == [("file", "a.bin", "application/octet-stream", b"x" * 70_000)]
+        assert parts(body) == [("file", "a.bin", "application/octet-stream", b"x" * size)]
 
-    @pytest.mark.parametrize("size", [0, 1, 65_536])
+    @pytest.mark.parametrize("size", [0, 1, CHUNK])
     def test_file_that_became_shorter_raises(self, size: int) -> None:
         """The server would wait for the announced bytes."""
-        body = Multipart({}, lambda: BytesIO(b"x" * size), 70_000, "a.bin", "application/octet-stream", BOUNDARY)
+        body = Multipart({}, lambda: BytesIO(b"x" * size), CHUNK + 5_000, "a.bin", "application/octet-stream", BOUNDARY)
         with pytest.raises(InvalidInput, match="shorter"):
             list(body)
 
@@ -205,10 +207,10 @@ class TestMultipart:
         files: list[BytesIO] = []
 
         def open_file() -> BytesIO:
-            files.append(BytesIO(b"x" * 100_000))
+            files.append(BytesIO(b"x" * 2 * CHUNK))
             return files[-1]
 
-        body = Multipart({}, open_file, 100_000, "a.bin", "application/octet-stream", BOUNDARY)
+        body = Multipart({}, open_file, 2 * CHUNK, "a.bin", "application/octet-stream", BOUNDARY)
         pieces: Any = iter(body)
         for _ in range(2):
             next(pieces)
@@ -225,7 +227,7 @@ class TestMultipart:
 
     def test_on_progress_gets_the_bytes_sent_and_the_whole_size(self) -> None:
         reported: list[tuple[int, int]] = []
-        body = multipart(b"x" * 100_000, on_progress=lambda *both: reported.append(both))
+        body = multipart(b"x" * 2 * CHUNK, on_progress=lambda *both: reported.append(both))
         sizes: list[int] = []
         for piece in body:
             assert sum(sizes) == (reported[-1][0] if reported else 0)
