@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import queue
 import threading
 import time
 import weakref
@@ -76,6 +77,22 @@ class ConnectTimedOut(Exception):
     """The ``connect`` limit expired. urllib3 and requests do not know this class, so they do not convert it."""
 
 
+class _Queue(queue.LifoQueue[Any]):
+    """The queue of a pool's idle connections."""
+
+    def __init__(self, _placeholders: int) -> None:
+        super().__init__(_MOST_IDLE)
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    """A pool that keeps many idle connections.
+
+    ``maxsize=`` would do that too, but then urllib3 puts as many placeholders into the queue of each new pool.
+    """
+
+    QueueCls = _Queue  # type: ignore[assignment]  # it is generic in the stubs
+
+
 class Adapter(HTTPAdapter):
     """An adapter for requests that uses the connections of this module."""
 
@@ -96,7 +113,7 @@ class Adapter(HTTPAdapter):
         server = url.origin, url.resolved_host
         with self._guard:
             if server not in self._pools:
-                pool = urllib3.HTTPConnectionPool(url.origin.host, url.origin.port, maxsize=_MOST_IDLE)
+                pool = _Pool(url.origin.host, url.origin.port)
                 pool.ConnectionCls = self._connection  # type: ignore[assignment]  # urllib3 only calls it
                 self._pools[server] = pool
             return self._pools[server]
