@@ -431,3 +431,27 @@ class TestCosts:
         with Server(site(says(streamed(*HELLO)))) as server:
             calls = count_calls(lambda: ask("Hi", site=server.url))
         assert 0 < calls["put"] < 20
+
+    @pytest.mark.parametrize("total", [None, 60])
+    def test_read_calls_neither_urllib3_nor_settimeout(self, total: float | None) -> None:
+        gate = Gate()
+
+        def chat(peer: Peer, _: Received) -> None:
+            peer.send(stream_head())
+            for text in ("One", "Two", "Three"):
+                peer.send(chunk(live(text)))
+                gate.wait()
+            peer.send(chunk(end("OneTwoThree")) + LAST_CHUNK)
+
+        timeout = Timeout(total=total)
+        with Server(site(chat)) as server, Client(server.url, timeout=timeout) as client, client.stream("Hi") as pieces:
+            assert next(pieces) == "One"
+            gate.open()
+            assert next(pieces) == "Two"
+            gate.open()
+            calls = count_calls(lambda: next(pieces))
+            gate.open()
+            assert list(pieces) == []
+        assert calls["recv_into"] == 1
+        assert calls["urllib3"] == 0
+        assert calls["settimeout"] == (0 if total is None else 1)
