@@ -213,6 +213,8 @@ class _Connection(HTTPConnection):
     response_class = SocketResponse
     verify: Verify = True
     sockets: weakref.WeakSet[socket]  # the adapter's set, to which the connection adds its socket
+    _is_beginning = False  # whether the next bytes to send are the head of a request
+    _head = b""  # that head, until it is sent
 
     def connect(self) -> None:
         clock = sending.clock
@@ -229,10 +231,21 @@ class _Connection(HTTPConnection):
     def request(self, *args: Any, **options: Any) -> None:
         if self.sock is not None:
             sending.watch(socket_below(self.sock))
+        self._is_beginning = True
         super().request(*args, **options)
+        if self._head:
+            self.send(b"")
 
     def send(self, data: Any) -> None:
-        """Send bytes. If the server does not receive them in time, read its response: it may be a refusal."""
+        """Send bytes. If the server does not receive them in time, read its response: it may be a refusal.
+
+        The head of a request is sent together with the beginning of its body.
+        """
+        if self._is_beginning:
+            self._is_beginning, self._head = False, data
+            return
+        if self._head:
+            data, self._head = self._head + data, b""
         if self.sock is not None:
             self._limit()
         try:

@@ -432,6 +432,11 @@ class TestCosts:
             calls = count_calls(lambda: ask("Hi", site=server.url))
         assert 0 < calls["put"] < 20
 
+    def test_head_and_body_of_a_question_are_sent_together(self) -> None:
+        with Server(site(says(streamed(*HELLO)))) as server, Client(server.url) as client:
+            client.ask("Hi")
+            assert count_calls(lambda: client.ask("Hi"))["sendall"] == 1
+
     @pytest.mark.parametrize("total", [None, 60])
     def test_read_calls_neither_urllib3_nor_settimeout(self, total: float | None) -> None:
         gate = Gate()
