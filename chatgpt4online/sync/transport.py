@@ -237,24 +237,36 @@ class Connections:
     def _prepare(self, request: Request, url: URL, cookies: Cookies) -> requests.PreparedRequest:
         """Return the request as a ``requests.PreparedRequest``. Raises InvalidInput for a bad header."""
         is_site = url.origin == self._site_origin
-        # With auth=None, requests would read .netrc and replace the caller's Authorization header.
-        has_login = any(name.lower() == "authorization" for name in request.headers)
-        auth = self._http.auth if is_site and self._http.auth and not has_login else _unchanged
-        raw = requests.Request(request.method, url.address, headers=dict(request.headers), data=request.body, auth=auth)
         try:
-            prepared = self._http.prepare_request(raw)
+            prepared = (
+                self._own_request(request, url) if self._owns_session else self._callers_request(request, url, is_site)
+            )
         except (requests.exceptions.InvalidHeader, UnicodeError):
             raise InvalidInput(
                 "a header cannot be sent: it holds a line end, white space around it or bad characters"
             ) from None
+        prepared.headers.pop("Cookie", None)  # it may be a whole jar, also with PHPSESSID (protocol section 1.2)
+        if cookie := cookies.header(request.url, request.headers, is_site=is_site):
+            prepared.headers["Cookie"] = cookie
+        return prepared
+
+    def _own_request(self, request: Request, url: URL) -> requests.PreparedRequest:
+        """Return a request for the client's own session, which has no settings but its headers to merge into it."""
+        prepared = requests.PreparedRequest()
+        headers = {**self._http.headers, **request.headers, "Host": url.origin.netloc}
+        prepared.prepare(request.method, url.address, headers=headers, data=request.body)
+        return prepared
+
+    def _callers_request(self, request: Request, url: URL, is_site: bool) -> requests.PreparedRequest:
+        """Return a request with the settings of the caller's session."""
+        # With auth=None, requests would read .netrc and replace the caller's Authorization header.
+        has_login = any(name.lower() == "authorization" for name in request.headers)
+        auth = self._http.auth if is_site and self._http.auth and not has_login else _unchanged
+        raw = requests.Request(request.method, url.address, headers=dict(request.headers), data=request.body, auth=auth)
+        prepared = self._http.prepare_request(raw)
         if not is_site:  # the headers of a caller's session may hold credentials, which are only for the site
             for name in CREDENTIALS - {name.lower() for name in request.headers}:
                 prepared.headers.pop(name, None)
-        prepared.headers.pop("Cookie", None)  # requests adds the whole jar, also PHPSESSID (protocol section 1.2)
-        if cookie := cookies.header(request.url, request.headers, is_site=is_site):
-            prepared.headers["Cookie"] = cookie
-        if self._owns_session:
-            prepared.headers["Host"] = url.origin.netloc
         return prepared
 
 
