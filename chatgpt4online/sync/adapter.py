@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import queue
 import threading
 import time
 import weakref
@@ -25,7 +26,7 @@ from ..net.heads import NO_HEAD, read_final_head
 from ..net.url import URL, Origin
 from ..protocol.calls.deadline import Deadline
 from .chunks import ChunkReader
-from .connect import Clock, ResponseFile, SocketReader, Verify, open_connection, socket_below
+from .connect import Clock, ResponseFile, SocketReader, Verify, open_connection, set_timeout, socket_below
 
 READ_SIZE = 65_536  # bytes, as much as a socket buffer usually holds
 _MOST_IDLE = 1_000  # idle connections to one server; a thread uses one at a time, and few processes have more threads
@@ -51,22 +52,21 @@ class _Sending(threading.local):
     deadline: Deadline
     watch: Callable[[socket | None], None]  # called with a socket before the thread waits for it
     is_stalled: bool = False  # whether the server did not receive the whole request in time
-    reader: SocketReader | None = None  # the reader of the response, if a connection of this module made it
+    response: SocketResponse | None = None  # the response, if a connection of this module made it
 
     def begin(self, url: URL, deadline: Deadline, watch: Callable[[socket | None], None]) -> None:
         """Store the values that the connection reads."""
         self.url, self.proxy, self.deadline, self.clock = url, None, deadline, Clock()
-        self.watch, self.reader, self.is_stalled = watch, None, False
+        self.watch, self.response, self.is_stalled = watch, None, False
 
-    def end(self) -> Clock | None:
-        """Return the clock of the response, or None if no connection of this module made it.
+    def end(self) -> SocketResponse | None:
+        """Return the response, or None if no connection of this module made it.
 
         Deletes the values that refer to the stream, since the thread would keep the stream alive.
         """
-        clock = self.clock if self.reader is not None else None
-        self.reader = None
+        response, self.response = self.response, None
         del self.watch, self.clock
-        return clock
+        return response
 
 
 sending: _Sending = _Sending()
@@ -74,6 +74,22 @@ sending: _Sending = _Sending()
 
 class ConnectTimedOut(Exception):
     """The ``connect`` limit expired. urllib3 and requests do not know this class, so they do not convert it."""
+
+
+class _Queue(queue.LifoQueue[Any]):
+    """The queue of a pool's idle connections."""
+
+    def __init__(self, _placeholders: int) -> None:
+        super().__init__(_MOST_IDLE)
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    """A pool that keeps many idle connections.
+
+    ``maxsize=`` would do that too, but then urllib3 puts as many placeholders into the queue of each new pool.
+    """
+
+    QueueCls = _Queue  # type: ignore[assignment]  # it is generic in the stubs
 
 
 class Adapter(HTTPAdapter):
@@ -96,7 +112,7 @@ class Adapter(HTTPAdapter):
         server = url.origin, url.resolved_host
         with self._guard:
             if server not in self._pools:
-                pool = urllib3.HTTPConnectionPool(url.origin.host, url.origin.port, maxsize=_MOST_IDLE)
+                pool = _Pool(url.origin.host, url.origin.port)
                 pool.ConnectionCls = self._connection  # type: ignore[assignment]  # urllib3 only calls it
                 self._pools[server] = pool
             return self._pools[server]
@@ -140,20 +156,21 @@ def _is_forwarding() -> bool:
     return proxy is not None and sending.url.origin.scheme == "http" and proxy.origin.scheme in ("http", "https")
 
 
-class _Response(http.client.HTTPResponse):
+class SocketResponse(http.client.HTTPResponse):
     """A response whose head is read by the rules of ``net/heads.py``."""
 
     def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
         self.fp.close()
         self.fp = None  # type: ignore[assignment]  # close() would flush it, also if the next lines raise
-        clock = sending.clock
+        self.clock: Clock = sending.clock
         self._is_stalled = sending.is_stalled
         limit = sending.deadline.allow("first_byte", time.monotonic())
-        clock.start(_STALLED_SECONDS if self._is_stalled else limit)
-        sending.reader = SocketReader(sock, clock)
-        self.fp = ResponseFile(sending.reader, READ_SIZE)
-        self._chunks = ChunkReader(self.fp)
+        self.clock.start(_STALLED_SECONDS if self._is_stalled else limit)
+        self.source: SocketReader = SocketReader(sock, self.clock)
+        self.fp = ResponseFile(self.source, READ_SIZE)
+        self.chunks: ChunkReader = ChunkReader(self.fp)
+        sending.response = self
 
     def begin(self) -> None:
         file = self.fp
@@ -184,7 +201,7 @@ class _Response(http.client.HTTPResponse):
         """
         if not self.chunked or self.fp is None:
             return super().read1(n)
-        data = self._chunks.read1(n)
+        data = self.chunks.read1(n)
         if not data:
             self.close()
         return data
@@ -193,9 +210,11 @@ class _Response(http.client.HTTPResponse):
 class _Connection(HTTPConnection):
     """A connection that reports its socket as soon as it has one."""
 
-    response_class = _Response
+    response_class = SocketResponse
     verify: Verify = True
     sockets: weakref.WeakSet[socket]  # the adapter's set, to which the connection adds its socket
+    _is_beginning = False  # whether the next bytes to send are the head of a request
+    _head = b""  # that head, until it is sent
 
     def connect(self) -> None:
         clock = sending.clock
@@ -212,10 +231,21 @@ class _Connection(HTTPConnection):
     def request(self, *args: Any, **options: Any) -> None:
         if self.sock is not None:
             sending.watch(socket_below(self.sock))
+        self._is_beginning = True
         super().request(*args, **options)
+        if self._head:
+            self.send(b"")
 
     def send(self, data: Any) -> None:
-        """Send bytes. If the server does not receive them in time, read its response: it may be a refusal."""
+        """Send bytes. If the server does not receive them in time, read its response: it may be a refusal.
+
+        The head of a request is sent together with the beginning of its body.
+        """
+        if self._is_beginning:
+            self._is_beginning, self._head = False, data
+            return
+        if self._head:
+            data, self._head = self._head + data, b""
         if self.sock is not None:
             self._limit()
         try:
@@ -226,7 +256,7 @@ class _Connection(HTTPConnection):
 
     def _limit(self) -> None:
         """Limit the wait for the server to receive the next bytes of the request."""
-        self.sock.settimeout(sending.deadline.allow("first_byte", time.monotonic()))
+        set_timeout(self.sock, sending.deadline.allow("first_byte", time.monotonic()))
 
 
 def new_session(verify: Verify) -> requests.Session:

@@ -32,10 +32,11 @@ class ChunkReader:
         Raises BadHead for a body that does not start with a chunk, and IncompleteRead for one that ends early or has
         malformed bytes after a chunk.
         """
-        if self._is_over:
-            return b""
         if not self._left:
-            self._end_chunk()
+            if self._is_over:
+                return b""
+            if self._is_inside:
+                self._end_chunk()
             if self._is_plain and (data := self._whole_chunks(size)):
                 return data
             if not self._begin_chunk():
@@ -58,7 +59,7 @@ class ChunkReader:
         return payloads[0] if len(payloads) == 1 else b"".join(payloads)
 
     def _end_chunk(self) -> None:
-        if self._is_inside and self._file.read(2) != b"\r\n":
+        if self._file.read(2) != b"\r\n":
             raise IncompleteRead(b"")
         self._is_inside = False
 

@@ -21,20 +21,29 @@ Verify = bool | str | ssl.SSLContext
 
 
 class Clock:
-    """The end of a wait. ``until`` is a time in seconds as ``time.monotonic()`` counts, or None for no limit."""
+    """The limit of a wait, which may consist of several waits for a socket.
+
+    ``limit`` is in seconds, or None for no limit. ``end`` is a time as ``time.monotonic()`` counts. With None, the wait
+    begins with the next call of :meth:`left`.
+    """
 
     def __init__(self) -> None:
-        self.until: float | None = None
+        self.limit: float | None = None
+        self.end: float | None = None
 
     def start(self, seconds: float | None) -> None:
-        """Set the end of the wait to ``seconds`` from now. None means no limit."""
-        self.until = None if seconds is None else time.monotonic() + seconds
+        """Begin a wait of at most ``seconds``. None means no limit."""
+        self.limit, self.end = seconds, None
+        self.left()
 
     def left(self) -> float | None:
         """Return how many seconds are left, or None for no limit. Raises TimeoutError when no time is left."""
-        if self.until is None:
+        if self.limit is None:
             return None
-        left = self.until - time.monotonic()
+        if self.end is None:
+            self.end = time.monotonic() + self.limit
+            return self.limit
+        left = self.end - time.monotonic()
         if left <= 0:
             raise TimeoutError
         return left
@@ -57,9 +66,10 @@ class SocketReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         if self._is_stopped:
             return 0
-        self._socket.settimeout(self._clock.left())
-        size: int = self._file.readinto(buffer)
-        self.has_begun = self.has_begun or size > 0
+        set_timeout(self._socket, self._clock.left())
+        size = self._socket.recv_into(buffer)
+        if size:
+            self.has_begun = True
         return size
 
     def close(self) -> None:
@@ -97,6 +107,12 @@ class ResponseFile(io.BufferedReader):
 def has_expired(error: BaseException) -> bool:
     """Return whether a limit of this package expired. The timeouts of the operating system have an ``errno``."""
     return isinstance(error, TimeoutError) and error.errno is None
+
+
+def set_timeout(sock: socket.socket, seconds: float | None) -> None:
+    """Limit the waits for a socket, with a system call only if they had another limit before."""
+    if seconds != sock.gettimeout():
+        sock.settimeout(seconds)
 
 
 def socket_below(sock: Any) -> socket.socket:

@@ -73,10 +73,10 @@ class Sections:
             self._depths[thread] = depth
             return
         del self._depths[thread]
-        while True:
+        while self._delayed:
             try:
                 action = self._delayed.popleft()
-            except IndexError:
+            except IndexError:  # another thread was faster
                 return
             self._call(action, thread)
 

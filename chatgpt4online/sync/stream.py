@@ -135,8 +135,8 @@ class Stream(Generator[T, None, None]):
                 error, self._failure = self._failure, None
                 self._complete()
                 raise error
-            self._check_interruption()
-            if not self._is_open:
+            if self._ended or self._closed.is_set:
+                self._check_interruption()
                 raise StopIteration
             self._read()
 
@@ -239,7 +239,8 @@ class Stream(Generator[T, None, None]):
         With ``seconds``, another thread carries it out. Return False if that takes longer. Then the step continues, and
         the next call of this method waits for it.
         """
-        self._check_process()
+        if self._fork_count != self._transport.fork_count:
+            self._enter_process()
         if seconds is None and self._waiting is None:
             self._advance()
             return True
@@ -351,12 +352,11 @@ class Stream(Generator[T, None, None]):
         self._close_response()
         return call.receive_eof()
 
-    def _check_process(self) -> None:
-        """Raise InvalidState if this process is a fork of the process that reads the answer."""
-        if self._deadline is None:
-            self._fork_count = self._transport.fork_count
-        elif self._fork_count != self._transport.fork_count:
+    def _enter_process(self) -> None:
+        """Let this forked process read the answer. Raises InvalidState if another process reads it."""
+        if self._deadline is not None:
             raise self._misuse("this process was forked after the answer began, so it cannot read it: ask again here")
+        self._fork_count = self._transport.fork_count
 
     def _interrupt(self, error: BaseException) -> None:
         """End the stream after an error that is not the answer's, such as a wrong call or Ctrl-C."""

@@ -34,8 +34,8 @@ from ..options import check_http
 from ..protocol.calls.deadline import Deadline
 from ..protocol.calls.request import CREDENTIALS, Request
 from ..protocol.parsing.errors import ChatError, ConnectionFailed, InvalidInput, InvalidState, TooLarge
-from .adapter import READ_SIZE, Adapter, ConnectTimedOut, new_session, sending
-from .connect import Clock, Verify, has_expired
+from .adapter import READ_SIZE, Adapter, ConnectTimedOut, SocketResponse, new_session, sending
+from .connect import Verify, has_expired
 from .flights import Flights
 from .signals import Sections
 
@@ -174,17 +174,17 @@ class Connections:
             send = _send_function(self._session(cookies), url)
             response = send(prepared, stream=True, timeout=timeout, **options)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, BadHead) as error:
-            response_begun = _has_response_begun(error) if sending.reader is None else sending.reader.has_begun
+            response_begun = sending.response.source.has_begun if sending.response else _has_response_begun(error)
             raise _error_of(error, deadline, "first_byte", request.url, response_begun=response_begun) from error
         except ConnectTimedOut as error:
             raise deadline.expired("connect", time.monotonic()) from error
         finally:
-            clock = sending.end()
+            ours = sending.end()
         headers = list(getattr(response.raw, "headers", response.headers).items())
         cookies.keep(request.url, (value for name, value in headers if name.lower() == "set-cookie"))
         if not sockets:  # the adapter belongs to a session of the caller, or to a test
             store_socket(getattr(getattr(response.raw, "connection", None), "sock", None))
-        return Response(response, headers, sockets[-1], clock)
+        return Response(response, headers, sockets[-1], ours)
 
     def _url(self, request: Request) -> URL:
         """Return the parsed address of a request. Raises InvalidInput for an address that cannot be used."""
@@ -237,32 +237,44 @@ class Connections:
     def _prepare(self, request: Request, url: URL, cookies: Cookies) -> requests.PreparedRequest:
         """Return the request as a ``requests.PreparedRequest``. Raises InvalidInput for a bad header."""
         is_site = url.origin == self._site_origin
-        # With auth=None, requests would read .netrc and replace the caller's Authorization header.
-        has_login = any(name.lower() == "authorization" for name in request.headers)
-        auth = self._http.auth if is_site and self._http.auth and not has_login else _unchanged
-        raw = requests.Request(request.method, url.address, headers=dict(request.headers), data=request.body, auth=auth)
         try:
-            prepared = self._http.prepare_request(raw)
+            prepared = (
+                self._own_request(request, url) if self._owns_session else self._callers_request(request, url, is_site)
+            )
         except (requests.exceptions.InvalidHeader, UnicodeError):
             raise InvalidInput(
                 "a header cannot be sent: it holds a line end, white space around it or bad characters"
             ) from None
+        prepared.headers.pop("Cookie", None)  # it may be a whole jar, also with PHPSESSID (protocol section 1.2)
+        if cookie := cookies.header(request.url, request.headers, is_site=is_site):
+            prepared.headers["Cookie"] = cookie
+        return prepared
+
+    def _own_request(self, request: Request, url: URL) -> requests.PreparedRequest:
+        """Return a request for the client's own session, which has no settings but its headers to merge into it."""
+        prepared = requests.PreparedRequest()
+        headers = {**self._http.headers, **request.headers, "Host": url.origin.netloc}
+        prepared.prepare(request.method, url.address, headers=headers, data=request.body)
+        return prepared
+
+    def _callers_request(self, request: Request, url: URL, is_site: bool) -> requests.PreparedRequest:
+        """Return a request with the settings of the caller's session."""
+        # With auth=None, requests would read .netrc and replace the caller's Authorization header.
+        has_login = any(name.lower() == "authorization" for name in request.headers)
+        auth = self._http.auth if is_site and self._http.auth and not has_login else _unchanged
+        raw = requests.Request(request.method, url.address, headers=dict(request.headers), data=request.body, auth=auth)
+        prepared = self._http.prepare_request(raw)
         if not is_site:  # the headers of a caller's session may hold credentials, which are only for the site
             for name in CREDENTIALS - {name.lower() for name in request.headers}:
                 prepared.headers.pop(name, None)
-        prepared.headers.pop("Cookie", None)  # requests adds the whole jar, also PHPSESSID (protocol section 1.2)
-        if cookie := cookies.header(request.url, request.headers, is_site=is_site):
-            prepared.headers["Cookie"] = cookie
-        if self._owns_session:
-            prepared.headers["Host"] = url.origin.netloc
         return prepared
 
 
 class Response:
     """A response of ``requests``, with the methods that a stream needs.
 
-    ``sock`` is the socket on which the body arrives, or None. ``clock`` limits the waits of a connection of
-    ``adapter.py``; it is None for a connection of a caller's session.
+    ``sock`` is the socket on which the body arrives, or None. ``ours`` is the same response as a connection of
+    ``adapter.py`` made it; it is None for a connection of a caller's session.
     """
 
     def __init__(
@@ -270,14 +282,16 @@ class Response:
         response: requests.Response,
         headers: Iterable[tuple[str, str]],
         sock: socket | None,
-        clock: Clock | None,
+        ours: SocketResponse | None,
     ) -> None:
         self.status: int = response.status_code
         self.headers = headers
         self._response = response
         self._read_available = _read_function(response.raw)
+        # urllib3 takes most of the time of a read, so it reads only the end of the chunks, to pool the connection then.
+        self._chunks = ours.chunks if ours is not None and ours.chunked else None
+        self._clock = None if ours is None else ours.clock
         self.socket = sock
-        self._clock = clock
         self._is_limited = False
         self._decoder: Decoder | None = None
         self._coding_error = ""  # raised when a byte of the body arrives, since an empty body needs no decoding
@@ -323,12 +337,16 @@ class Response:
     def _read_coded(self, deadline: Deadline) -> bytes:
         """Return the next bytes as they were sent; ``b""`` at the end of the body."""
         try:
-            now = time.monotonic()
-            self._limit(deadline.allow("idle", now), now, is_constant=deadline.is_constant)
+            if not (self._is_limited and deadline.is_constant):
+                self._limit(deadline.allow("idle", time.monotonic()))
+            elif self._clock is not None:
+                self._clock.end = None
+            if self._chunks is not None and (data := self._chunks.read1(READ_SIZE)):
+                return data
             data = self._read_available(READ_SIZE)
         except BadHead as error:
             raise _error_of(error, deadline, "idle", self._response.url, response_begun=True) from error
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except (urllib3.exceptions.HTTPError, http.client.IncompleteRead, OSError) as error:
             if _is_cut_short(error):
                 return b""  # the protocol layer checks whether the answer is complete
             raise _error_of(error, deadline, "idle", self._response.url, response_begun=True) from error
@@ -336,15 +354,13 @@ class Response:
             self.socket = None  # the body has ended, and another stream may use the connection now
         return data
 
-    def _limit(self, seconds: float | None, now: float, *, is_constant: bool) -> None:
+    def _limit(self, seconds: float | None) -> None:
         """Limit the wait for the next bytes of the body."""
         if self._clock is not None:
-            self._clock.until = None if seconds is None else now + seconds
-            return
-        is_set_already = self._is_limited and is_constant
-        if self.socket is not None and not is_set_already:
+            self._clock.limit, self._clock.end = seconds, None
+        elif self.socket is not None:
             self.socket.settimeout(seconds)
-            self._is_limited = True
+        self._is_limited = True
 
     def finish(self) -> None:
         """Read the rest of the body, for a short time, so that the connection can be used again."""
@@ -353,7 +369,7 @@ class Response:
         end, size = time.monotonic() + _FINISH_SECONDS, 0
         with suppress(urllib3.exceptions.HTTPError, OSError, BadHead):
             while size <= _FINISH_SIZE and (now := time.monotonic()) < end:
-                self._limit(end - now, now, is_constant=False)
+                self._limit(end - now)
                 data = self._read_available(READ_SIZE)
                 if not data:
                     break

@@ -4,6 +4,9 @@ import gzip
 import sys
 import threading
 import time
+from collections import Counter
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -401,3 +404,59 @@ def test_cookie_without_a_domain_is_sent_only_to_the_site() -> None:
     assert all("login=secret" in request.headers["cookie"] for request in first.requests)
     assert other.requests
     assert not any("cookie" in request.headers for request in other.requests)
+
+
+def count_calls(work: Callable[[], object]) -> Counter[str]:
+    """Return how often each function was called, by its name, and the functions of each package, by its name."""
+    calls: Counter[str] = Counter()
+
+    def watch(frame: FrameType, event: str, function: Any) -> None:
+        if event == "call":
+            calls.update([frame.f_code.co_name, str(frame.f_globals.get("__name__")).partition(".")[0]])
+        elif event == "c_call":
+            calls[function.__name__] += 1
+
+    sys.setprofile(watch)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+class TestCosts:
+    """The calls that once took most of the time of a question."""
+
+    def test_new_client_prepares_no_place_for_each_idle_connection(self) -> None:
+        with Server(site(says(streamed(*HELLO)))) as server:
+            calls = count_calls(lambda: ask("Hi", site=server.url))
+        assert 0 < calls["put"] < 20
+
+    def test_head_and_body_of_a_question_are_sent_together(self) -> None:
+        with Server(site(says(streamed(*HELLO)))) as server, Client(server.url) as client:
+            client.ask("Hi")
+            assert count_calls(lambda: client.ask("Hi"))["sendall"] == 1
+
+    @pytest.mark.parametrize("total", [None, 60])
+    def test_read_calls_neither_urllib3_nor_settimeout(self, total: float | None) -> None:
+        gate = Gate()
+
+        def chat(peer: Peer, _: Received) -> None:
+            peer.send(stream_head())
+            for text in ("One", "Two", "Three"):
+                peer.send(chunk(live(text)))
+                gate.wait()
+            peer.send(chunk(end("OneTwoThree")) + LAST_CHUNK)
+
+        timeout = Timeout(total=total)
+        with Server(site(chat)) as server, Client(server.url, timeout=timeout) as client, client.stream("Hi") as pieces:
+            assert next(pieces) == "One"
+            gate.open()
+            assert next(pieces) == "Two"
+            gate.open()
+            calls = count_calls(lambda: next(pieces))
+            gate.open()
+            assert list(pieces) == []
+        assert calls["recv_into"] == 1
+        assert calls["urllib3"] == 0
+        assert calls["settimeout"] == (0 if total is None else 1)
