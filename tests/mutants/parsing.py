@@ -35,8 +35,8 @@ _BODIES = "protocol.parsing.bodies:"
 _EVENTS = "protocol.parsing.events:"
 
 
-def _loses_unfinished_line(push: Callable[..., bytes]) -> Any:
-    def replacement(self: Any, data: bytes) -> bytes:
+def _loses_unfinished_line(push: Callable[..., str]) -> Any:
+    def replacement(self: Any, data: bytes) -> str:
         if b"\n" in data:
             self.flush()
         return push(self, data)
@@ -44,17 +44,17 @@ def _loses_unfinished_line(push: Callable[..., bytes]) -> Any:
     return replacement
 
 
-def _keeps_flushed_line(flush: Callable[..., bytes]) -> Any:
-    def replacement(self: Any) -> bytes:
+def _keeps_flushed_line(flush: Callable[..., str]) -> Any:
+    def replacement(self: Any) -> str:
         line = flush(self)
-        self.held += line
+        self.held += line.encode()
         return line
 
     return replacement
 
 
-def _pushes_first_line(push: Callable[..., bytes]) -> Any:
-    def replacement(self: Any, data: bytes) -> bytes:
+def _pushes_first_line(push: Callable[..., str]) -> Any:
+    def replacement(self: Any, data: bytes) -> str:
         line, end, rest = data.partition(b"\n")
         lines = push(self, line + end)
         self.held += rest
@@ -174,11 +174,19 @@ MUTANTS = [
     Mutant("only the first line of a chunk is returned", _BUFFER + "push", _pushes_first_line, LINES),
     Mutant("the byte order mark stays", _PARSER + "_read_line", edited(without_method("lstrip")), PARSER),
     Mutant("the space after data: is not optional", "protocol.parsing.parser:_FIELD_SIZE", constant(6), PARSER),
-    Mutant("bytes that are not UTF-8 are dropped", _PARSER + "_read", edited(literal("replace", "ignore")), PARSER),
+    *(
+        Mutant(
+            f"bytes that are not UTF-8 are dropped: {path.rpartition('.')[2]}",
+            path,
+            edited(literal("replace", "ignore")),
+            LINES,
+        )
+        for path in (_PARSER + "receive_data", _BUFFER + "push", _BUFFER + "flush")
+    ),
     Mutant(
         "U+2028 ends a line",
         _PARSER + "_read",
-        lambda read: lambda self, lines, events: read(self, lines.replace("\u2028".encode(), b"\n"), events),
+        lambda read: lambda self, lines, events: read(self, lines.replace("\u2028", "\n"), events),
         PARSER,
     ),
     Mutant("the subtype content is a notice", _PARSER + "_read_event", edited(literal("content", "?")), PARSER),
@@ -208,7 +216,9 @@ MUTANTS = [
     Mutant("a final object without success succeeds", _PARSER + "_end_with_object", _succeeds_always, PARSER),
     Mutant("the limit of an event is one byte smaller", _PARSER + "__init__", _smaller_limit("max_event_size"), PARSER),
     Mutant("the limit of a body is one byte smaller", _PARSER + "__init__", _smaller_limit("max_body_size"), PARSER),
-    Mutant("the limit includes the line end", _PARSER + "_receive_near_limit", edited(literal(1, 0)), PARSER),
+    Mutant(
+        "the limit includes the line end", _PARSER + "_receive_near_limit", edited(operator(ast.Sub, ast.Add)), PARSER
+    ),
     Mutant(
         "the limit does not count earlier lines",
         _PARSER + "_receive_near_limit",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -892,6 +893,22 @@ def test_no_depth_of_nesting_raises(kind: str) -> None:
             events = parse(*pieces)
             assert isinstance(events[-1], Done | Failed)
             assert len(events) <= 2
+
+
+@pytest.mark.parametrize("text", ["x" * 2_000_000, "x" * 1_999_998 + "\n"])
+def test_huge_event_needs_more_than_three_times_its_size(text: str) -> None:
+    """The unfinished line, its text and the decoded string are the largest objects, and never exist all at once."""
+    pieces = cut(live(text) + b"\n\n", [65_536])
+    tracemalloc.start()
+    try:
+        parser = EventParser()
+        for piece in pieces[:-1]:
+            assert parser.receive_data(piece) == []
+        assert parser.receive_data(pieces[-1]) == [Text(text)]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * len(text)
 
 
 class TestCalls:

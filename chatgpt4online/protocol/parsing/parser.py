@@ -95,16 +95,15 @@ class EventParser:
 
         Raises InvalidState after :meth:`receive_eof`, and InvalidInput for an argument that is not bytes-like.
         """
-        if (
-            data.__class__ is not bytes
-        ):  # here and below, since this is faster than isinstance() and runs for each event
+        # Here and below, the class is compared, since this is faster than isinstance() and runs for each event.
+        if data.__class__ is not bytes:
             data = _to_bytes(data)
         events: list[Event] = []
-        held = self._lines.held
-        if len(held) + len(data) > self._safe_size:
+        held_size = len(self._lines.held)
+        if held_size + len(data) > self._safe_size:
             self._receive_near_limit(data, events)
-        elif not held and data[-1:] == b"\n":
-            self._read(data, events)
+        elif not held_size and data[-1:] == b"\n":
+            self._read(data.decode("utf-8", "replace"), events)
         elif lines := self._lines.push(data):
             self._read(lines, events)
         return events
@@ -115,7 +114,7 @@ class EventParser:
             raise InvalidState("receive_eof was called twice; make a new parser for the next answer")
         events: list[Event] = []
         if not self._over and (line := self._lines.flush()):
-            self._read(line + b"\n", events)
+            self._read(line + "\n", events)
         if not self._over:
             self._end_without_event(events)
         self._ended = True
@@ -131,22 +130,21 @@ class EventParser:
         for piece in _ONE_LINE.findall(data):
             if self._over:
                 return
-            lines = self._lines.push(piece)
-            size = len(lines) - 1 if lines else len(self._lines.held)  # without the line end
-            head = lines[:_FIELD_SIZE] or self._lines.held[:_FIELD_SIZE]
-            if head == b"data:" or (not lines and b"data:".startswith(head)):
+            is_whole = piece.endswith((b"\n", b"\r"))
+            size = len(self._lines.held) + len(piece) - is_whole  # without the line end
+            head = bytes(self._lines.held[:_FIELD_SIZE] + piece[:_FIELD_SIZE])[:_FIELD_SIZE]
+            if head == b"data:" or (not is_whole and b"data:".startswith(head)):
                 limit, what, option = self._max_event_size, "one event", "max_event_size"
             else:
                 size += self._non_event_size
                 limit, what, option = self._max_body_size, "the part outside events", "max_body_size"
             if size > limit:
                 self._fail(TooLarge(f"{what} is larger than {limit} bytes; raise {option} to accept it"), events)
-            elif lines:
+            elif lines := self._lines.push(piece):
                 self._read(lines, events)
 
-    def _read(self, lines: bytes, events: list[Event]) -> None:
+    def _read(self, text: str, events: list[Event]) -> None:
         """Read whole lines. Most pieces are a single event, so that case has a fast path."""
-        text = lines.decode("utf-8", "replace")
         try:
             if text.endswith(_PLAIN_LAST) and text[:_PLAIN_SIZE] == _PLAIN:
                 piece, end = scanstring(text, _PLAIN_SIZE)
@@ -352,7 +350,7 @@ class EventParser:
     def _stop(self) -> None:
         """Free the memory after the last event, and ignore the rest of the body."""
         self._over = True
-        self._lines.flush()
+        self._lines = LineBuffer()
         self._forget_non_events()
         self._safe_size = -1  # any data now goes to _receive_near_limit(), which ignores it
 
