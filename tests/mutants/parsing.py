@@ -235,6 +235,18 @@ MUTANTS = [
     Mutant("a run of events skips a character", _PARSER + "_read_run", _skips_byte_after_run, PARSER),
     Mutant("a run of events loses its last text", _PARSER + "_add_texts", edited(_shorter_join), PARSER),
     Mutant("an event behind other output is lost", "protocol.parsing.parser:_find_event", returns(None), PARSER),
+    Mutant(
+        "an event behind another field is lost",
+        "protocol.parsing.parser:_NEXT_LINE",
+        constant(re.compile(r"\n(?!\n|:|(?:event|id|retry):)")),
+        PARSER,
+    ),
+    Mutant(
+        "lines between blank lines are lost",
+        "protocol.parsing.parser:_NEXT_LINE",
+        constant(re.compile(r"\n(?!\n|[^d\n][^{\n]*\n)")),
+        PARSER,
+    ),
     Mutant("a text without end has no limit", _PARSER + "_fits", returns(True), PARSER),
     Mutant("the final reply has no limit", "protocol.parsing.parser:_utf8_size", returns(0), PARSER),
     Mutant("a notice shows secrets", "protocol.parsing.parser:mask_keys", _same_text, PARSER),

@@ -58,6 +58,7 @@ from ..support.strategies import (
 
 BOM = b"\xef\xbb\xbf"
 NAMES = sorted(RARE)
+FILLERS = [b"", b" ", b": ping", b":", b": {", b"event: message", b"event: {}", b"id: 17", b"id:", b"retry: 3000", BOM]
 
 
 def parse(*pieces: bytes, **options: Any) -> list[Event]:
@@ -252,6 +253,17 @@ class TestForAnyBody:
         assert pieces == [Text(text) for text in expected]
         assert isinstance(last, Done)
         assert last.reply.text == (reply or streamed)
+
+    @given(st.lists(st.sampled_from(FILLERS)), st.lists(st.integers(1, 50), min_size=1, max_size=4))
+    def test_lines_without_meaning_change_nothing(self, fillers: list[bytes], rhythm: list[int]) -> None:
+        """They count for no limit. The error shows the other lines behind the last event."""
+        said = [live("a"), b"Warning: x", live("b", subtype="status"), b"Warning: y", b"Warning: z"]
+        filler = b"".join(each + b"\n" for each in fillers)
+        body = b"".join(filler + each + b"\n" for each in said) + filler
+        *found, last = parse(*cut(body, rhythm), max_body_size=64)
+        assert found == [Text("a"), Notice("status", "b")]
+        assert isinstance(last, Failed)
+        assert str(last.error).endswith("the last text from the site was: Warning: y Warning: z")
 
     @given(st.lists(st.tuples(texts.filter(bool), values, st.dictionaries(texts, values, max_size=2)), max_size=5))
     def test_notices_survive_encoding(self, said: list[tuple[str, Any, dict[str, Any]]]) -> None:
@@ -851,6 +863,21 @@ class TestLimits:
 
         def seconds(count: int) -> float:
             body, times = b"x" + start * count + b"\n", []
+            for _ in range(3):
+                began = time.process_time()
+                parse(body)
+                times.append(time.process_time() - began)
+            return min(times)
+
+        assert seconds(80_000) < 9 * seconds(20_000)
+
+    @pytest.mark.parametrize(
+        "filler", [b"\n", b":\n", b"event:\n", b"event:", b"event:{\n", b"event: {", b"\n:", b"\r:"]
+    )
+    @pytest.mark.slow
+    def test_lines_without_meaning_take_linear_time(self, filler: bytes) -> None:
+        def seconds(count: int) -> float:
+            body, times = b"event:" + filler * count + b"\n", []
             for _ in range(3):
                 began = time.process_time()
                 parse(body)

@@ -34,7 +34,8 @@ _NEXT_PLAIN = _PLAIN_END + _PLAIN
 _NEXT_PLAIN_SIZE = len(_NEXT_PLAIN)
 _OBJECT = "data: {"
 _OBJECT_SIZE = len(_OBJECT)
-_BLANK_LINES = re.compile(r"\n*")
+# The end of a line before one that may hold an event or other output: no blank line, no comment, no other field.
+_NEXT_LINE = re.compile(r"\n(?!\n|:|(?:event|id|retry):[^{\n]*+\n)")
 _EVENT_START = re.compile(r"data:[ \t]*(?=\{)")
 _ONE_LINE = re.compile(rb"[^\r\n]*[\r\n]?")
 
@@ -175,8 +176,8 @@ class EventParser:
                 self._read_line(text[position:end], events)
                 if self._over:
                     return
-            # The pattern matches the empty string too, so there is always a match.
-            position = _BLANK_LINES.match(text, end + 1).end() if end >= 0 else size  # type: ignore[union-attr]  # see above
+            # The pattern matches at the end of the last line, so there is always a match.
+            position = _NEXT_LINE.search(text, end).end()  # type: ignore[union-attr]  # see above
 
     def _read_run(self, text: str, position: int, events: list[Event]) -> tuple[int, bool]:
         """Read the run of plain events at ``position``.
@@ -195,7 +196,7 @@ class EventParser:
                 piece, end = scanstring(text, start)
             if startswith("}\n", end):
                 texts.append(piece)
-                start = end + len("}\n") + _PLAIN_SIZE
+                start = end + len("}") + _PLAIN_SIZE
         except ValueError:
             may_have_run = False
         if texts:
