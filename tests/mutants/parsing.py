@@ -33,6 +33,7 @@ _BUFFER = "protocol.parsing.lines:LineBuffer."
 _PARSER = "protocol.parsing.parser:EventParser."
 _BODIES = "protocol.parsing.bodies:"
 _EVENTS = "protocol.parsing.events:"
+_NOTICE = _EVENTS + "read_notice"
 
 
 def _loses_unfinished_line(push: Callable[..., str]) -> Any:
@@ -75,8 +76,8 @@ def _changes_event(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
     return wrapped
 
 
-def _without_subtype(event: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in event.items() if key != "subtype" or value == "thinking"}
+def _reads_thoughts_only(read: Callable[[dict[str, Any]], Any]) -> Any:
+    return lambda event: read(event) if event.get("subtype") == "thinking" else None
 
 
 def _late_text_always(finish: Callable[..., None]) -> Any:
@@ -189,8 +190,9 @@ MUTANTS = [
         lambda read: lambda self, lines, events: read(self, lines.replace("\u2028", "\n"), events),
         PARSER,
     ),
-    Mutant("the subtype content is a notice", _PARSER + "_read_event", edited(literal("content", "?")), PARSER),
-    Mutant("notices are text", _PARSER + "_read_event", _changes_event(_without_subtype), PARSER),
+    Mutant("the subtype content is a notice", _NOTICE, edited(literal("content", "?")), PARSER),
+    Mutant("notices are text", _NOTICE, _reads_thoughts_only, PARSER),
+    Mutant("a notice needs no type", _NOTICE, edited(literal("live", "usage")), PARSER),
     Mutant(
         "null is text",
         _PARSER + "_read_event",
@@ -252,24 +254,20 @@ MUTANTS = [
     Mutant("a notice shows secrets", "protocol.parsing.parser:mask_keys", _same_text, PARSER),
     Mutant("an error does not have the text so far", _PARSER + "_fail", _forgets_partial_text, PARSER),
     Mutant("the last line is lost", _PARSER + "receive_eof", edited(without_statement("_read")), PARSER),
-    *(
-        Mutant(
-            f"lines before an event stay: {name}",
-            _PARSER + name,
-            edited(without_statement("_forget_non_events")),
-            PARSER,
-        )
-        for name in ("_read", "_store_text", "_read_line")
+    Mutant(
+        "lines before an event stay", _PARSER + "_enter_events", edited(without_statement("_forget_non_events")), PARSER
+    ),
+    Mutant(
+        "an event does not make a stream", _PARSER + "_enter_events", edited(without_statement("_streamed")), PARSER
     ),
     *(
-        Mutant(
-            f"an event does not make a stream: {name}", _PARSER + name, edited(without_statement("_streamed")), PARSER
-        )
-        for name in ("_read", "_store_text", "_read_line")
+        Mutant(f"an event is not noted: {name}", _PARSER + name, edited(without_statement("_enter_events")), PARSER)
+        for name in ("receive_data", "_read_run", "_read_line")
     ),
     *(
-        Mutant(f"{error} escapes the parser", _PARSER + "_read", edited(uncaught(error)), PARSER)
+        Mutant(f"{error} escapes the parser: {name}", _PARSER + name, edited(uncaught(error)), PARSER)
         for error in ("StopIteration", "RecursionError")
+        for name in ("receive_data", "_read_run")
     ),
     *(
         Mutant(f"{error} escapes the reader of JSON", _BODIES + "decode_json", edited(uncaught(error)), ANSWERS)
@@ -279,7 +277,9 @@ MUTANTS = [
         Mutant(f"{error} escapes the search for an object", _BODIES + "_find_object", edited(uncaught(error)), ANSWERS)
         for error in ("ValueError", "StopIteration", "RecursionError")
     ),
-    Mutant("a raw CR is white space", _PARSER + "_read", edited(comparison_gives(ast.NotIn, "\r", True)), PARSER),
+    Mutant(
+        "a raw CR is white space", _PARSER + "receive_data", edited(comparison_gives(ast.NotIn, "\r", True)), PARSER
+    ),
     Mutant("text after a JSON value is ignored", _BODIES + "decode_json", _text_after_json, ANSWERS),
     Mutant("a stale nonce is any refusal", _BODIES + "STALE_NONCE", constant("?"), ANSWERS),
     Mutant("a missing nonce is any refusal", _BODIES + "NO_NONCE", constant("?"), ANSWERS),

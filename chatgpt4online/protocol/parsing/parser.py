@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from io import StringIO
@@ -11,7 +10,7 @@ from typing import Any
 
 from .bodies import decode_json, mask_keys, read_answer, scan_json, server_error, visible_text
 from .errors import ChatError, InvalidInput, InvalidState, ServerError, TooLarge
-from .events import INFINITY, Done, Event, Failed, Json, Notice, Text, read_reply, to_number
+from .events import Done, Event, Failed, Json, Notice, Text, read_notice, read_reply, to_text
 from .lines import LineBuffer
 
 DEFAULT_LIMIT = 16 * 1024 * 1024  # bytes: usual events and pages have a few KiB, and memory is safe
@@ -32,8 +31,9 @@ _PLAIN_END_SIZE = len(_PLAIN_END)
 _PLAIN_LAST = '"' + _PLAIN_END
 _NEXT_PLAIN = _PLAIN_END + _PLAIN
 _NEXT_PLAIN_SIZE = len(_NEXT_PLAIN)
-_OBJECT = "data: {"
-_OBJECT_SIZE = len(_OBJECT)
+_OBJECT = "data: {"  # the start of the other usual events
+_OBJECT_START = len("data: ")
+_NEXT_OBJECT = "\n\n" + _OBJECT
 # The end of a line before one that may hold an event or other output: no blank line, no comment, no other field.
 _NEXT_LINE = re.compile(r"\n(?!\n|:|(?:event|id|retry):[^{\n]*+\n)")
 _EVENT_START = re.compile(r"data:[ \t]*(?=\{)")
@@ -77,7 +77,8 @@ class EventParser:
         self._non_events = StringIO()  # the lines since the last event that hold no event, such as JSON or HTML
         self._non_event_size = 0
         self._safe_size = min(max_event_size, max_body_size)  # bytes of a line that exceed neither limit
-        self._streamed = False
+        self._streamed = False  # an event has come
+        self._in_events = False  # the last line was an event, so that _non_events is empty
         self._empty_error = False
         self._over = False
         self._ended = False
@@ -103,10 +104,33 @@ class EventParser:
         held_size = len(self._lines.held)
         if held_size + len(data) > self._safe_size:
             self._receive_near_limit(data, events)
-        elif not held_size and data[-1:] == b"\n":
-            self._read(data.decode("utf-8", "replace"), events)
-        elif lines := self._lines.push(data):
-            self._read(lines, events)
+            return events
+        if not held_size and data[-1:] == b"\n":
+            text = data.decode("utf-8", "replace")
+        elif not (text := self._lines.push(data)):
+            return events
+        # Most pieces are a single event, and the code below reads those faster than _read() does.
+        try:
+            if text.endswith(_PLAIN_LAST) and text.startswith(_PLAIN):
+                piece, end = scanstring(text, _PLAIN_SIZE)
+                if end + _PLAIN_END_SIZE == len(text):  # the first string ends there, so this is a single event
+                    if not self._in_events:  # tested before the call, since a call for each event takes time
+                        self._enter_events()
+                    self._add_text(piece, events)
+                    return events
+            if text.startswith(_OBJECT) and text.find("\n") == len(text) - 2 and "\r" not in text:
+                event, end = scan_json(text, _OBJECT_START)
+                if end == len(text) - 2:
+                    if not self._in_events:
+                        self._enter_events()
+                    if notice := read_notice(event):
+                        events.append(notice)
+                    else:
+                        self._read_event(event, text, events)
+                    return events
+        except (ValueError, StopIteration, RecursionError):
+            pass  # _read() finds the line that has the error
+        self._read(text, events)
         return events
 
     def receive_eof(self) -> list[Event]:
@@ -145,29 +169,11 @@ class EventParser:
                 self._read(lines, events)
 
     def _read(self, text: str, events: list[Event]) -> None:
-        """Read whole lines. Most pieces are a single event, so that case has a fast path."""
-        try:
-            if text.endswith(_PLAIN_LAST) and text[:_PLAIN_SIZE] == _PLAIN:
-                piece, end = scanstring(text, _PLAIN_SIZE)
-                if end + _PLAIN_END_SIZE == len(text):  # the first string ends there, so this is a single event
-                    self._add_text(piece, events)
-                    return
-            if text[:_OBJECT_SIZE] == _OBJECT:
-                event, end = scan_json(text, _OBJECT_SIZE - 1)
-                # The object is followed by two line ends and by nothing else.
-                if text.find("\n") == end == len(text) - 2 and text[-1] == "\n" and "\r" not in text:
-                    self._streamed = True
-                    if self._non_event_size:  # tested before the call, since a call for each event takes time
-                        self._forget_non_events()
-                    self._read_event(event, text, events)
-                    return
-        except (ValueError, StopIteration, RecursionError):
-            pass  # the loop below reads it line by line
-        if "\r" in text:
-            text = text.replace("\r", "\n")
-        position, size, may_have_run = 0, len(text), True
-        while position < size:
-            if may_have_run and text.startswith(_PLAIN, position):
+        """Read whole lines: the run of events at each place, or else the line."""
+        text = text.replace("\r", "\n")
+        position, may_have_run = 0, True
+        while position < len(text):
+            if may_have_run and text.startswith(_OBJECT, position):
                 position, may_have_run = self._read_run(text, position, events)
                 if self._over:
                     return
@@ -180,12 +186,35 @@ class EventParser:
             position = _NEXT_LINE.search(text, end).end()  # type: ignore[union-attr]  # see above
 
     def _read_run(self, text: str, position: int, events: list[Event]) -> tuple[int, bool]:
-        """Read the run of plain events at ``position``.
+        """Read the run of events at ``position``: notices, then an event of another kind, then plain events.
 
         Return the position after the run, and whether to look for another run in this text. That is false after an
-        error in a string. For each error the standard library counts the lines of all text before it, so many errors
+        error in an event. For each error the standard library counts the lines of all text before it, so many errors
         in one text would take quadratic time.
         """
+        find, startswith = text.find, text.startswith
+        try:
+            while True:
+                event, end = scan_json(text, position + _OBJECT_START)
+                if find("\n", position) != end:  # the object has several lines, or other text follows it
+                    return position, True
+                if not self._in_events:
+                    self._enter_events()
+                if notice := read_notice(event):
+                    events.append(notice)
+                    if not startswith(_NEXT_OBJECT, end):
+                        return end, True
+                    position = end + 2
+                else:
+                    self._read_event(event, text[position:end], events)
+                    if self._over or not startswith(_NEXT_PLAIN, end - 1):
+                        return end, True
+                    return self._read_texts(text, end + 2, events)
+        except (ValueError, StopIteration, RecursionError):
+            return position, False
+
+    def _read_texts(self, text: str, position: int, events: list[Event]) -> tuple[int, bool]:
+        """Read the run of plain events at ``position``. Return the same as :meth:`_read_run`."""
         texts: list[str] = []
         startswith, start, may_have_run = text.startswith, position + _PLAIN_SIZE, True
         try:
@@ -208,7 +237,7 @@ class EventParser:
         joined = "".join(texts)
         self._uncounted_room -= len(joined) + 1
         if self._uncounted_room >= 0 or self._fits(joined):
-            self._store_text(joined)
+            self._uncounted_texts.append(joined)
             events.extend(map(Text, texts))
             return
         pieces = iter(texts)
@@ -219,16 +248,10 @@ class EventParser:
         """Add a piece of the answer's text. If the piece exceeds the limit, end the answer."""
         self._uncounted_room -= len(text) + 1  # one more for each text, since an empty string takes memory too
         if self._uncounted_room >= 0 or self._fits(text):
-            self._store_text(text)
+            self._uncounted_texts.append(text)
             events.append(Text(text))
         else:
             self._fail_text(events)
-
-    def _store_text(self, text: str) -> None:
-        self._uncounted_texts.append(text)
-        self._streamed = True
-        if self._non_event_size:
-            self._forget_non_events()
 
     def _fits(self, text: str) -> bool:
         """Count the bytes of a text, and return whether it fits. Set ``_uncounted_room`` for the texts after it."""
@@ -255,26 +278,17 @@ class EventParser:
             if not line.startswith(("event:", "id:", "retry:")):
                 self._non_events.write(line + "\n")
                 self._set_non_event_size(self._non_event_size + len(line) + 1)
+                self._in_events = False
             return
-        self._streamed = True
-        self._forget_non_events()
+        if not self._in_events:
+            self._enter_events()
         self._read_event(event, line, events)
 
     def _read_event(self, event: Any, line: str, events: list[Event]) -> None:
         kind = event.get("type") if event.__class__ is dict else None
         if kind == "live":
-            data, subtype = event.get("data"), event.get("subtype")
-            if subtype and subtype != "content":
-                visibility, metadata, timestamp = event.get("visibility"), event.get("metadata"), event.get("timestamp")
-                notice = Notice(
-                    subtype if subtype.__class__ is str else _to_text(subtype),
-                    data if data.__class__ is str else _to_text(data),
-                    visibility if visibility.__class__ is str else "",
-                    metadata if metadata.__class__ is dict else {},
-                    timestamp
-                    if timestamp.__class__ is float and -INFINITY < timestamp < INFINITY
-                    else _seconds(timestamp),
-                )
+            data = event.get("data")
+            if notice := read_notice(event):
                 events.append(notice)
             elif data.__class__ is str:
                 self._add_text(data, events)
@@ -283,14 +297,14 @@ class EventParser:
         elif kind == "end":
             self._read_end_event(event.get("data"), line, events)
         elif kind == "error":
-            message = _to_text(event.get("data"))
+            message = to_text(event.get("data"))
             if visible_text(message):
                 self._fail(server_error(message), events)
             else:
                 self._empty_error = True  # some engines send the real error after an empty one (protocol section 2.2)
         elif isinstance(kind, str):
             rest = {key: value for key, value in event.items() if key not in ("type", "data")}
-            events.append(Notice(kind, _to_text(event.get("data")), metadata=rest))
+            events.append(Notice(kind, to_text(event.get("data")), metadata=rest))
         else:
             events.append(_malformed(line))
 
@@ -323,7 +337,7 @@ class EventParser:
     def _end_with_object(self, final: Json, events: list[Event]) -> None:
         """End the answer with the reply in its final object, or with the error in it."""
         if not final.get("success", True):
-            self._fail(server_error(_to_text(final.get("message"))), events)
+            self._fail(server_error(to_text(final.get("message"))), events)
             return
         reply, unread = read_reply(final)
         if _utf8_size(reply.text) > self._max_text_size:
@@ -354,6 +368,11 @@ class EventParser:
         self._lines = LineBuffer()
         self._forget_non_events()
         self._safe_size = -1  # any data now goes to _receive_near_limit(), which ignores it
+
+    def _enter_events(self) -> None:
+        """Note that there is an event, and discard the other lines before it."""
+        self._streamed = self._in_events = True
+        self._forget_non_events()
 
     def _forget_non_events(self) -> None:
         if self._non_event_size:
@@ -422,21 +441,6 @@ def _check_limits(**limits: int) -> None:
 
 def _malformed(line: str) -> Notice:
     return Notice("malformed", mask_keys(line[_FIELD_SIZE:].strip()[: 2 * _MALFORMED_SHOWN])[:_MALFORMED_SHOWN])
-
-
-def _to_text(value: Any) -> str:
-    """Return a string unchanged, null as ``""``, and any other JSON value as JSON."""
-    if value is None:
-        return ""
-    try:
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    except (ValueError, RecursionError):  # beyond Python's limits on numbers and nesting
-        return "(too large or nested too deeply to show)"
-
-
-def _seconds(value: Any) -> float | None:
-    number = None if isinstance(value, str) else to_number(value)
-    return None if number is None else float(number)
 
 
 def _to_bytes(data: Any) -> bytes:
