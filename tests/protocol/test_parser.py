@@ -938,6 +938,19 @@ def test_huge_event_needs_more_than_three_times_its_size(text: str) -> None:
     assert peak < 3 * len(text)
 
 
+def test_usual_answer_needs_more_than_eight_kilobytes() -> None:
+    """A string for each of the 300 words alone would need 20 KB."""
+    pieces = [live(f" word{number}") + b"\n\n" for number in range(300)]
+    tracemalloc.start()
+    try:
+        parser, before = EventParser(), tracemalloc.get_traced_memory()[0]
+        for piece in pieces:
+            parser.receive_data(piece)
+            assert tracemalloc.get_traced_memory()[0] - before < 8_000
+    finally:
+        tracemalloc.stop()
+
+
 class TestCalls:
     """Correct and wrong calls of the parser."""
 

@@ -17,7 +17,9 @@ DEFAULT_LIMIT = 16 * 1024 * 1024  # bytes: usual events and pages have a few KiB
 DEFAULT_TEXT_LIMIT = 64 * 1024 * 1024  # bytes, some ten million words: no real answer is as long
 _SMALLEST_LIMIT = 64  # bytes: a smaller limit would refuse every event
 _LARGEST_CHARACTER = 4  # bytes of UTF-8
-_BATCH = 4096  # characters: enough to make counting cheap, and too few to take much memory as separate strings
+# Characters of texts that are separate strings until their bytes are counted. A string of one word takes 60 bytes, so
+# few are separate in a short answer. In a long one, more of them make counting and the list of batches cheaper.
+_SMALLEST_BATCH, _LARGEST_BATCH = 256, 4096
 _MALFORMED_SHOWN = 200  # characters of a malformed event that a Notice shows: enough to recognise it
 
 _FIELD_SIZE = len("data:")
@@ -257,7 +259,8 @@ class EventParser:
         """Count the bytes of a text, and return whether it fits. Set ``_uncounted_room`` for the texts after it."""
         self._count_texts()
         bytes_left = self._text_bytes_left - _utf8_size(text)
-        self._uncounted_room = min(_BATCH, bytes_left // _LARGEST_CHARACTER)
+        batch = max(_SMALLEST_BATCH, min(_LARGEST_BATCH, (self._max_text_size - bytes_left) // 4))
+        self._uncounted_room = min(batch, bytes_left // _LARGEST_CHARACTER)
         return bytes_left >= 0
 
     def _count_texts(self) -> None:
