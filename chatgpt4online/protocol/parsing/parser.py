@@ -49,11 +49,11 @@ class EventParser:
     streams, plain JSON answers, refusals and error pages, and ignores Content-Type. No data from a server makes it
     raise an error. There is exactly one ``Done`` or ``Failed``, and it is the last event; the rest is ignored.
 
-    The ``status`` and ``headers`` of the response make the errors for refusals more precise. ``max_event_size`` limits
-    the line of one event, in bytes. ``max_body_size`` limits the lines between two events, in bytes. ``max_text_size``
-    limits the answer's text, in bytes of UTF-8. A larger answer ends in ``Failed(TooLarge)``, at the same byte however
-    the body is cut into pieces. A limit that is not an int of at least 64 raises InvalidInput. Source: protocol
-    sections 2, 5 and 7.
+    The ``status`` and ``headers`` of the response make the errors for refusals more precise. The parser keeps the
+    mapping of the headers, and reads it when the body has ended. ``max_event_size`` limits the line of one event, in
+    bytes. ``max_body_size`` limits the lines between two events, in bytes. ``max_text_size`` limits the answer's text,
+    in bytes of UTF-8. A larger answer ends in ``Failed(TooLarge)``, at the same byte however the body is cut into
+    pieces. A limit that is not an int of at least 64 raises InvalidInput. Source: protocol sections 2, 5 and 7.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class EventParser:
     ) -> None:
         _check_limits(max_event_size=max_event_size, max_body_size=max_body_size, max_text_size=max_text_size)
         self._status = status
-        self._headers = {name.lower(): value for name, value in (headers or {}).items()}
+        self._headers = headers or {}
         self._max_event_size = max_event_size
         self._max_body_size = max_body_size
         self._max_text_size = max_text_size
@@ -331,7 +331,8 @@ class EventParser:
         if self._empty_error:
             self._fail(ServerError("the site reported an error without a message"), events)
             return
-        answer = read_answer(self._non_events.getvalue(), self._status, self._headers, streamed=self._streamed)
+        headers = {name.lower(): value for name, value in self._headers.items()}
+        answer = read_answer(self._non_events.getvalue(), self._status, headers, streamed=self._streamed)
         if isinstance(answer, ChatError):
             self._fail(answer, events)
         else:
