@@ -35,10 +35,11 @@ _PARSER = "protocol.parsing.parser:EventParser."
 _BODIES = "protocol.parsing.bodies:"
 _DECODING = "protocol.parsing.decoding:"
 _EVENTS = "protocol.parsing.events:"
+_NOTICE = _EVENTS + "read_notice"
 
 
-def _loses_unfinished_line(push: Callable[..., bytes]) -> Any:
-    def replacement(self: Any, data: bytes) -> bytes:
+def _loses_unfinished_line(push: Callable[..., str]) -> Any:
+    def replacement(self: Any, data: bytes) -> str:
         if b"\n" in data:
             self.flush()
         return push(self, data)
@@ -46,17 +47,17 @@ def _loses_unfinished_line(push: Callable[..., bytes]) -> Any:
     return replacement
 
 
-def _keeps_flushed_line(flush: Callable[..., bytes]) -> Any:
-    def replacement(self: Any) -> bytes:
+def _keeps_flushed_line(flush: Callable[..., str]) -> Any:
+    def replacement(self: Any) -> str:
         line = flush(self)
-        self.held += line
+        self.held += line.encode()
         return line
 
     return replacement
 
 
-def _pushes_first_line(push: Callable[..., bytes]) -> Any:
-    def replacement(self: Any, data: bytes) -> bytes:
+def _pushes_first_line(push: Callable[..., str]) -> Any:
+    def replacement(self: Any, data: bytes) -> str:
         line, end, rest = data.partition(b"\n")
         lines = push(self, line + end)
         self.held += rest
@@ -77,8 +78,8 @@ def _changes_event(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
     return wrapped
 
 
-def _without_subtype(event: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in event.items() if key != "subtype" or value == "thinking"}
+def _reads_thoughts_only(read: Callable[[dict[str, Any]], Any]) -> Any:
+    return lambda event: read(event) if event.get("subtype") == "thinking" else None
 
 
 def _late_text_always(finish: Callable[..., None]) -> Any:
@@ -176,15 +177,24 @@ MUTANTS = [
     Mutant("only the first line of a chunk is returned", _BUFFER + "push", _pushes_first_line, LINES),
     Mutant("the byte order mark stays", _PARSER + "_read_line", edited(without_method("lstrip")), PARSER),
     Mutant("the space after data: is not optional", "protocol.parsing.parser:_FIELD_SIZE", constant(6), PARSER),
-    Mutant("bytes that are not UTF-8 are dropped", _PARSER + "_read", edited(literal("replace", "ignore")), PARSER),
+    *(
+        Mutant(
+            f"bytes that are not UTF-8 are dropped: {path.rpartition('.')[2]}",
+            path,
+            edited(literal("replace", "ignore")),
+            LINES,
+        )
+        for path in (_PARSER + "receive_data", _BUFFER + "push", _BUFFER + "flush")
+    ),
     Mutant(
         "U+2028 ends a line",
         _PARSER + "_read",
-        lambda read: lambda self, lines, events: read(self, lines.replace("\u2028".encode(), b"\n"), events),
+        lambda read: lambda self, lines, events: read(self, lines.replace("\u2028", "\n"), events),
         PARSER,
     ),
-    Mutant("the subtype content is a notice", _PARSER + "_read_event", edited(literal("content", "?")), PARSER),
-    Mutant("notices are text", _PARSER + "_read_event", _changes_event(_without_subtype), PARSER),
+    Mutant("the subtype content is a notice", _NOTICE, edited(literal("content", "?")), PARSER),
+    Mutant("notices are text", _NOTICE, _reads_thoughts_only, PARSER),
+    Mutant("a notice needs no type", _NOTICE, edited(literal("live", "usage")), PARSER),
     Mutant(
         "null is text",
         _PARSER + "_read_event",
@@ -210,7 +220,9 @@ MUTANTS = [
     Mutant("a final object without success succeeds", _PARSER + "_end_with_object", _succeeds_always, PARSER),
     Mutant("the limit of an event is one byte smaller", _PARSER + "__init__", _smaller_limit("max_event_size"), PARSER),
     Mutant("the limit of a body is one byte smaller", _PARSER + "__init__", _smaller_limit("max_body_size"), PARSER),
-    Mutant("the limit includes the line end", _PARSER + "_receive_near_limit", edited(literal(1, 0)), PARSER),
+    Mutant(
+        "the limit includes the line end", _PARSER + "_receive_near_limit", edited(operator(ast.Sub, ast.Add)), PARSER
+    ),
     Mutant(
         "the limit does not count earlier lines",
         _PARSER + "_receive_near_limit",
@@ -227,6 +239,18 @@ MUTANTS = [
     Mutant("a run of events skips a character", _PARSER + "_read_run", _skips_byte_after_run, PARSER),
     Mutant("a run of events loses its last text", _PARSER + "_add_texts", edited(_shorter_join), PARSER),
     Mutant("an event behind other output is lost", "protocol.parsing.parser:_find_event", returns(None), PARSER),
+    Mutant(
+        "an event behind another field is lost",
+        "protocol.parsing.parser:_NEXT_LINE",
+        constant(re.compile(r"\n(?!\n|:|(?:event|id|retry):)")),
+        PARSER,
+    ),
+    Mutant(
+        "lines between blank lines are lost",
+        "protocol.parsing.parser:_NEXT_LINE",
+        constant(re.compile(r"\n(?!\n|[^d\n][^{\n]*\n)")),
+        PARSER,
+    ),
     Mutant("a text without end has no limit", _PARSER + "_fits", returns(True), PARSER),
     Mutant("the final reply has no limit", "protocol.parsing.parser:_utf8_size", returns(0), PARSER),
     Mutant(
@@ -234,24 +258,20 @@ MUTANTS = [
     ),
     Mutant("an error does not have the text so far", _PARSER + "_fail", _forgets_partial_text, PARSER),
     Mutant("the last line is lost", _PARSER + "receive_eof", edited(without_statement("_read")), PARSER),
-    *(
-        Mutant(
-            f"lines before an event stay: {name}",
-            _PARSER + name,
-            edited(without_statement("_forget_non_events")),
-            PARSER,
-        )
-        for name in ("_read", "_store_text", "_read_line")
+    Mutant(
+        "lines before an event stay", _PARSER + "_enter_events", edited(without_statement("_forget_non_events")), PARSER
+    ),
+    Mutant(
+        "an event does not make a stream", _PARSER + "_enter_events", edited(without_statement("_streamed")), PARSER
     ),
     *(
-        Mutant(
-            f"an event does not make a stream: {name}", _PARSER + name, edited(without_statement("_streamed")), PARSER
-        )
-        for name in ("_read", "_store_text", "_read_line")
+        Mutant(f"an event is not noted: {name}", _PARSER + name, edited(without_statement("_enter_events")), PARSER)
+        for name in ("receive_data", "_read_run", "_read_line")
     ),
     *(
-        Mutant(f"{error} escapes the parser", _PARSER + "_read", edited(uncaught(error)), PARSER)
+        Mutant(f"{error} escapes the parser: {name}", _PARSER + name, edited(uncaught(error)), PARSER)
         for error in ("StopIteration", "RecursionError")
+        for name in ("receive_data", "_read_run")
     ),
     *(
         Mutant(f"{error} escapes the reader of JSON", _DECODING + "decode_json", edited(uncaught(error)), ANSWERS)
@@ -261,7 +281,9 @@ MUTANTS = [
         Mutant(f"{error} escapes the search for an object", _BODIES + "_find_object", edited(uncaught(error)), ANSWERS)
         for error in ("ValueError", "StopIteration", "RecursionError")
     ),
-    Mutant("a raw CR is white space", _PARSER + "_read", edited(comparison_gives(ast.NotIn, "\r", True)), PARSER),
+    Mutant(
+        "a raw CR is white space", _PARSER + "receive_data", edited(comparison_gives(ast.NotIn, "\r", True)), PARSER
+    ),
     Mutant("text after a JSON value is ignored", _DECODING + "decode_json", _text_after_json, ANSWERS),
     Mutant("a stale nonce is any refusal", _BODIES + "STALE_NONCE", constant("?"), ANSWERS),
     Mutant("a missing nonce is any refusal", _BODIES + "NO_NONCE", constant("?"), ANSWERS),

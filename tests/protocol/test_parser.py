@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -57,6 +58,7 @@ from ..support.strategies import (
 
 BOM = b"\xef\xbb\xbf"
 NAMES = sorted(RARE)
+FILLERS = [b"", b" ", b": ping", b":", b": {", b"event: message", b"event: {}", b"id: 17", b"id:", b"retry: 3000", BOM]
 
 
 def parse(*pieces: bytes, **options: Any) -> list[Event]:
@@ -251,6 +253,17 @@ class TestForAnyBody:
         assert pieces == [Text(text) for text in expected]
         assert isinstance(last, Done)
         assert last.reply.text == (reply or streamed)
+
+    @given(st.lists(st.sampled_from(FILLERS)), st.lists(st.integers(1, 50), min_size=1, max_size=4))
+    def test_lines_without_meaning_change_nothing(self, fillers: list[bytes], rhythm: list[int]) -> None:
+        """They count for no limit. The error shows the other lines behind the last event."""
+        said = [live("a"), b"Warning: x", live("b", subtype="status"), b"Warning: y", b"Warning: z"]
+        filler = b"".join(each + b"\n" for each in fillers)
+        body = b"".join(filler + each + b"\n" for each in said) + filler
+        *found, last = parse(*cut(body, rhythm), max_body_size=64)
+        assert found == [Text("a"), Notice("status", "b")]
+        assert isinstance(last, Failed)
+        assert str(last.error).endswith("the last text from the site was: Warning: y Warning: z")
 
     @given(st.lists(st.tuples(texts.filter(bool), values, st.dictionaries(texts, values, max_size=2)), max_size=5))
     def test_notices_survive_encoding(self, said: list[tuple[str, Any, dict[str, Any]]]) -> None:
@@ -858,6 +871,21 @@ class TestLimits:
 
         assert seconds(80_000) < 9 * seconds(20_000)
 
+    @pytest.mark.parametrize(
+        "filler", [b"\n", b":\n", b"event:\n", b"event:", b"event:{\n", b"event: {", b"\n:", b"\r:"]
+    )
+    @pytest.mark.slow
+    def test_lines_without_meaning_take_linear_time(self, filler: bytes) -> None:
+        def seconds(count: int) -> float:
+            body, times = b"event:" + filler * count + b"\n", []
+            for _ in range(3):
+                began = time.process_time()
+                parse(body)
+                times.append(time.process_time() - began)
+            return min(times)
+
+        assert seconds(80_000) < 9 * seconds(20_000)
+
 
 @pytest.mark.parametrize("kind", ["live", "status", "usage", "error", "end"])
 def test_no_depth_of_nesting_raises(kind: str) -> None:
@@ -892,6 +920,35 @@ def test_no_depth_of_nesting_raises(kind: str) -> None:
             events = parse(*pieces)
             assert isinstance(events[-1], Done | Failed)
             assert len(events) <= 2
+
+
+@pytest.mark.parametrize("text", ["x" * 2_000_000, "x" * 1_999_998 + "\n"])
+def test_huge_event_needs_more_than_three_times_its_size(text: str) -> None:
+    """The unfinished line, its text and the decoded string are the largest objects, and never exist all at once."""
+    pieces = cut(live(text) + b"\n\n", [65_536])
+    tracemalloc.start()
+    try:
+        parser = EventParser()
+        for piece in pieces[:-1]:
+            assert parser.receive_data(piece) == []
+        assert parser.receive_data(pieces[-1]) == [Text(text)]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * len(text)
+
+
+def test_usual_answer_needs_more_than_eight_kilobytes() -> None:
+    """A string for each of the 300 words alone would need 20 KB."""
+    pieces = [live(f" word{number}") + b"\n\n" for number in range(300)]
+    tracemalloc.start()
+    try:
+        parser, before = EventParser(), tracemalloc.get_traced_memory()[0]
+        for piece in pieces:
+            parser.receive_data(piece)
+            assert tracemalloc.get_traced_memory()[0] - before < 8_000
+    finally:
+        tracemalloc.stop()
 
 
 class TestCalls:

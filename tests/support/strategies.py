@@ -146,6 +146,11 @@ RARE: dict[str, bytes] = {
     "tool call": live(
         "Calling x...", subtype="tool_call", visibility="visible", metadata={"arguments": "{}"}, timestamp=2
     ),
+    "event on two lines": b'data: {"type":"live",\n"data":"a"}',
+    "notice with a CR": b'data: {"type":"live","data":"a","subtype":"status",\r"metadata":{}}',
+    "notice with a trailing space": live("a", subtype="status") + b" ",
+    "notice, two braces": live("a", subtype="status") + b"}",
+    "notice, cut": live("a", subtype="status")[:-1],
     "timestamp true": live("a", subtype="status", timestamp=True),
     "timestamp NaN": b'data: {"type":"live","data":"a","subtype":"status","timestamp":NaN}',
     "timestamp infinite": b'data: {"type":"live","data":"a","subtype":"status","timestamp":1e999}',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -205,6 +206,23 @@ def to_json(value: Any) -> Any:
     return result[0]
 
 
+def read_notice(event: Json) -> Notice | None:
+    """Return the notice in a decoded event, or None for an event of another kind. Source: protocol section 2.3."""
+    subtype = event.get("subtype")
+    if not subtype or subtype == "content" or event.get("type") != "live":
+        return None
+    # The classes are compared, since this is faster than isinstance() and runs for each notice.
+    data, metadata = event.get("data"), event.get("metadata")
+    visibility, timestamp = event.get("visibility"), event.get("timestamp")
+    return Notice(
+        subtype if subtype.__class__ is str else to_text(subtype),
+        data if data.__class__ is str else to_text(data),
+        visibility if visibility.__class__ is str else "",
+        metadata if metadata.__class__ is dict else {},
+        timestamp if timestamp.__class__ is float and 0.0 < timestamp < INFINITY else _seconds(timestamp),
+    )
+
+
 def read_reply(raw: Json) -> tuple[Reply, list[str]]:
     """Return the reply in a final object, and the names of the fields that could not be read completely.
 
@@ -245,6 +263,21 @@ def to_number(value: Any) -> int | float | None:
     if not -INFINITY < number < INFINITY:
         return None
     return value if isinstance(value, int) else number
+
+
+def to_text(value: Any) -> str:
+    """Return a string unchanged, null as ``""``, and any other JSON value as JSON."""
+    if value is None:
+        return ""
+    try:
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except (ValueError, RecursionError):  # beyond Python's limits on numbers and nesting
+        return "(too large or nested too deeply to show)"
+
+
+def _seconds(value: Any) -> float | None:
+    number = None if isinstance(value, str) else to_number(value)
+    return None if number is None else float(number)
 
 
 class _Fields:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 
 class LineBuffer:
-    """Holds the unfinished line of a stream, and returns whole lines.
+    """Holds the unfinished line of a stream, and returns whole lines as text.
 
     ``held`` is the unfinished line. The time is linear in the bytes however they are cut: each byte is searched once
-    and copied a bounded number of times.
+    and copied a bounded number of times. Bytes that are not UTF-8 become U+FFFD.
     """
 
     __slots__ = ("held",)
@@ -20,22 +20,24 @@ class LineBuffer:
     def __init__(self) -> None:
         self.held: bytearray = bytearray()
 
-    def push(self, data: bytes) -> bytes:
-        """Return the lines that ``data`` completes, with their line ends, or ``b""`` if it completes none."""
+    def push(self, data: bytes) -> str:
+        """Return the lines that ``data`` completes, with their line ends, or ``""`` if it completes none."""
         cut = data.rfind(b"\n") + 1
         cut = data.rfind(b"\r", cut) + 1 or cut
         if not cut:
             self.held += data
-            return b""
-        lines = data[:cut]
-        if self.held:
-            lines = self.flush() + lines
+            return ""
+        if not self.held:
+            lines = data[:cut].decode("utf-8", "replace")
+        else:
+            self.held += data[:cut]
+            lines = self.flush()
         if cut < len(data):
             self.held += data[cut:]
         return lines
 
-    def flush(self) -> bytes:
+    def flush(self) -> str:
         """Return the unfinished line and discard it."""
-        line = bytes(self.held)
+        line = self.held.decode("utf-8", "replace")  # without bytes in between, since the line may be huge
         self.held = bytearray()
         return line

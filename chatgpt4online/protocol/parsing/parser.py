@@ -6,7 +6,6 @@ the time that the import of this module takes.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from io import StringIO
@@ -15,14 +14,16 @@ from typing import Any
 
 from .decoding import decode_json, scan_json
 from .errors import ChatError, InvalidInput, InvalidState, ServerError, TooLarge
-from .events import INFINITY, Done, Event, Failed, Json, Notice, Text, read_reply, to_number
+from .events import Done, Event, Failed, Json, Notice, Text, read_notice, read_reply, to_text
 from .lines import LineBuffer
 
 DEFAULT_LIMIT = 16 * 1024 * 1024  # bytes: usual events and pages have a few KiB, and memory is safe
 DEFAULT_TEXT_LIMIT = 64 * 1024 * 1024  # bytes, some ten million words: no real answer is as long
 _SMALLEST_LIMIT = 64  # bytes: a smaller limit would refuse every event
 _LARGEST_CHARACTER = 4  # bytes of UTF-8
-_BATCH = 4096  # characters: enough to make counting cheap, and too few to take much memory as separate strings
+# Characters of texts that are separate strings until their bytes are counted. A string of one word takes 60 bytes, so
+# few are separate in a short answer. In a long one, more of them make counting and the list of batches cheaper.
+_SMALLEST_BATCH, _LARGEST_BATCH = 256, 4096
 _MALFORMED_SHOWN = 200  # characters of a malformed event that a Notice shows: enough to recognise it
 
 _FIELD_SIZE = len("data:")
@@ -36,9 +37,11 @@ _PLAIN_END_SIZE = len(_PLAIN_END)
 _PLAIN_LAST = '"' + _PLAIN_END
 _NEXT_PLAIN = _PLAIN_END + _PLAIN
 _NEXT_PLAIN_SIZE = len(_NEXT_PLAIN)
-_OBJECT = "data: {"
-_OBJECT_SIZE = len(_OBJECT)
-_BLANK_LINES = re.compile(r"\n*")
+_OBJECT = "data: {"  # the start of the other usual events
+_OBJECT_START = len("data: ")
+_NEXT_OBJECT = "\n\n" + _OBJECT
+# The end of a line before one that may hold an event or other output: no blank line, no comment, no other field.
+_NEXT_LINE = re.compile(r"\n(?!\n|:|(?:event|id|retry):[^{\n]*+\n)")
 _EVENT_START = re.compile(r"data:[ \t]*(?=\{)")
 _ONE_LINE = re.compile(rb"[^\r\n]*[\r\n]?")
 
@@ -50,11 +53,11 @@ class EventParser:
     streams, plain JSON answers, refusals and error pages, and ignores Content-Type. No data from a server makes it
     raise an error. There is exactly one ``Done`` or ``Failed``, and it is the last event; the rest is ignored.
 
-    The ``status`` and ``headers`` of the response make the errors for refusals more precise. ``max_event_size`` limits
-    the line of one event, in bytes. ``max_body_size`` limits the lines between two events, in bytes. ``max_text_size``
-    limits the answer's text, in bytes of UTF-8. A larger answer ends in ``Failed(TooLarge)``, at the same byte however
-    the body is cut into pieces. A limit that is not an int of at least 64 raises InvalidInput. Source: protocol
-    sections 2, 5 and 7.
+    The ``status`` and ``headers`` of the response make the errors for refusals more precise. The parser keeps the
+    mapping of the headers, and reads it when the body has ended. ``max_event_size`` limits the line of one event, in
+    bytes. ``max_body_size`` limits the lines between two events, in bytes. ``max_text_size`` limits the answer's text,
+    in bytes of UTF-8. A larger answer ends in ``Failed(TooLarge)``, at the same byte however the body is cut into
+    pieces. A limit that is not an int of at least 64 raises InvalidInput. Source: protocol sections 2, 5 and 7.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class EventParser:
     ) -> None:
         check_limits(max_event_size=max_event_size, max_body_size=max_body_size, max_text_size=max_text_size)
         self._status = status
-        self._headers = dict(headers or {})
+        self._headers = headers or {}
         self._max_event_size = max_event_size
         self._max_body_size = max_body_size
         self._max_text_size = max_text_size
@@ -80,7 +83,8 @@ class EventParser:
         self._non_events = StringIO()  # the lines since the last event that hold no event, such as JSON or HTML
         self._non_event_size = 0
         self._safe_size = min(max_event_size, max_body_size)  # bytes of a line that exceed neither limit
-        self._streamed = False
+        self._streamed = False  # an event has come
+        self._in_events = False  # the last line was an event, so that _non_events is empty
         self._empty_error = False
         self._over = False
         self._ended = False
@@ -99,18 +103,40 @@ class EventParser:
 
         Raises InvalidState after :meth:`receive_eof`, and InvalidInput for an argument that is not bytes-like.
         """
-        if (
-            data.__class__ is not bytes
-        ):  # here and below, since this is faster than isinstance() and runs for each event
+        # Here and below, the class is compared, since this is faster than isinstance() and runs for each event.
+        if data.__class__ is not bytes:
             data = _to_bytes(data)
         events: list[Event] = []
-        held = self._lines.held
-        if len(held) + len(data) > self._safe_size:
+        held_size = len(self._lines.held)
+        if held_size + len(data) > self._safe_size:
             self._receive_near_limit(data, events)
-        elif not held and data[-1:] == b"\n":
-            self._read(data, events)
-        elif lines := self._lines.push(data):
-            self._read(lines, events)
+            return events
+        if not held_size and data[-1:] == b"\n":
+            text = data.decode("utf-8", "replace")
+        elif not (text := self._lines.push(data)):
+            return events
+        # Most pieces are a single event, and the code below reads those faster than _read() does.
+        try:
+            if text.endswith(_PLAIN_LAST) and text.startswith(_PLAIN):
+                piece, end = scanstring(text, _PLAIN_SIZE)
+                if end + _PLAIN_END_SIZE == len(text):  # the first string ends there, so this is a single event
+                    if not self._in_events:  # tested before the call, since a call for each event takes time
+                        self._enter_events()
+                    self._add_text(piece, events)
+                    return events
+            if text.startswith(_OBJECT) and text.find("\n") == len(text) - 2 and "\r" not in text:
+                event, end = scan_json(text, _OBJECT_START)
+                if end == len(text) - 2:
+                    if not self._in_events:
+                        self._enter_events()
+                    if notice := read_notice(event):
+                        events.append(notice)
+                    else:
+                        self._read_event(event, text, events)
+                    return events
+        except (ValueError, StopIteration, RecursionError):
+            pass  # _read() finds the line that has the error
+        self._read(text, events)
         return events
 
     def receive_eof(self) -> list[Event]:
@@ -119,7 +145,7 @@ class EventParser:
             raise InvalidState("receive_eof was called twice; make a new parser for the next answer")
         events: list[Event] = []
         if not self._over and (line := self._lines.flush()):
-            self._read(line + b"\n", events)
+            self._read(line + "\n", events)
         if not self._over:
             self._end_without_event(events)
         self._ended = True
@@ -135,44 +161,25 @@ class EventParser:
         for piece in _ONE_LINE.findall(data):
             if self._over:
                 return
-            lines = self._lines.push(piece)
-            size = len(lines) - 1 if lines else len(self._lines.held)  # without the line end
-            head = lines[:_FIELD_SIZE] or self._lines.held[:_FIELD_SIZE]
-            if head == b"data:" or (not lines and b"data:".startswith(head)):
+            is_whole = piece.endswith((b"\n", b"\r"))
+            size = len(self._lines.held) + len(piece) - is_whole  # without the line end
+            head = bytes(self._lines.held[:_FIELD_SIZE] + piece[:_FIELD_SIZE])[:_FIELD_SIZE]
+            if head == b"data:" or (not is_whole and b"data:".startswith(head)):
                 limit, what, option = self._max_event_size, "one event", "max_event_size"
             else:
                 size += self._non_event_size
                 limit, what, option = self._max_body_size, "the part outside events", "max_body_size"
             if size > limit:
                 self._fail(TooLarge(f"{what} is larger than {limit} bytes; raise {option} to accept it"), events)
-            elif lines:
+            elif lines := self._lines.push(piece):
                 self._read(lines, events)
 
-    def _read(self, lines: bytes, events: list[Event]) -> None:
-        """Read whole lines. Most pieces are a single event, so that case has a fast path."""
-        text = lines.decode("utf-8", "replace")
-        try:
-            if text.endswith(_PLAIN_LAST) and text[:_PLAIN_SIZE] == _PLAIN:
-                piece, end = scanstring(text, _PLAIN_SIZE)
-                if end + _PLAIN_END_SIZE == len(text):  # the first string ends there, so this is a single event
-                    self._add_text(piece, events)
-                    return
-            if text[:_OBJECT_SIZE] == _OBJECT:
-                event, end = scan_json(text, _OBJECT_SIZE - 1)
-                # The object is followed by two line ends and by nothing else.
-                if text.find("\n") == end == len(text) - 2 and text[-1] == "\n" and "\r" not in text:
-                    self._streamed = True
-                    if self._non_event_size:  # tested before the call, since a call for each event takes time
-                        self._forget_non_events()
-                    self._read_event(event, text, events)
-                    return
-        except (ValueError, StopIteration, RecursionError):
-            pass  # the loop below reads it line by line
-        if "\r" in text:
-            text = text.replace("\r", "\n")
-        position, size, may_have_run = 0, len(text), True
-        while position < size:
-            if may_have_run and text.startswith(_PLAIN, position):
+    def _read(self, text: str, events: list[Event]) -> None:
+        """Read whole lines: the run of events at each place, or else the line."""
+        text = text.replace("\r", "\n")
+        position, may_have_run = 0, True
+        while position < len(text):
+            if may_have_run and text.startswith(_OBJECT, position):
                 position, may_have_run = self._read_run(text, position, events)
                 if self._over:
                     return
@@ -181,16 +188,39 @@ class EventParser:
                 self._read_line(text[position:end], events)
                 if self._over:
                     return
-            # The pattern matches the empty string too, so there is always a match.
-            position = _BLANK_LINES.match(text, end + 1).end() if end >= 0 else size  # type: ignore[union-attr]  # see above
+            # The pattern matches at the end of the last line, so there is always a match.
+            position = _NEXT_LINE.search(text, end).end()  # type: ignore[union-attr]  # see above
 
     def _read_run(self, text: str, position: int, events: list[Event]) -> tuple[int, bool]:
-        """Read the run of plain events at ``position``.
+        """Read the run of events at ``position``: notices, then an event of another kind, then plain events.
 
         Return the position after the run, and whether to look for another run in this text. That is false after an
-        error in a string. For each error the standard library counts the lines of all text before it, so many errors
+        error in an event. For each error the standard library counts the lines of all text before it, so many errors
         in one text would take quadratic time.
         """
+        find, startswith = text.find, text.startswith
+        try:
+            while True:
+                event, end = scan_json(text, position + _OBJECT_START)
+                if find("\n", position) != end:  # the object has several lines, or other text follows it
+                    return position, True
+                if not self._in_events:
+                    self._enter_events()
+                if notice := read_notice(event):
+                    events.append(notice)
+                    if not startswith(_NEXT_OBJECT, end):
+                        return end, True
+                    position = end + 2
+                else:
+                    self._read_event(event, text[position:end], events)
+                    if self._over or not startswith(_NEXT_PLAIN, end - 1):
+                        return end, True
+                    return self._read_texts(text, end + 2, events)
+        except (ValueError, StopIteration, RecursionError):
+            return position, False
+
+    def _read_texts(self, text: str, position: int, events: list[Event]) -> tuple[int, bool]:
+        """Read the run of plain events at ``position``. Return the same as :meth:`_read_run`."""
         texts: list[str] = []
         startswith, start, may_have_run = text.startswith, position + _PLAIN_SIZE, True
         try:
@@ -201,7 +231,7 @@ class EventParser:
                 piece, end = scanstring(text, start)
             if startswith("}\n", end):
                 texts.append(piece)
-                start = end + len("}\n") + _PLAIN_SIZE
+                start = end + len("}") + _PLAIN_SIZE
         except ValueError:
             may_have_run = False
         if texts:
@@ -213,7 +243,7 @@ class EventParser:
         joined = "".join(texts)
         self._uncounted_room -= len(joined) + 1
         if self._uncounted_room >= 0 or self._fits(joined):
-            self._store_text(joined)
+            self._uncounted_texts.append(joined)
             events.extend(map(Text, texts))
             return
         pieces = iter(texts)
@@ -224,22 +254,17 @@ class EventParser:
         """Add a piece of the answer's text. If the piece exceeds the limit, end the answer."""
         self._uncounted_room -= len(text) + 1  # one more for each text, since an empty string takes memory too
         if self._uncounted_room >= 0 or self._fits(text):
-            self._store_text(text)
+            self._uncounted_texts.append(text)
             events.append(Text(text))
         else:
             self._fail_text(events)
-
-    def _store_text(self, text: str) -> None:
-        self._uncounted_texts.append(text)
-        self._streamed = True
-        if self._non_event_size:
-            self._forget_non_events()
 
     def _fits(self, text: str) -> bool:
         """Count the bytes of a text, and return whether it fits. Set ``_uncounted_room`` for the texts after it."""
         self._count_texts()
         bytes_left = self._text_bytes_left - _utf8_size(text)
-        self._uncounted_room = min(_BATCH, bytes_left // _LARGEST_CHARACTER)
+        batch = max(_SMALLEST_BATCH, min(_LARGEST_BATCH, (self._max_text_size - bytes_left) // 4))
+        self._uncounted_room = min(batch, bytes_left // _LARGEST_CHARACTER)
         return bytes_left >= 0
 
     def _count_texts(self) -> None:
@@ -260,26 +285,17 @@ class EventParser:
             if not line.startswith(("event:", "id:", "retry:")):
                 self._non_events.write(line + "\n")
                 self._set_non_event_size(self._non_event_size + len(line) + 1)
+                self._in_events = False
             return
-        self._streamed = True
-        self._forget_non_events()
+        if not self._in_events:
+            self._enter_events()
         self._read_event(event, line, events)
 
     def _read_event(self, event: Any, line: str, events: list[Event]) -> None:
         kind = event.get("type") if event.__class__ is dict else None
         if kind == "live":
-            data, subtype = event.get("data"), event.get("subtype")
-            if subtype and subtype != "content":
-                visibility, metadata, timestamp = event.get("visibility"), event.get("metadata"), event.get("timestamp")
-                notice = Notice(
-                    subtype if subtype.__class__ is str else _to_text(subtype),
-                    data if data.__class__ is str else _to_text(data),
-                    visibility if visibility.__class__ is str else "",
-                    metadata if metadata.__class__ is dict else {},
-                    timestamp
-                    if timestamp.__class__ is float and -INFINITY < timestamp < INFINITY
-                    else _seconds(timestamp),
-                )
+            data = event.get("data")
+            if notice := read_notice(event):
                 events.append(notice)
             elif data.__class__ is str:
                 self._add_text(data, events)
@@ -288,10 +304,10 @@ class EventParser:
         elif kind == "end":
             self._read_end_event(event.get("data"), line, events)
         elif kind == "error":
-            self._read_error_event(_to_text(event.get("data")), events)
+            self._read_error_event(to_text(event.get("data")), events)
         elif isinstance(kind, str):
             rest = {key: value for key, value in event.items() if key not in ("type", "data")}
-            events.append(Notice(kind, _to_text(event.get("data")), metadata=rest))
+            events.append(Notice(kind, to_text(event.get("data")), metadata=rest))
         else:
             events.append(_malformed(line))
 
@@ -337,7 +353,7 @@ class EventParser:
         if not final.get("success", True):
             from .bodies import server_error  # noqa: PLC0415  # see the top
 
-            self._fail(server_error(_to_text(final.get("message"))), events)
+            self._fail(server_error(to_text(final.get("message"))), events)
             return
         reply, unread = read_reply(final)
         if _utf8_size(reply.text) > self._max_text_size:
@@ -365,9 +381,14 @@ class EventParser:
     def _stop(self) -> None:
         """Free the memory after the last event, and ignore the rest of the body."""
         self._over = True
-        self._lines.flush()
+        self._lines = LineBuffer()
         self._forget_non_events()
         self._safe_size = -1  # any data now goes to _receive_near_limit(), which ignores it
+
+    def _enter_events(self) -> None:
+        """Note that there is an event, and discard the other lines before it."""
+        self._streamed = self._in_events = True
+        self._forget_non_events()
 
     def _forget_non_events(self) -> None:
         if self._non_event_size:
@@ -439,21 +460,6 @@ def _malformed(line: str) -> Notice:
     from .bodies import mask_keys  # noqa: PLC0415  # see the top
 
     return Notice("malformed", mask_keys(line[_FIELD_SIZE:].strip()[: 2 * _MALFORMED_SHOWN])[:_MALFORMED_SHOWN])
-
-
-def _to_text(value: Any) -> str:
-    """Return a string unchanged, null as ``""``, and any other JSON value as JSON."""
-    if value is None:
-        return ""
-    try:
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    except (ValueError, RecursionError):  # beyond Python's limits on numbers and nesting
-        return "(too large or nested too deeply to show)"
-
-
-def _seconds(value: Any) -> float | None:
-    number = None if isinstance(value, str) else to_number(value)
-    return None if number is None else float(number)
 
 
 def _to_bytes(data: Any) -> bytes:
