@@ -206,8 +206,11 @@ def to_json(value: Any) -> Any:
     return result[0]
 
 
-def read_notice(event: Json) -> Notice | None:
-    """Return the notice in a decoded event, or None for an event of another kind. Source: protocol section 2.3."""
+def read_notice(event: Any) -> Notice | None:
+    """Return the notice in an event, or None for an event of another kind.
+
+    ``event`` is a decoded JSON object. Source: protocol section 2.3.
+    """
     subtype = event.get("subtype")
     if not subtype or subtype == "content" or event.get("type") != "live":
         return None

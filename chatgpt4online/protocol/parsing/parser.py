@@ -83,7 +83,7 @@ class EventParser:
         self._non_events = StringIO()  # the lines since the last event that hold no event, such as JSON or HTML
         self._non_event_size = 0
         self._safe_size = min(max_event_size, max_body_size)  # bytes of a line that exceed neither limit
-        self._streamed = False  # an event has come
+        self._streamed = False  # an event arrived
         self._in_events = False  # the last line was an event, so that _non_events is empty
         self._empty_error = False
         self._over = False
