@@ -794,6 +794,11 @@ class TestLimits:
         with pytest.raises(InvalidInput, match=f"{option} must be an int of bytes, not {type(limit).__name__}"):
             EventParser(**{option: limit})
 
+    @pytest.mark.parametrize("headers", ["Content-Type: text/html", [("Content-Type", "text/html")], 5])
+    def test_headers_that_are_not_a_mapping_are_refused(self, headers: Any) -> None:
+        with pytest.raises(InvalidInput, match=f"headers is a mapping of names to values, not {type(headers).__name__}"):
+            EventParser(headers=headers)
+
     @pytest.mark.parametrize("ascii_only", [False, True])
     @pytest.mark.parametrize("rhythm", [[1], [7], [100_000]])
     @pytest.mark.parametrize(

@@ -57,7 +57,8 @@ class EventParser:
     mapping of the headers, and reads it when the body has ended. ``max_event_size`` limits the line of one event, in
     bytes. ``max_body_size`` limits the lines between two events, in bytes. ``max_text_size`` limits the answer's text,
     in bytes of UTF-8. A larger answer ends in ``Failed(TooLarge)``, at the same byte however the body is cut into
-    pieces. A limit that is not an int of at least 64 raises InvalidInput. Source: protocol sections 2, 5 and 7.
+    pieces. Raises InvalidInput for headers that are not a mapping, and for a limit that is not an int of at least 64.
+    Source: protocol sections 2, 5 and 7.
     """
 
     def __init__(
@@ -70,6 +71,8 @@ class EventParser:
         max_text_size: int = DEFAULT_TEXT_LIMIT,
     ) -> None:
         check_limits(max_event_size=max_event_size, max_body_size=max_body_size, max_text_size=max_text_size)
+        if headers is not None and not hasattr(headers, "items"):
+            raise InvalidInput(f"headers is a mapping of names to values, not {type(headers).__name__}: use a dict")
         self._status = status
         self._headers = headers or {}
         self._max_event_size = max_event_size
