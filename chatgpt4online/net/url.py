@@ -15,6 +15,7 @@ _WEB = ("http", "https")
 _SAFE = "!#$%&'()*+,/:;=?@[]~"  # the set of requests; it has "%" because an address may be percent-encoded already
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}")  # RFC 1035, and like browsers also underscores, and hyphens at the ends
 _ZONE = re.compile(r"[A-Za-z0-9._~-]+")  # RFC 6874, without percent-encoding
+_LONGEST_KEPT = 1_000  # characters: a site could fill the memory by long addresses of redirects
 _HOST_LIMIT = 253  # characters, RFC 1035
 
 
@@ -67,13 +68,16 @@ class URL:
         return "Basic " + base64.b64encode(credentials).decode()
 
 
-@lru_cache(maxsize=64)  # one question needs the same two addresses several times, and 20 microseconds for each
 def parse_url(url: str, schemes: tuple[str, ...] = _WEB) -> URL:
     """Return the URL of an address, percent-encoded, with its host in ASCII by IDNA 2008.
 
     White space around the address is ignored. IPv4 addresses in short forms ("127.1") stay unchanged. Raises ValueError
     unless the address is absolute and has one of ``schemes``. The message never shows a password.
     """
+    return _parse_kept(url, schemes) if len(url) <= _LONGEST_KEPT else _parse(url, schemes)
+
+
+def _parse(url: str, schemes: tuple[str, ...]) -> URL:
     try:
         parts = urlsplit(url.strip())
         name = parts.hostname or ""
@@ -100,6 +104,9 @@ def parse_url(url: str, schemes: tuple[str, ...] = _WEB) -> URL:
     return URL(
         Origin(parts.scheme, host, port), resolved_host, target, _unquoted(parts.username), _unquoted(parts.password)
     )
+
+
+_parse_kept = lru_cache(maxsize=64)(_parse)  # one question needs the same two addresses several times
 
 
 def redacted(url: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatgpt4online.net import url as url_module
 from chatgpt4online.net.cookies import Cookies
 from chatgpt4online.net.url import Origin, absolute, ascii_host, is_web_address, origin, parse_url, redacted
 
@@ -192,3 +193,11 @@ def test_idna_is_not_loaded_for_an_ascii_host() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_long_addresses_are_not_kept() -> None:
+    """A site could fill the memory by the addresses of its redirects."""
+    before = url_module._parse_kept.cache_info().currsize
+    long = "http://example.org/" + "x" * 1_000
+    assert parse_url(long).address == long
+    assert url_module._parse_kept.cache_info().currsize == before
