@@ -102,7 +102,7 @@ COMMAND = Command(
 chatgpt4online ask "Are you open?" --site https://example.org --bot support
 chatgpt4online ask - --site https://example.org --json < question.txt
 cat log.txt | chatgpt4online ask "What went wrong?" - --demo
-chatgpt4online ask "And then?" --site https://example.org --conversation a.json
+chatgpt4online "And then?" --site https://example.org --conversation a.json
 chatgpt4online "Hello" --demo --notices
 export CHATGPT4ONLINE_SITE=https://example.org
 chatgpt4online "Hello"
