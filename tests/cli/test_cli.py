@@ -645,11 +645,17 @@ def hanging() -> Iterator[Server]:
         assert gone.wait(SECONDS)
 
 
-def test_time_limit_is_named_as_the_option() -> None:
-    with Server(site(lambda peer, _: peer.wait_for_close())) as server:
-        run = run_program("Hi", "--site", server.url, "--timeout", "0.5")
+@pytest.mark.parametrize("option", ["--first-byte-timeout", "--idle-timeout", "--timeout"])
+def test_time_limit_is_named_as_the_option(option: str) -> None:
+    def chat(peer: Peer, _: Received) -> None:
+        if option != "--first-byte-timeout":
+            peer.send(stream_head() + chunk(live("Hel")))
+        peer.wait_for_close()
+
+    with Server(site(chat)) as server:
+        run = run_program("Hi", "--site", server.url, option, "0.5")
     assert (run.returncode, run.stderr.count("\n")) == (1, 1)
-    assert "within 0.5 s; raise --timeout if the site needs longer" in run.stderr
+    assert f"within 0.5 s; raise {option} if the site needs longer" in run.stderr
 
 
 @pytest.fixture
