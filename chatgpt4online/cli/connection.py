@@ -30,7 +30,7 @@ _LIMITS = {
 _USUAL = Timeout()
 
 ENVIRONMENT = """\
-environment, all of it ignored with --site and with --demo:
+environment, ignored if the arguments name another site:
   CHATGPT4ONLINE_SITE      the site's address
   CHATGPT4ONLINE_BOT       the chatbot's id there
   CHATGPT4ONLINE_USER      the name of a user of that site, together with

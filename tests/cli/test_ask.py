@@ -53,7 +53,7 @@ class TestInput:
             ended = run_program(*arguments, "--site", site.url)
             assert (ended.returncode, site.chats[-1].message) == (0, asked)
 
-    def test_nothing_is_sent_without_a_site(self) -> None:
+    def test_command_without_a_site_sends_no_request(self) -> None:
         for command in (["ask", "Hi"], ["bots"], ["export"]):
             ended = run_program(*command)
             assert (ended.returncode, ended.stdout) == (2, "")
