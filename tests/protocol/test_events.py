@@ -297,7 +297,7 @@ def test_dict_of_a_reply_is_not_a_copy_without_secrets(value: Any) -> None:
 
 
 def test_dict_of_an_event_is_its_fields_and_its_type() -> None:
-    dicts = [
+    dicts: list[tuple[Text | Notice | Done, dict[str, Any]]] = [
         (Text("Hé\ud800"), {"type": "text", "text": "Hé\ud800"}),
         (
             Notice("debug", "Hm", "hidden", {"sessionId": "s-1", "a": math.nan}, 1.5),
