@@ -6,17 +6,18 @@ import argparse
 import getpass
 import os
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .. import Bot, InvalidInput, Submission, Timeout, Turn
 from .command import Parser, seconds
 
 if TYPE_CHECKING:
-    from .. import Client, ClientOptions
+    from .. import AsyncClient, Client, ClientOptions
 
 SITE = "CHATGPT4ONLINE_SITE"
+_BOT = "CHATGPT4ONLINE_BOT"
 _USER = "CHATGPT4ONLINE_USER"
 _PASSWORD = "CHATGPT4ONLINE_PASSWORD"  # noqa: S105  # the name of the variable
 _LOG = "CHATGPT4ONLINE_LOG"
@@ -133,27 +134,61 @@ def is_demo(options: argparse.Namespace) -> bool:
 
 
 @contextmanager
+def served_demo(options: argparse.Namespace) -> Iterator[None]:
+    """With ``--demo``, serve the demo's site in the block, and make it the site of the arguments."""
+    if not is_demo(options):
+        yield
+        return
+    from ..testing import serve_site  # noqa: PLC0415  # only the demo needs a server
+
+    os.environ["no_proxy"] = "127.0.0.1"  # the environment's proxy would not reach this machine
+    with serve_site(pause=_DEMO_PAUSE) as site:
+        options.demo, options.site = False, site.url
+        yield
+
+
+@contextmanager
 def open_client(options: argparse.Namespace) -> Iterator[Client]:
     """Return a client for the site, the bot and the login of the arguments. With ``--demo``, serve the site too."""
-    if is_demo(options):
-        from ..testing import serve_site  # noqa: PLC0415  # only the demo needs a server
+    with served_demo(options):
+        from .. import Client  # noqa: PLC0415  # it imports requests, which --help does not need
 
-        os.environ["no_proxy"] = "127.0.0.1"  # the environment's proxy would not reach this machine
-        with serve_site(pause=_DEMO_PAUSE) as site:
-            options.demo, options.site = False, site.url
-            with open_client(options) as client:
-                yield client
-        return
-    from .. import Client  # noqa: PLC0415  # it imports requests, which --help does not need
+        found = client_options(options)
+        with Client(**found) if options.site is None else Client(options.site, **found) as client:
+            yield client
+
+
+@asynccontextmanager
+async def open_async_client(options: argparse.Namespace) -> AsyncIterator[AsyncClient]:
+    """Return a client for asyncio, for the site, the bot and the login of the arguments.
+
+    With ``--demo``, ``served_demo`` has to serve the site.
+    """
+    from .. import AsyncClient  # noqa: PLC0415  # it imports asyncio, which --help does not need
 
     found = client_options(options)
-    with Client(**found) if options.site is None else Client(options.site, **found) as client:
+    async with AsyncClient(**found) if options.site is None else AsyncClient(options.site, **found) as client:
         yield client
+
+
+def site_and_bot(options: argparse.Namespace) -> tuple[str, str]:
+    """Return the site's address, or ``"demo"``, and the bot's id of the arguments or of the environment."""
+    if is_demo(options) or options.site is not None:
+        environ: Mapping[str, str] = {}
+    else:
+        environ = os.environ
+    site = "demo" if is_demo(options) else options.site or environ[SITE]
+    return site.rstrip("/"), options.bot or environ.get(_BOT) or "default"
 
 
 def choose_bot(client: Client, page: str, bot_id: str | None) -> Bot:
     """Return the first bot of a page, or the one with an id. Raises InvalidInput if the page has no such bot."""
-    bots = client.bots(page)
+    return pick_bot(client.bots(page), bot_id)
+
+
+def pick_bot(bots: Iterable[Bot], bot_id: str | None) -> Bot:
+    """Return the first of a page's bots, or the one with an id. Raises InvalidInput if the page has no such bot."""
+    bots = list(bots)
     for bot in bots:
         if bot_id in (None, bot.bot_id, bot.custom_id):
             return bot
