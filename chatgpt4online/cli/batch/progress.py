@@ -111,9 +111,9 @@ def shown_progress(counts: Counts) -> Iterator[Display]:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in one or two units: ``8 s``, ``12 min``, ``3 h 20 min``."""
+    """Return a time in one or two units: ``0.5 s``, ``8 s``, ``12 min``, ``3 h 20 min``."""
     if seconds < 60:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.1f} s" if 0 < seconds < 1 else f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
