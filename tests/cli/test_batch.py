@@ -263,18 +263,31 @@ class TestFailures:
         assert (ended.returncode, statuses()) == (0, [("a", "answered")])
         assert ended.stderr.startswith("waiting ")
 
-    def test_question_that_always_breaks_the_connection_does_not_stop_the_others(self) -> None:
+    @pytest.mark.slow
+    @pytest.mark.parametrize(
+        ("breaking", "sent", "ends"),
+        [
+            ("ace", ["a"] * 3 + ["b"] + ["c"] * 3 + ["d"] + ["e"] * 3 + ["f"], ""),
+            ("abcdef", ["a"] * 3 + ["b"] * 3 + ["c"] * 3, "stopped: 0 of 6 questions"),
+        ],
+        ids=["some questions", "the site"],
+    )
+    def test_broken_connections_end_the_run_only_if_no_question_is_answered(
+        self, breaking: str, sent: list[str], ends: str
+    ) -> None:
         def chat(peer: Peer, request: Received) -> None:
-            if request.json["newMessage"] == "a":
+            if request.json["newMessage"] in breaking:
                 peer.close()
             else:
                 echo(peer, request)
 
-        ask_names("ab")
+        ask_names("abcdef")
         with Server(site(chat)) as server:
-            assert batch(server.url, "--concurrency", "1").returncode == 1
-            assert asked(server) == ["a", "a", "a", "b"]
-        assert statuses() == [("a", "failed"), ("b", "answered")]
+            ended = batch(server.url, "--concurrency", "1")
+            assert asked(server) == sent
+        assert ended.returncode == 1
+        assert ("stopped" in ended.stderr, ends in ended.stderr) == (bool(ends), True)
+        assert statuses() == [(name, "failed" if name in breaking else "answered") for name in dict.fromkeys(sent)]
 
     def test_site_without_a_chat_is_reported_before_any_question(self) -> None:
         ask_names()
