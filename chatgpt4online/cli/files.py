@@ -18,20 +18,20 @@ def replaced(path: str, what: str) -> Iterator[BinaryIO]:
     A device or a pipe is written directly. A new file has the usual permissions, and an old one keeps its own. Raises
     Failure, which names the content as ``what``, if the file cannot be written.
     """
-    path = os.path.realpath(path)
-    part = f"{path}.part"  # beside the file, since a file system can rename only its own files
+    whole = os.path.realpath(path)
+    part = f"{whole}.part"  # beside the file, since a file system can rename only its own files
     try:
         if os.path.exists(path) and not os.path.isfile(path):
             with open(path, "wb") as file:
                 yield file
             return
         with open(part, "wb") as file:
-            if os.path.exists(path):
-                shutil.copymode(path, part)
+            if os.path.exists(whole):
+                shutil.copymode(whole, part)
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
+        os.replace(part, whole)
     except OSError as error:
         raise Failure(f"{what} cannot be written to {path}: {error.strerror or error}") from error
     finally:
