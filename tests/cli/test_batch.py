@@ -378,8 +378,7 @@ class TestArguments:
         ended = batch(server.url)
         assert (ended.returncode, len(server.requests), Path(ANSWERS).read_bytes()) == (2, before, stored)
         assert ended.stderr == (
-            "chatgpt4online: questions.jsonl, line 2: 'b' has changed since it was answered; change its id, or choose "
-            "another file for the answers\n"
+            "chatgpt4online: questions.jsonl, line 2: 'b' has changed; use a new id or a new -o file\n"
         )
 
     def test_answers_of_another_bot_are_an_error(self, server: Server) -> None:
@@ -387,7 +386,7 @@ class TestArguments:
         batch(server.url)
         ended = batch(server.url, "--bot", "support")
         assert (ended.returncode, asked(server)) == (2, ["a"])
-        assert "'a' was answered by the bot 'default', and this run asks 'support'" in ended.stderr
+        assert "'a' has an answer of the bot 'default', not of 'support'" in ended.stderr
 
     def test_environment_names_the_site_and_the_bot(self, server: Server) -> None:
         ask_names("a")
@@ -546,7 +545,7 @@ class TestTerminal:
         pyte.Stream(screen).feed(seen.decode())
         shown = [line.rstrip() for line in screen.display if line.strip()]
         assert (ended.returncode, ended.stdout) == (0, SUMMARY + "5          5   0      0       0\n")
-        if term == "dumb":  # it cannot move the cursor, so rich draws nothing but the end
+        if term == "dumb":  # it cannot move the cursor, so rich draws only the end
             return
         assert len(shown) == 1
         assert re.fullmatch(r"[━ ╸╺]+ 5/5 [\d.e+]+/min, 0 s left", shown[0]), shown

@@ -96,7 +96,7 @@ class TestResume:
             assert [record["status"] for record in found if record["id"] == question.id].count("answered") == 1
         assert read_answers(path.read_bytes()).left(QUESTIONS, TARGET) == []
 
-    def test_nothing_is_written_if_no_question_is_left(self, tmp_path: Path) -> None:
+    def test_file_is_not_written_if_no_question_is_left(self, tmp_path: Path) -> None:
         path = tmp_path / "answers.jsonl"
         cut = to_line(answer(QUESTIONS[0])) + to_line(answer(QUESTIONS[1]))[:-9]
         path.write_bytes(cut)
@@ -123,16 +123,16 @@ class TestResume:
 
 class TestConflicts:
     OTHERS = {
-        "another prompt": (Question(7, "a", "What else?", Expectations()), TARGET, "has changed since it was answered"),
+        "another prompt": (Question(7, "a", "What else?", Expectations()), TARGET, "'a' has changed; use a new id or a new -o file"),
         "another site": (
             QUESTIONS[0],
             Target("https://example.com", "default"),
-            "by the site https://example.org",
+            "an answer of the site https://example.org, not of https://example.com;",
         ),
         "another bot": (
             QUESTIONS[0],
             Target("https://example.org", "sales"),
-            "by the bot 'default', and this run",
+            "an answer of the bot 'default', not of 'sales';",
         ),
     }
 

@@ -36,7 +36,7 @@ MALFORMED = {
     "a name twice in expect": (b'{"id": "a", "prompt": "x", "expect": {"regex": "x", "regex": "y"}}', '"regex" twice'),
     "another name": (
         lines(question(promt="x")),
-        'a question has no "promt": its names are id, prompt, messages, expect',
+        '"promt" is not one of id, prompt, messages, expect, expect',
     ),
     "no id": (lines({"prompt": "x"}), '"id" is missing'),
     "a number as id": (lines(question(id=5)), '"id" is a string that is not empty, not a number: 5'),
@@ -58,7 +58,7 @@ MALFORMED = {
         lines(question(expect="Hi")),
         '"expect" is an object such as {"contains": "Monday"}, not a str',
     ),
-    "another expectation": (lines(question(expect={"contain": "Hi"})), '"expect" has no "contain": its names are cont'),
+    "another expectation": (lines(question(expect={"contain": "Hi"})), 'in "expect", "contain" is not one of contains, not_contains'),
     "a number in contains": (lines(question(expect={"contains": ["a", 5]})), '"contains" is a string or a list of str'),
     "an empty text": (lines(question(expect={"not_contains": ""})), '"not_contains" has an empty string, which every'),
     "an empty text in a list": (lines(question(expect={"contains": ["a", ""]})), '"contains" has an empty string'),
@@ -145,7 +145,7 @@ class TestFingerprint:
         assert self._of(messages=messages) == self._of(messages=turned)
         assert len({self._of(prompt="Hi"), self._of(prompt="Hi "), self._of(messages=messages)}) == 3
 
-    def test_it_stays_the_same_in_later_releases(self) -> None:
+    def test_fingerprint_stays_the_same_in_later_releases(self) -> None:
         """Otherwise an answers file of an earlier release could not be continued."""
         assert Question(1, "a", "Hello", Expectations()).fingerprint == "c25bf945aaff8fe1"
 

@@ -48,10 +48,10 @@ class Stored:
     def differs_from(self, question: Question, target: Target) -> str:
         """Return what is different from a question to a target, or ``""``."""
         if self.target.site != target.site:
-            return f"was answered by the site {self.target.site}, and this run asks {target.site}"
+            return f"has an answer of the site {self.target.site}, not of {target.site}"
         if self.target.bot != target.bot:
-            return f"was answered by the bot {self.target.bot!r}, and this run asks {target.bot!r}"
-        return "" if self.fingerprint == question.fingerprint else "has changed since it was answered"
+            return f"has an answer of the bot {self.target.bot!r}, not of {target.bot!r}"
+        return "" if self.fingerprint == question.fingerprint else "has changed"
 
 
 @dataclass(slots=True)
@@ -88,10 +88,7 @@ class Answers:
         for question in questions:
             stored = self.by_id.get(question.id)
             if stored is not None and stored.is_answered and (difference := stored.differs_from(question, target)):
-                problems.append(
-                    f"line {question.line}: {question.id!r} {difference}; "
-                    "change its id, or choose another file for the answers"
-                )
+                problems.append(f"line {question.line}: {question.id!r} {difference}; use a new id or a new -o file")
         return problems
 
 

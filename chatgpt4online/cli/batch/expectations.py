@@ -43,7 +43,7 @@ def read_expectations(value: object) -> Expectations:
     """Return the expectations in the object ``expect``. Raises InvalidInput for an object that cannot be used."""
     if not isinstance(value, dict):
         raise InvalidInput(f'"expect" is an object such as {{"contains": "Monday"}}, not {shown(value)}')
-    refuse_other_names(value, NAMES, '"expect"')
+    refuse_other_names(value, NAMES, 'in "expect", ')
     return Expectations(
         contains=_texts(value, "contains"),
         not_contains=_texts(value, "not_contains"),

@@ -41,11 +41,11 @@ def shown(value: object) -> str:
     return f"{kind}: {text if len(text) <= _LONGEST else text[:_LONGEST] + '...'}"
 
 
-def refuse_other_names(found: dict[str, Any], known: tuple[str, ...], what: str) -> None:
-    """Raise InvalidInput if an object has another name than these. ``what`` names the object."""
+def refuse_other_names(found: dict[str, Any], known: tuple[str, ...], where: str = "") -> None:
+    """Raise InvalidInput if an object has another name than these. ``where`` begins the message."""
     for name in found:
         if name not in known:
-            raise InvalidInput(f'{what} has no "{name[:_LONGEST]}": its names are {", ".join(known)}')
+            raise InvalidInput(f'{where}"{name[:_LONGEST]}" is not one of {", ".join(known)}')
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def refused(questions: Iterable[Question], check: Callable[[Any], object]) -> li
 
 def _read(number: int, line: bytes) -> Question:
     fields = read_object(line)
-    refuse_other_names(fields, NAMES, "a question")
+    refuse_other_names(fields, NAMES)
     if "id" not in fields:
         raise InvalidInput('"id" is missing: each question has one of its own')
     name = fields["id"]
