@@ -123,7 +123,7 @@ class TestResume:
 
 class TestConflicts:
     OTHERS = {
-        "another prompt": (Question(7, "a", "What else?", Expectations()), TARGET, "'a' has changed; use a new id or a new -o file"),
+        "another prompt": (Question(7, "a", "What else?", Expectations()), TARGET, "'a' has changed; use a new id or"),
         "another site": (
             QUESTIONS[0],
             Target("https://example.com", "default"),

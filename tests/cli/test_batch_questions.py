@@ -58,7 +58,7 @@ MALFORMED = {
         lines(question(expect="Hi")),
         '"expect" is an object such as {"contains": "Monday"}, not a str',
     ),
-    "another expectation": (lines(question(expect={"contain": "Hi"})), 'in "expect", "contain" is not one of contains, not_contains'),
+    "another expectation": (lines(question(expect={"contain": "Hi"})), 'in "expect", "contain" is not one'),
     "a number in contains": (lines(question(expect={"contains": ["a", 5]})), '"contains" is a string or a list of str'),
     "an empty text": (lines(question(expect={"not_contains": ""})), '"not_contains" has an empty string, which every'),
     "an empty text in a list": (lines(question(expect={"contains": ["a", ""]})), '"contains" has an empty string'),
