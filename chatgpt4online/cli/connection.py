@@ -6,8 +6,8 @@ import argparse
 import getpass
 import os
 import warnings
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .. import Bot, InvalidInput, Submission, Timeout, Turn
@@ -158,17 +158,16 @@ def open_client(options: argparse.Namespace) -> Iterator[Client]:
             yield client
 
 
-@asynccontextmanager
-async def open_async_client(options: argparse.Namespace) -> AsyncIterator[AsyncClient]:
-    """Return a client for asyncio, for the site, the bot and the login of the arguments.
+def make_async_client(options: argparse.Namespace) -> AsyncClient:
+    """Return a client for asyncio, for the site, the bot and the login of the arguments. The caller closes it.
 
-    With ``--demo``, ``served_demo`` has to serve the site.
+    Call it outside of an event loop, since it may ask for a password. With ``--demo``, ``served_demo`` has to serve the
+    site.
     """
     from .. import AsyncClient  # noqa: PLC0415  # it imports asyncio, which --help does not need
 
     found = client_options(options)
-    async with AsyncClient(**found) if options.site is None else AsyncClient(options.site, **found) as client:
-        yield client
+    return AsyncClient(**found) if options.site is None else AsyncClient(options.site, **found)
 
 
 def site_and_bot(options: argparse.Namespace) -> tuple[str, str]:

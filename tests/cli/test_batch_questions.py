@@ -36,7 +36,7 @@ MALFORMED = {
     "a name twice in expect": (b'{"id": "a", "prompt": "x", "expect": {"regex": "x", "regex": "y"}}', '"regex" twice'),
     "another name": (
         lines(question(promt="x")),
-        '"promt" is not one of id, prompt, messages, expect, expect',
+        '"promt" is not one of id, prompt, messages, expect',
     ),
     "no id": (lines({"prompt": "x"}), '"id" is missing'),
     "a number as id": (lines(question(id=5)), '"id" is a string that is not empty, not a number: 5'),

@@ -73,9 +73,9 @@ def run(options: argparse.Namespace) -> int:
             fail(f"interrupted: {_left(questions, file, ended.target)}", FAILED)
             raise KeyboardInterrupt
         results = results_of(questions, file.answers, ended.target)
-        print_report(results)
         if options.junit is not None:
             _write_junit(options.junit, results, options.questions)
+        print_report(results)
         if ended.stopped:
             return fail(f"stopped: {_left(questions, file, ended.target)}: {ended.stopped}", FAILED)
         return 0 if all(result.kind == OK for result in results) else FAILED
@@ -110,10 +110,8 @@ def _refuse(path: str, problems: Sequence[str]) -> int:
 def _left(questions: list[Question], file: AnswerFile, target: Target) -> str:
     """Return how many questions have an answer, and how to continue."""
     left = len(file.answers.left(questions, target))
-    return (
-        f"{len(questions) - left} of {len(questions)} questions are answered in {file.path}, "
-        "and the same command asks the others"
-    )
+    others = ", and the same command asks the others" if left else ""
+    return f"{len(questions) - left} of {len(questions)} questions are answered in {file.path}{others}"
 
 
 def _write_junit(path: str, results: Sequence[Result], questions: str) -> None:

@@ -100,9 +100,10 @@ class Bar:
 
 
 @contextmanager
-def shown_progress(counts: Counts) -> Iterator[Display]:
-    """Show the progress until the end of the block."""
-    progress = _rich_progress() if sys.stderr is not None and sys.stderr.isatty() else None
+def shown_progress(counts: Counts, *, has_log: bool) -> Iterator[Display]:
+    """Show the progress until the end of the block. ``has_log``: the lines of a log would destroy a bar."""
+    has_bar = not has_log and sys.stderr is not None and sys.stderr.isatty()
+    progress = _rich_progress() if has_bar else None
     if progress is None:
         yield Plain(counts)
         return

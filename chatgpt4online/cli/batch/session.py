@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import dataclass
 
 from ... import AsyncClient
-from ..connection import open_async_client, pick_bot
+from ..connection import make_async_client, pick_bot
 from .answers import Target
 from .pace import Pace
 from .progress import Counts, shown_progress
@@ -34,11 +34,13 @@ class Ended:
 
 def run_batch(options: argparse.Namespace, target: Target, questions: list[Question], file: AnswerFile) -> Ended:
     """Ask the questions without an answer. ``target`` names the bot of the arguments; ``--page`` names another one."""
-    return asyncio.run(_run(options, target, questions, file))
+    return asyncio.run(_run(make_async_client(options), options, target, questions, file))
 
 
-async def _run(options: argparse.Namespace, target: Target, questions: list[Question], file: AnswerFile) -> Ended:
-    async with open_async_client(options) as site:
+async def _run(
+    site: AsyncClient, options: argparse.Namespace, target: Target, questions: list[Question], file: AnswerFile
+) -> Ended:
+    async with site:
         client = site
         if options.page is not None:
             bot = pick_bot(await site.bots(options.page), options.bot)
@@ -63,7 +65,7 @@ async def _ask(
 ) -> Ended:
     # A wrong address is reported here, before any question has failed. And no question includes the time for the nonce.
     await client.start_session()
-    with shown_progress(counts) as display:
+    with shown_progress(counts, has_log=bool(options.verbose)) as display:
         if counts.before:
             display.say(f"{counts.before} of {counts.total} questions are answered in {file.path} already")
         runner = Runner(client, target, file, Pace.of(options.rate), counts, display)
