@@ -36,8 +36,8 @@ class AnswerFile:
         try:
             os.ftruncate(self._descriptor, self.answers.size)  # removes the part of a line that a kill left behind
             _write(self._descriptor, data)
-            # Without this, a power failure could lose answers that the site's owner has paid for. It takes 0.2 ms on
-            # an SSD and 10 ms on a hard disk, and an answer takes seconds.
+            # Without this, a power failure could lose answers that the site's owner has paid for. It took 0.2 ms where
+            # it was measured (ext4), and an answer takes seconds.
             os.fsync(self._descriptor)
         except OSError as error:
             with suppress(OSError):
