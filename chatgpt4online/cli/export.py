@@ -106,10 +106,11 @@ def _check(parser: Parser, options: argparse.Namespace, rest: list[str]) -> None
 
 
 _LOGIN = """\
-A site gives each user only the user's own discussions, also to an administrator:
-AI Engine has no public route for those of all visitors. Their owner finds them
-in WordPress, on the page of AI Engine. A guest has none, so a login is needed:
---user or the environment, with an application password of WordPress.
+A site gives each user only the user's own discussions. An administrator also
+gets only those: AI Engine has no public route for the discussions of all
+visitors. The site's owner finds them in WordPress, on the page of AI Engine. A
+guest has none, so a login is needed: --user or the environment, with an
+application password of WordPress.
 
 A line of JSON has chat_id, title, bot_id, messages, previous_response_id,
 created and updated. The visitor's IP address is left out.

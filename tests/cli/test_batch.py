@@ -575,7 +575,8 @@ def _examples() -> str:
 
 def test_examples_of_the_help_work(server: Server) -> None:
     ask_names("ab")
-    script = re.sub("https?://example.org", server.url, _examples())
+    Path("some.jsonl").write_bytes(Path(QUESTIONS).read_bytes())
+    script = re.sub("https?://example.org", server.url, _examples()).replace("--rate 10", "--rate 600")
     assert script.count("chatgpt4online batch") == 4
     program = 'chatgpt4online() { "$PYTHON" -W error -m chatgpt4online "$@"; }\nset -eu\n'
     ended = subprocess.run(

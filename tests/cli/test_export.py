@@ -171,4 +171,4 @@ class TestErrors:
 
 def test_help_says_that_a_site_gives_only_the_own_discussions() -> None:
     shown = " ".join(run_program("export", "--help").stdout.split())
-    assert "A site gives each user only the user's own discussions, also to an administrator" in shown
+    assert "AI Engine has no public route for the discussions of all visitors" in shown

@@ -124,7 +124,7 @@ _LINES = """\
 A line of QUESTIONS.jsonl is an object of JSON, with these names:
   id        a string, another one in each line
   prompt    the question, or
-  messages  a conversation: objects with "role" and "content", the question last
+  messages  a conversation: objects with "role" and "content", question last
   expect    an object with any of these expectations (it may be left out):
     contains, not_contains  a text, or a list of texts
     regex                   a pattern as Python reads it, or a list of patterns
@@ -135,8 +135,8 @@ A line of QUESTIONS.jsonl is an object of JSON, with these names:
 
 A line of ANSWERS.jsonl has id, status ("answered" or "failed"), text, seconds,
 first_piece_seconds, error, reply, site, bot, and question, which is a
-fingerprint of the prompt. A failed question is asked again in the next run, and
-so its id can have several lines. Changed expectations need no new answer: they
+fingerprint of the prompt. A failed question is asked again in the next run, so
+its id can have several lines. Changed expectations need no new answer: they
 are compared with the stored ones. A changed prompt needs another id.
 
 After Ctrl-C, the answers under way are stored. A second Ctrl-C cancels them.
@@ -149,16 +149,16 @@ COMMAND = Command(
     summary="ask many questions, store the answers, and test them",
     usage="QUESTIONS.jsonl -o ANSWERS.jsonl [options]",
     description=(
-        "Ask the questions of a file, a few at a time, and store each answer as it comes.\n"
-        "A run that was interrupted or killed continues with the same command: it asks\n"
-        "only the questions without an answer."
+        "Ask the questions of a file, a few at a time, and store each answer as it\n"
+        "comes. A run that was interrupted or killed continues with the same command: it\n"
+        "asks only the questions without an answer."
     ),
     examples="""\
 chatgpt4online batch questions.jsonl -o answers.jsonl --demo
 chatgpt4online batch questions.jsonl -o answers.jsonl --demo --junit r.xml
-chatgpt4online batch - -o b.jsonl --site https://example.org < questions.jsonl
-chatgpt4online batch questions.jsonl -o slow.jsonl --site https://example.org \\
-    --concurrency 1 --rate 600
+chatgpt4online batch - -o b.jsonl --site https://example.org < some.jsonl
+chatgpt4online batch some.jsonl -o c.jsonl --site https://example.org \\
+    --concurrency 1 --rate 10
 """,
     notes=f"{_LINES}\n{ENVIRONMENT}",
     add_arguments=add_arguments,
