@@ -8,7 +8,7 @@ from textwrap import wrap
 
 from chatgpt4online.protocol.calls.policies import ANY_STEP, TABLE
 
-from .package.test_imports import INSIDE, LAYERS, layer, siblings
+from .package.test_imports import FACES, INSIDE, LAYERS, layer, siblings
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "architecture.rst"
 
@@ -21,7 +21,8 @@ def layers() -> str:
             modules = [module for module in INSIDE if layer(module)[1] == name]
             if not modules:
                 continue
-            below = {layer(sibling)[1] for module in modules for sibling in siblings(module)} - {name}
+            used = {sibling for module in modules for sibling in siblings(module)}
+            below = {"the public names" if module in FACES else layer(module)[1] for module in used} - {name}
             files = [module.removeprefix(f"{name}/") for module in modules if not module.endswith("__init__")]
             content = " ".join(files) if files != [name] else "(one file)"
             arrows = f"imports {', '.join(sorted(below)) or 'nothing'}"

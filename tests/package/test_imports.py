@@ -40,6 +40,9 @@ FACES = (
     "__main__",
 )  # the public names, which are loaded on first use; and the command
 ONLY_FROM_NET = {"protocol/calls": {"net/url"}}  # the modules of net that the pure layer may import
+# The layers that use the package as its users do, and the modules of the public names.
+ONLY_PUBLIC_NAMES = {"gateway", "cli"}
+PUBLIC = {"__init__", "protocol/__init__", "http1/__init__", "testing/__init__"}
 ONLY_LAYERS = {"http1": {"net"}}  # http1 knows nothing of chats
 PURE = ("protocol/parsing", "protocol/calls", "net/url")
 FORBIDDEN_IN_PURE = {
@@ -79,10 +82,14 @@ def layer(module: str) -> tuple[int, str]:
     raise AssertionError(f"{module} belongs to no layer; give it one in LAYERS")
 
 
+def tree(module: str) -> ast.Module:
+    return ast.parse((ROOT / f"{module}.py").read_text("utf-8"))
+
+
 def imports(module: str) -> Iterator[str]:
     """Yield the absolute name of each module, and of each name in one, that this module imports anywhere."""
     package = ["chatgpt4online", *module.split("/")[:-1]]
-    for node in ast.walk(ast.parse((ROOT / f"{module}.py").read_text("utf-8"))):
+    for node in ast.walk(tree(module)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -133,6 +140,9 @@ INSIDE = [module for module in MODULES if module not in FACES]
 def test_module_imports_only_its_own_and_lower_layers(module: str) -> None:
     row, own = layer(module)
     for sibling in siblings(module):
+        if own in ONLY_PUBLIC_NAMES:
+            assert sibling in PUBLIC or layer(sibling)[1] == own, f"{module} imports {sibling}, which is not public"
+            continue
         assert sibling not in FACES, f"{module} imports the package's own face {sibling}"
         other_row, other = layer(sibling)
         assert other == own or other_row < row, f"{module} imports {sibling}, which is beside or above it"
@@ -155,7 +165,14 @@ TYPES_ONLY = {"pytest_plugin"}
 @pytest.mark.parametrize("module", INSIDE)
 def test_no_import_under_type_checking(module: str) -> None:
     """Such an import could hide a cycle."""
-    if module in TYPES_ONLY:
+    if layer(module)[1] in ONLY_PUBLIC_NAMES:
+        hidden = [node for node in ast.walk(tree(module)) if isinstance(node, ast.If)]
+        hidden = [node for node in hidden if ast.unparse(node.test) == "TYPE_CHECKING"]
+        for statement in (statement for node in hidden for statement in node.body):
+            assert isinstance(statement, ast.ImportFrom), ast.unparse(statement)
+            is_outside = statement.level > module.count("/")
+            assert is_outside, f"{module} imports its own layer under TYPE_CHECKING: {ast.unparse(statement)}"
+    elif module in TYPES_ONLY:
         assert [other for other in MODULES if module in siblings(other)] == []
     else:
         assert "TYPE_CHECKING" not in (ROOT / f"{module}.py").read_text("utf-8")
@@ -182,9 +199,8 @@ def test_each_library_is_named_in_one_place(module: str) -> None:
 def test_init_files_hold_only_public_names(module: str) -> None:
     if module in FACES:
         return
-    tree = ast.parse((ROOT / f"{module}.py").read_text("utf-8"))
     allowed = (ast.Import, ast.ImportFrom)
-    for node in tree.body:
+    for node in tree(module).body:
         is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         is_names = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
         assert isinstance(node, allowed) or is_docstring or is_names, f"{module}: {ast.unparse(node)}"

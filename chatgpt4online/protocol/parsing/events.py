@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from .errors import ChatError
+from .errors import ChatError, StatusError
 
 T = TypeVar("T")
 
@@ -28,6 +28,10 @@ class Text:
 
     def __str__(self) -> str:
         return self.text
+
+    def to_dict(self) -> Json:
+        """Return the dict ``{"type": "text", "text": str}``, which ``json.dumps`` accepts."""
+        return _tagged("text", self)
 
 
 @dataclass(slots=True)
@@ -49,6 +53,13 @@ class Notice:
     metadata: Json = field(default_factory=dict)
     timestamp: float | None = None
 
+    def to_dict(self) -> Json:
+        """Return a dict of the fields that ``json.dumps`` accepts, with ``"type": "notice"``.
+
+        Values in ``metadata`` are changed as :meth:`Reply.to_dict` explains.
+        """
+        return _tagged("notice", self)
+
 
 @dataclass(slots=True)
 class Done:
@@ -56,12 +67,28 @@ class Done:
 
     reply: Reply
 
+    def to_dict(self) -> Json:
+        """Return the dict ``{"type": "done", "reply": dict}``, with the dict of :meth:`Reply.to_dict`."""
+        return _tagged("done", self)
+
 
 @dataclass(slots=True)
 class Failed:
     """The turn failed. This is its last event. ``error.partial_text`` is the text that had arrived."""
 
     error: ChatError
+
+    def to_dict(self) -> Json:
+        """Return a dict that ``json.dumps`` accepts: ``"type": "failed"`` and the facts of the error.
+
+        ``error`` is the name of its class, ``message`` its text, and ``partial_text`` the text that had arrived. A
+        refusal has ``status``, ``code`` and ``retry_after`` too.
+        """
+        error = self.error
+        values: Json = {"error": type(error).__name__, "message": str(error)}
+        if isinstance(error, StatusError):
+            values |= {"status": error.status, "code": error.code, "retry_after": error.retry_after}
+        return _tagged("failed", values | {"partial_text": error.partial_text})
 
 
 Event: TypeAlias = Text | Notice | Done | Failed
@@ -177,6 +204,11 @@ class Reply:
         """
         values: Json = to_json(self)
         return values
+
+
+def _tagged(kind: str, values: Any) -> Json:
+    """Return the fields of an event as JSON can hold them, with its kind as ``type``."""
+    return {"type": kind, **to_json(values)}
 
 
 def to_json(value: Any) -> Any:

@@ -1,0 +1,70 @@
+"""``serve-demo``: serve a small AI Engine site on this machine until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+
+from .command import Command, Parser, count, refuse_words, seconds
+from .streams import write
+
+_PAUSE = 0.05  # seconds, as for --demo
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``serve-demo``."""
+    parser.add_argument("--port", type=count, default=8080, metavar="N", help="the port on 127.0.0.1 (default: 8080)")
+    parser.add_argument(
+        "--pause",
+        type=seconds,
+        default=_PAUSE,
+        metavar="SECONDS",
+        help=f"the time between two pieces of an answer (default: {_PAUSE})",
+    )
+    parser.add_argument(
+        "--limit-after",
+        type=count,
+        metavar="N",
+        help="refuse further questions after this many, as a site's limit does",
+    )
+    parser.add_argument(
+        "--plain-permalinks", action="store_true", help="serve the REST API at /index.php?rest_route= only"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve the site until Ctrl-C."""
+    from ..testing import serve_site  # noqa: PLC0415  # only this command and the demo need a server
+
+    with serve_site(
+        pause=options.pause,
+        port=options.port,
+        limit_after=options.limit_after,
+        permalinks="plain" if options.plain_permalinks else "pretty",
+    ) as site:
+        write(f"{site.url} repeats each question. Press Ctrl-C to stop it.\n", "the address")
+        threading.Event().wait()
+    return 0
+
+
+def _check(parser: Parser, _: argparse.Namespace, rest: list[str]) -> None:
+    refuse_words(parser, rest)
+
+
+COMMAND = Command(
+    name="serve-demo",
+    summary="serve a small site on this machine, to try the other commands",
+    usage="[options]",
+    description=(
+        "Serve a small AI Engine site at http://127.0.0.1:8080 until Ctrl-C.\n"
+        "It has no model: it repeats each question. No other machine can reach it."
+    ),
+    examples="""\
+chatgpt4online serve-demo
+chatgpt4online serve-demo --port 9000 --pause 0.5
+chatgpt4online "Hello" --site http://127.0.0.1:9000
+""",
+    add_arguments=add_arguments,
+    check=_check,
+    run=run,
+)
