@@ -159,6 +159,11 @@ def _is_forwarding() -> bool:
 class SocketResponse(http.client.HTTPResponse):
     """A response whose head is read by the rules of ``net/heads.py``."""
 
+    fp: io.BufferedReader
+    headers: http.client.HTTPMessage
+    msg: http.client.HTTPMessage
+    will_close: bool
+
     def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
         self.fp.close()

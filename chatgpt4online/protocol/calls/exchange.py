@@ -41,7 +41,7 @@ from .roots import START_SESSION, RootSearch, login_page, parent_root
 
 T = TypeVar("T")
 
-_GOOD_ENDS = (Done, Answered)  # the union "Done | Answered" would be made anew for each piece of an answer
+_GOOD_ENDS = (Done, Answered)  # the union "Done | Answered" would be made again for each piece of an answer
 _LONGEST_ROOT = 2_000  # characters; many browsers and servers accept no longer addresses
 
 _START_SESSION: Call[Json] = Call(

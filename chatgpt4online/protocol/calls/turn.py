@@ -18,7 +18,7 @@ from .roots import SUBMIT
 
 # The plugin's text for an unknown bot and for a question that is too long (protocol section 1.4).
 _REJECTED = "Sorry, your query has been rejected."
-_ENDS = (Done, Failed)  # the union "Done | Failed" would be made anew for each piece of an answer
+_ENDS = (Done, Failed)  # the union "Done | Failed" would be made again for each piece of an answer
 _USUAL_LIMIT = 512  # characters; the plugin's default (protocol section 1.4)
 
 
