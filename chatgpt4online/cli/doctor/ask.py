@@ -1,0 +1,163 @@
+"""The step ``ask``: whether an answer streams, by the times and sizes of its parts."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+from ... import Bot, LimitReached, RateLimited, Session, Submission, Turn
+from .causes import find_fixes
+from .findings import Finding, Fix
+from .site import Site
+from .stream import Measurement, measure, new_chat_id
+
+_TOGETHER = 0.05  # seconds: parts within it arrive at the same moment for a reader
+_WAIT = 1.0  # seconds; after a shorter wait, nobody can say what the server has waited for
+_FEW = 5  # pieces; a model may send fewer at one moment
+_BURST = 0.0005  # seconds for each piece: no model writes 2,000 pieces in a second
+_SHORT = 20  # characters; a model may send a shorter answer in one piece
+_LONG_PAUSE = 1.0  # seconds between two blocks
+_MOST_PER_BLOCK = 10  # pieces; blocks with more look like a buffer that was filled
+
+_LONGER = 'Ask for a longer answer: --ask "Count from 1 to 50 in words."'
+_MODEL = (
+    "The model or the plugin sends the answer in one piece. This is so for bots that make pictures, for Replicate, for "
+    "Google in AI Engine 2.8.2 to 3.5.5, and for code of the site that answers in place of the model. Choose another "
+    "model, or update AI Engine."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The question of the step, and the id of the bot, or None for the first bot of the page."""
+
+    text: str
+    bot_id: str | None = None
+    clock: Callable[[], float] = time.monotonic
+
+    async def check(self, site: Site) -> Finding:
+        """Ask the question once, and check whether its answer streams."""
+        root = await site.root()
+        bots = (await site.page()).bots
+        bot = next((bot for bot in bots if self.bot_id in (None, bot.bot_id, bot.custom_id)), None)
+        page = (await site.visit())[-1].url
+        turn = Turn(page, self.submission(bot), Session(root=root.url))
+        measurement = await measure(site.fetcher, turn, self.clock)
+        return read_stream(measurement, is_plain=root.is_plain)
+
+    def submission(self, bot: Bot | None) -> Submission:
+        """Return the question for a bot of the page, or for the bot with the id."""
+        if bot is None:
+            return Submission(self.text, bot_id=self.bot_id or "default", chat_id=new_chat_id())
+        return Submission(
+            self.text,
+            bot_id=bot.bot_id,
+            custom_id=bot.custom_id,
+            context_id=bot.context_id,
+            chat_id=new_chat_id(),
+        )
+
+
+def blocks(measurement: Measurement) -> list[tuple[float, int, int]]:
+    """Return the time, the bytes and the pieces of text of each block: the reads that arrive at the same moment."""
+    found: list[tuple[float, int, int]] = []
+    counts = Counter(piece.read for piece in measurement.texts)
+    for number, (seconds, size) in enumerate(measurement.reads, 1):
+        if found and seconds - found[-1][0] < _TOGETHER:
+            start, earlier, count = found.pop()
+            found.append((start, earlier + size, count + counts[number]))
+        else:
+            found.append((seconds, size, counts[number]))
+    return found
+
+
+def read_stream(measurement: Measurement, *, is_plain: bool = False) -> Finding:
+    """Return the finding for the answer to a question."""
+    data = _data(measurement)
+    if measurement.error is not None:
+        return _failed(measurement, data)
+    texts, times = measurement.texts, _times(measurement)
+    if not texts and not measurement.text:
+        return Finding("ask", "problem", f"the answer has no text ({times})", _EMPTY, data=data)
+    if len(texts) <= 1:
+        return _one_piece(measurement, times, data, is_plain=is_plain)
+    found = [block for block in blocks(measurement) if block[2]]
+    if len(found) == 1 or texts[-1].seconds - texts[0].seconds <= _BURST * len(texts):
+        return _at_once(measurement, times, data, is_plain=is_plain)
+    pauses = [after[0] - before[0] for before, after in pairwise(found)]
+    if len(texts) / len(found) > _MOST_PER_BLOCK and median(pauses) >= _LONG_PAUSE:
+        size = int(median(block[1] for block in found[:-1]))
+        seen = f"the answer comes in {len(found)} blocks of about {size} bytes ({times})"
+        fixes = find_fixes(measurement.headers, is_plain=is_plain, block=size)
+        return Finding("ask", "problem", seen, _buffered(fixes), fixes, data)
+    return Finding("ask", "ok", f"the answer streams ({times})", data=data)
+
+
+_EMPTY = "Usually the model has failed. The reason is in the logs of AI Engine."
+
+
+def _one_piece(measurement: Measurement, times: str, data: dict[str, object], *, is_plain: bool) -> Finding:
+    """Return the finding for an answer with one piece of text, or with text at its end only."""
+    if measurement.texts and len(measurement.text) <= _SHORT:
+        return Finding("ask", "unknown", f"the answer is too short to tell ({times})", _LONGER, data=data)
+    seen = f"the model or the plugin does not stream: the text comes in one piece ({times})"
+    return Finding("ask", "warning", seen, _MODEL, (Fix("the model", "there is one piece only"),), data)
+
+
+def _at_once(measurement: Measurement, times: str, data: dict[str, object], *, is_plain: bool) -> Finding:
+    """Return the finding for an answer whose pieces have all arrived at the same moment."""
+    first, count = measurement.texts[0].seconds, len(measurement.texts)
+    is_burst = measurement.texts[-1].seconds - first <= _BURST * count
+    if first < _WAIT or count < _FEW or not is_burst:
+        return Finding("ask", "unknown", f"the answer is too short or too fast to tell ({times})", _LONGER, data=data)
+    fixes = find_fixes(measurement.headers, is_plain=is_plain)
+    if measurement.head is not None and first - measurement.head >= _WAIT:
+        held = "the head came early, so the body was held behind the first server that added it"
+        fixes = (Fix(fixes[0].product, f"{fixes[0].sign}; {held}", fixes[0].lines), *fixes[1:])
+    seen = f"the model streams, but a server holds the answer back: all pieces come at once ({times})"
+    return Finding("ask", "problem", seen, _buffered(fixes), fixes, data)
+
+
+def _failed(measurement: Measurement, data: dict[str, object]) -> Finding:
+    error = measurement.error
+    advice = ""
+    if isinstance(error, LimitReached):
+        advice = "The limit is in the settings of AI Engine (Insights, Limits)."
+    elif isinstance(error, RateLimited):
+        advice = "The web server or the network in front limits requests. Raise its limit for the chat."
+    elif measurement.head is not None and type(error).__name__ == "Truncated":
+        advice = (
+            "A server cut the answer. Raise max_execution_time (PHP), request_terminate_timeout (PHP-FPM), "
+            "fastcgi_read_timeout and proxy_read_timeout (nginx), Timeout and ProxyTimeout (Apache)."
+        )
+    return Finding("ask", "problem", f"{type(error).__name__}: {error}", advice, data=data)
+
+
+def _buffered(fixes: tuple[Fix, ...]) -> str:
+    return f"Probably {fixes[0].product}. Change one thing at a time, in this order, and ask again:"
+
+
+def _times(measurement: Measurement) -> str:
+    """Return the measured times and counts in words."""
+    parts = [
+        f"{name} after {value:.1f} s"
+        for name, value in (("head", measurement.head), ("first event", measurement.first), ("last", measurement.last))
+        if value is not None
+    ]
+    return f"{', '.join(parts)}; {len(measurement.texts)} pieces in {len(measurement.reads)} reads"
+
+
+def _data(measurement: Measurement) -> dict[str, object]:
+    return {
+        "status": measurement.status,
+        "head_seconds": measurement.head,
+        "first_event_seconds": measurement.first,
+        "last_event_seconds": measurement.last,
+        "pieces": len(measurement.texts),
+        "reads": len(measurement.reads),
+        "characters": len(measurement.text),
+    }
