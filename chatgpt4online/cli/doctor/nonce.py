@@ -16,6 +16,9 @@ async def check_session(site: Site) -> Finding:
     nonce = first.json.get("restNonce")
     is_accepted = await site.try_nonce(nonce, first) if isinstance(nonce, str) and nonce else None
     page_has_nonce = any(bot.nonce for bot in (await site.page()).bots)
+    if first.code == "rest_no_route" and not page_has_nonce and (other := await site.other_start()):
+        seen = f"start_session is missing below {(await site.root()).url}, but not below {other}"
+        return Finding("session", "problem", seen, _DIRECTORY)
     return read_sessions(first, second, is_accepted=is_accepted, page_has_nonce=page_has_nonce, root=await site.root())
 
 
@@ -71,6 +74,10 @@ def _no_cache(root: Root) -> str:
     )
 
 
+_DIRECTORY = (
+    "Update AI Engine: before 3.3.0 it does not find start_session below the directory of a language or below index.php, "
+    "and the chat of such pages cannot start."
+)
 _NO_ROUTE = (
     "Update AI Engine (2.4.4 and later have start_session), or remove the rule that hides this route of the REST API."
 )

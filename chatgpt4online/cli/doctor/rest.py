@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .fetch import README, shown
-from .findings import Finding
+from .findings import Finding, Fix
 from .releases import Evidence, Release, features, find_release, readme_release
 from .site import Root, Site
 
@@ -26,6 +26,9 @@ def read_rest(root: Root, *, chats_are_open: bool = False) -> Finding:
     where = f"the REST API is at {root.url} ({form})"
     status = root.answer.status if root.answer else 0
     code = root.answer.code if root.answer else ""
+    if root.named is not None and root.named.answer is not None:
+        other = f"the page names {root.named.url}, where there is none: HTTP {root.named.answer.status}"
+        return Finding("rest", "problem", f"{where}, but {other}", _RULES, _REWRITE, data)
     if root.state == "open":
         return Finding("rest", "ok", where, data=data)
     if root.state == "hidden":
@@ -42,13 +45,19 @@ def read_rest(root: Root, *, chats_are_open: bool = False) -> Finding:
     )
 
 
+_TRY = "try_files $uri $uri/ /index.php?$args;"
 _OPEN = (
     "Look for the security plugin that closes the REST API, and allow /mwai/v1/start_session and all of /mwai-ui/v1/ "
     "there. Visitors of the chat are guests."
 )
-_MISSING = (
-    "Check that the address is a WordPress site. Then save Settings, Permalinks once: that writes the rules for "
-    "/wp-json/ again. If a server other than Apache runs the site, send unknown paths to /index.php."
+_MISSING = "Check that the address is a WordPress site, and the one of its home page or of a page."
+_RULES = (
+    "The chat window uses the address that the page names. Save Settings, Permalinks in WordPress once: for Apache that "
+    "writes the rules for it into .htaccess again. Then look into the configuration of the web server:"
+)
+_REWRITE = (
+    Fix("nginx", "its rules are not written by WordPress", ("location / {", f"    {_TRY}", "}")),
+    Fix("Apache", "it reads .htaccess only if it may", ("AllowOverride All",)),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from ... import Blocked, Bot, ChatError, RateLimited
@@ -26,6 +26,8 @@ RootState: TypeAlias = Literal["open", "hidden", "closed", "missing", "blocked"]
 class Root:
     """The REST API. ``answer`` is the answer to the last request for its index.
 
+    ``named`` is the address that the page names, if there is no REST API.
+
     ``state`` is ``open``, ``hidden`` (WordPress answers, but not with its index), ``closed`` (to guests), ``blocked``
     (a bot check or a limit answers in its place) or ``missing``.
     """
@@ -34,6 +36,7 @@ class Root:
     state: RootState
     answer: Answer | None
     namespaces: tuple[str, ...] = ()
+    named: Root | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -109,11 +112,12 @@ class Site:
     @_once
     async def find_root(self) -> Root:
         """Return the REST API, or the place where it should be. Raises Unreachable."""
-        found: list[Root] = []
+        named, found = await self._named_roots(), list[Root]()
         for url in await self._roots():
             root = _read_index(url, await self.fetcher.get(rest_url(url, "/", INDEX)))
-            if root.state in ("open", "hidden", "blocked"):
-                return root
+            if root.state != "missing" and not (root.state == "closed" and url not in named):
+                missed = next((other for other in found if other.url in named), None)
+                return replace(root, named=missed)
             found.append(root)
         return next((root for root in found if root.state == "closed"), found[0])
 
@@ -148,12 +152,24 @@ class Site:
         answer = await self.fetcher.post(url, source.cookies, X_WP_Nonce=nonce)
         return answer.code != "rest_cookie_invalid_nonce"
 
+    async def other_start(self) -> str:
+        """Return the address of another REST root that has start_session, or ``""``."""
+        root = await self.root()
+        for url in await self._roots():
+            if url != root.url and (await self.fetcher.post(rest_url(url, START_SESSION))).json.get("restNonce"):
+                return url
+        return ""
+
+    async def _named_roots(self) -> list[str]:
+        """Return the addresses of the REST API that the page names."""
+        last = (await self.visit())[-1]
+        link = _API_LINK.search(last.headers.get("link", "")) or _API_TAG.search(last.text)
+        named = [bot.rest_root for bot in (await self.page()).bots[:1]] + ([link[1]] if link else [])
+        return [root.rstrip("/") for root in named if root]
+
     async def _roots(self) -> list[str]:
         """Return the addresses where the REST API may be, the likeliest first."""
         last = (await self.visit())[-1]
-        bots = (await self.page()).bots
-        link = _API_LINK.search(last.headers.get("link", "")) or _API_TAG.search(last.text)
-        named = [bot.rest_root for bot in bots[:1]] + ([link[1]] if link else [])
         base = last.url.partition("?")[0].partition("#")[0].rstrip("/")
         home = re.sub(r"(https?://[^/]+).*", r"\1", base)
         given = re.match(r".*?/wp-json(?=/|$)|[^#]*[?&]rest_route=", self.address)
@@ -162,7 +178,7 @@ class Site:
             for place in (base, home)
             for form in ("/wp-json", "/index.php?rest_route=", "/?rest_route=")
         ]
-        roots = [root.rstrip("/") for root in (given[0] if given else "", *named, *usual)]
+        roots = [given[0] if given else "", *await self._named_roots(), *usual]
         return list(dict.fromkeys(root for root in roots if root.startswith(("http://", "https://"))))
 
 
