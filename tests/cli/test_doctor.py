@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import trustme
 
-from chatgpt4online import LimitReached, ServerError
+from chatgpt4online import ServerError
 from chatgpt4online.testing import Answer, Chat
 
 from ..site import serve_site

@@ -82,14 +82,18 @@ def read_stream(measurement: Measurement, *, is_plain: bool = False) -> Finding:
         return _failed(measurement, data)
     texts, times = measurement.texts, _times(measurement)
     if not texts and not measurement.text:
+        if measurement.parts:
+            seen = f"the answer has no text, but {', '.join(measurement.parts)} ({times})"
+            return Finding("ask", "unknown", seen, "Ask a question that gets a text.", data=data)
         return Finding("ask", "problem", f"the answer has no text ({times})", _EMPTY, data=data)
     if len(texts) <= 1:
         return _one_piece(measurement, times, data, is_plain=is_plain)
     found = [block for block in blocks(measurement) if block[2]]
-    if len(found) == 1 or texts[-1].seconds - texts[0].seconds <= _BURST * len(texts):
-        return _at_once(measurement, times, data, is_plain=is_plain)
+    is_burst = texts[-1].seconds - texts[0].seconds <= _BURST * len(texts)
+    if is_burst or (len(found) == 1 and not _comes_apart(measurement)):
+        return _at_once(measurement, times, data, is_plain=is_plain, is_burst=is_burst)
     pauses = [after[0] - before[0] for before, after in pairwise(found)]
-    if len(texts) / len(found) > _MOST_PER_BLOCK and median(pauses) >= _LONG_PAUSE:
+    if pauses and len(texts) / len(found) > _MOST_PER_BLOCK and median(pauses) >= _LONG_PAUSE:
         size = int(median(block[1] for block in found[:-1]))
         seen = f"the answer comes in {len(found)} blocks of about {size} bytes ({times})"
         fixes = find_fixes(measurement.headers, is_plain=is_plain, block=size)
@@ -108,10 +112,16 @@ def _one_piece(measurement: Measurement, times: str, data: dict[str, object], *,
     return Finding("ask", "warning", seen, _MODEL, (Fix("the model", "there is one piece only"),), data)
 
 
-def _at_once(measurement: Measurement, times: str, data: dict[str, object], *, is_plain: bool) -> Finding:
+def _comes_apart(measurement: Measurement) -> bool:
+    """Return whether most pieces came with a read of their own: a buffer joins them, a fast model does not."""
+    return 2 * len({piece.read for piece in measurement.texts}) >= len(measurement.texts) > 2
+
+
+def _at_once(
+    measurement: Measurement, times: str, data: dict[str, object], *, is_plain: bool, is_burst: bool
+) -> Finding:
     """Return the finding for an answer whose pieces have all arrived at the same moment."""
     first, count = measurement.texts[0].seconds, len(measurement.texts)
-    is_burst = measurement.texts[-1].seconds - first <= _BURST * count
     if first < _WAIT or count < _FEW or not is_burst:
         return Finding("ask", "unknown", f"the answer is too short or too fast to tell ({times})", _LONGER, data=data)
     fixes = find_fixes(measurement.headers, is_plain=is_plain)

@@ -75,8 +75,8 @@ def _no_cache(root: Root) -> str:
 
 
 _DIRECTORY = (
-    "Update AI Engine: before 3.3.0 it does not find start_session below the directory of a language or below index.php, "
-    "and the chat of such pages cannot start."
+    "Update AI Engine: before 3.3.0 it does not find start_session below the directory of a language or below "
+    "index.php, and the chat of such pages cannot start."
 )
 _NO_ROUTE = (
     "Update AI Engine (2.4.4 and later have start_session), or remove the rule that hides this route of the REST API."

@@ -52,8 +52,8 @@ _OPEN = (
 )
 _MISSING = "Check that the address is a WordPress site, and the one of its home page or of a page."
 _RULES = (
-    "The chat window uses the address that the page names. Save Settings, Permalinks in WordPress once: for Apache that "
-    "writes the rules for it into .htaccess again. Then look into the configuration of the web server:"
+    "The chat window uses the address that the page names. Save Settings, Permalinks in WordPress once: for Apache "
+    "that writes the rules for it into .htaccess again. Then look into the configuration of the web server:"
 )
 _REWRITE = (
     Fix("nginx", "its rules are not written by WordPress", ("location / {", f"    {_TRY}", "}")),

@@ -30,7 +30,8 @@ class Piece:
 class Measurement:
     """One question and its answer. Times are seconds since the question was sent; ``head`` is None without an answer.
 
-    ``reads`` has a time and a number of bytes for each read of the body.
+    ``reads`` has a time and a number of bytes for each read of the body. ``text`` is the final text, and ``parts`` are
+    the names of the parts that the answer has beside it.
     """
 
     head: float | None = None
@@ -40,6 +41,7 @@ class Measurement:
     pieces: list[Piece] = field(default_factory=list)
     error: ChatError | None = None
     text: str = ""
+    parts: list[str] = field(default_factory=list)
 
     @property
     def texts(self) -> list[Piece]:
@@ -68,6 +70,7 @@ class Measurement:
                 self.error = event.error
             if isinstance(event, Done):
                 self.text = event.reply.text
+                self.parts = [name for name in ("images", "actions", "blocks") if getattr(event.reply, name)]
             size = len(event.text) if isinstance(event, Text) else 0
             self.pieces.append(Piece(seconds, len(self.reads), type(event).__name__.lower(), size))
 
