@@ -405,7 +405,7 @@ def evidence(page: str = "", routes: tuple[str, ...] = (), session: Answer = SES
         ),
         (evidence("src='/wp-content/plugins/other/a.js?ver=9.9.9'"), "release 2.4.4 or later"),
         (evidence("&quot;crossSite&quot;:true", stated="2.4.0"), "release 2.9.9 or later"),  # an old readme file
-        (evidence(session=answered(b"", 500)), "a release that cannot be told"),
+        (evidence(session=answered(b"", 500)), "a release that does not show"),
     ],
 )
 def test_release_is_misread(found: Evidence, words: str) -> None:

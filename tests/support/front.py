@@ -26,7 +26,7 @@ class Relayed:
         """Return whether the address of the request contains a text."""
         return text in self.request.target
 
-    def adding(self, body: bytes | None = None, status: str = "", **headers: str) -> Relayed:
+    def adding(self, body: bytes | None = None, status: str = "", /, **headers: str) -> Relayed:
         """Return the answer with more headers; underscores in their names become hyphens."""
         added = [(name.replace("_", "-"), value) for name, value in headers.items()]
         kept = [pair for pair in self.headers if pair[0].lower() not in {name.lower() for name, _ in added}]

@@ -15,7 +15,7 @@ from .findings import Finding, Skip
 from .site import Site
 
 if TYPE_CHECKING:
-    import ssl
+    from ssl import SSLContext
 
 _DAY = 86_400.0
 _SOON = 14 * _DAY  # a certificate for 90 days is usually renewed 30 days before its end
@@ -165,7 +165,7 @@ def _dates(certificate: dict[str, Any]) -> Certificate | None:
         return None
 
 
-def _keeping_context(seen: list[dict[str, Any]]) -> ssl.SSLContext:
+def _keeping_context(seen: list[dict[str, Any]]) -> SSLContext:
     """Return a context that appends the certificate of each server to ``seen``."""
     import os  # noqa: PLC0415  # with the others
     import ssl  # noqa: PLC0415  # --help does not need it

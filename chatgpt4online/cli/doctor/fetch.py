@@ -179,12 +179,12 @@ class Fetcher:
         except ValueError as error:
             raise Unreachable(str(error)) from error
         answer = Answer.of(method, url, response, content)
-        _log.info("%s %s: HTTP %d", method, shown(url), answer.status)
         self.keep(answer)
         return answer
 
     def keep(self, answer: Answer) -> None:
         """Keep an answer for the steps that read all of them, and the secrets in it for the mask."""
+        _log.info("%s %s: HTTP %d", answer.method, shown(answer.url), answer.status)
         self.answers.append(answer)
         found = [secret.decode("utf-8", "replace") for secret in _NAMED_SECRET.findall(answer.body)]
         cookies = [cookie.partition(";")[0].partition("=")[2] for cookie in answer.cookies]

@@ -88,7 +88,7 @@ class Release:
             return f"a release from {self.least} to {self.most}{date}"
         if self.least or self.most:
             return (f"release {self.least} or later" if self.least else f"release {self.most} or earlier") + date
-        return f"a release that cannot be told{date}"
+        return f"a release that does not show{date}"
 
 
 def number(release: str) -> Number:

@@ -62,7 +62,7 @@ _REWRITE = (
 
 
 async def check_plugin(site: Site) -> Finding:
-    """Find AI Engine, and its release as far as it can be told."""
+    """Find AI Engine, and its release as far as it shows."""
     root = await site.root()
     sessions = await site.sessions()
     page = await site.page()
