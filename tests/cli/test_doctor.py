@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -479,6 +480,14 @@ ODD = [
         OWNER,
         AS_OWNER,
     ),
+    Odd(
+        "wrong application password",
+        "api",
+        "warning",
+        "use an application password",
+        options={"users": {"anna": "another"}, "token": "site-token"},
+        arguments=AS_OWNER,
+    ),
     Odd("MCP off", "mcp", "ok", "is off", options=OWNER, arguments=AS_OWNER),
     Odd(
         "MCP open", "mcp", "problem", "everybody can use", mcp("/http", "/sse", answer=replaced(TOOLS)), OWNER, AS_OWNER
@@ -581,7 +590,7 @@ def test_redirects_get_another_verdict(hops: list[tuple[str, str]], verdict: str
 def test_site_that_is_not_there_gets_another_verdict() -> None:
     checked = check("http://127.0.0.1:1")
     verdicts = {step: finding["verdict"] for step, finding in checked.findings.items()}
-    assert verdicts == dict.fromkeys(FREE, "skipped") | {"address": "problem", "front": "ok", "warnings": "ok"}
+    assert verdicts == dict.fromkeys(FREE, "skipped") | {"address": "problem"}
     assert "connection refused" in checked.findings["address"]["seen"]
 
 
@@ -653,3 +662,17 @@ def test_answer_that_is_held_back_is_not_a_problem() -> None:
     assert "fastcgi_buffering off;" in finding["fixes"][0]["lines"]
     assert finding["data"]["pieces"] == 30
     assert finding["data"]["reads"] == 1
+
+
+GUIDE = Path(__file__).parent.parent.parent / "docs" / "guides" / "doctor.rst"
+
+
+def test_guide_shows_another_output() -> None:
+    """The guide shows the step of an answer that nginx holds back. The times are those of a slow model."""
+    block = re.search(r"^    problem   ask:.*\n(?:    .*\n)+", GUIDE.read_text("utf-8"), re.MULTILINE)
+    assert block is not None
+    with serve_site(WORDS) as site, Server(front(site.url, on(SUBMIT, held))) as server:
+        ended = run_program("doctor", server.url, "--ask", "Count from 1 to 30.")
+    seen = re.search(r"^problem   ask:.*\n(?: .*\n)+", ended.stdout, re.MULTILINE)
+    assert seen is not None
+    assert re.sub(r"\d\.\d s", "0.0 s", seen[0]) == re.sub(r"\d\.\d s", "0.0 s", dedent(block[0]))

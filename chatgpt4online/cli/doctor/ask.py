@@ -158,7 +158,12 @@ def _times(measurement: Measurement) -> str:
         for name, value in (("head", measurement.head), ("first event", measurement.first), ("last", measurement.last))
         if value is not None
     ]
-    return f"{', '.join(parts)}; {len(measurement.texts)} pieces in {len(measurement.reads)} reads"
+    counts = [_number(len(measurement.texts), "piece"), _number(len(measurement.reads), "read")]
+    return f"{', '.join(parts)}; {' in '.join(counts)}"
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _data(measurement: Measurement) -> dict[str, object]:

@@ -34,7 +34,7 @@ _OTHER_PAGE = "Check the page that shows the chat. A window that a script adds l
 
 def _words(bot: Bot) -> str:
     limit = "no known limit" if bot.max_length is None else f"questions up to {bot.max_length} characters"
-    files = f", up to {bot.max_uploads} file(s)" if bot.uploads else ""
+    files = f", up to {bot.max_uploads} file{'s' if bot.max_uploads > 1 else ''}" if bot.uploads else ""
     mode = f", {_MODES[bot.mode]}" if bot.mode in _MODES else ""
     return f"{bot.custom_id or bot.bot_id} ({limit}{files}{mode})"
 

@@ -57,8 +57,9 @@ _PHP = (
     "zlib.output_compression = Off",
 )
 _PLUGIN = (
-    f"Exclude {_PATH} from caches, compression and optimisers (W3 Total Cache, WP Rocket, LiteSpeed Cache, ...).",
-    "Turn such plugins off one after the other, and ask again.",
+    f"exclude {_PATH} from caches, compression and optimisers",
+    "(W3 Total Cache, WP Rocket, LiteSpeed Cache, Autoptimize, ...);",
+    "then turn such plugins off one after the other, and ask again",
 )
 _SIGNS = {
     "nginx": (
@@ -76,7 +77,7 @@ _LINES = {
         "# in the block that has fastcgi_pass (nginx in front of PHP)",
         "fastcgi_buffering off;",
         "gzip off;",
-        "# or in the block that has proxy_pass (nginx in front of another web server)",
+        "# or in the block that has proxy_pass (nginx in front of a web server)",
         "proxy_buffering off;",
         "gzip off;",
     ),

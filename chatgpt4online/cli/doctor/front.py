@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ... import Blocked, RateLimited, StatusError
 from .fetch import README, Answer, shown
-from .findings import Finding
+from .findings import Finding, Skip
 from .site import Site
 
 
@@ -78,7 +78,10 @@ def cache_sign(headers: Mapping[str, str]) -> str:
 
 async def check_front(site: Site) -> Finding:
     """Name the servers that the answers have passed through, and find the ones that answer in place of the site."""
-    return read_front([answer for answer in site.fetcher.answers if not answer.url.endswith(README)])
+    answers = [answer for answer in site.fetcher.answers if not answer.url.endswith(README)]
+    if not answers:
+        raise Skip("no answer arrived")
+    return read_front(answers)
 
 
 def read_front(answers: Sequence[Answer]) -> Finding:
@@ -112,7 +115,10 @@ _RATE = (
 
 async def check_warnings(site: Site) -> Finding:
     """Look for texts that PHP or a plugin printed into the answers of the REST API."""
-    return read_warnings(site.fetcher.answers)
+    answers = [answer for answer in site.fetcher.answers if answer.json or answer.is_stream]
+    if not answers:
+        raise Skip("no answer of the REST API arrived")
+    return read_warnings(answers)
 
 
 def read_warnings(answers: Iterable[Answer]) -> Finding:

@@ -32,13 +32,16 @@ def read_api(answer: Answer, *, by_token: bool) -> Finding:
     if answer.code == "rest_no_route":
         return Finding("api", "ok", "the public API is off", "Programs that ask by a token need it on.", data=data)
     seen = f"the public API refuses the login: HTTP {answer.status} {answer.code}".strip()
-    return Finding("api", "warning", seen, _TOKEN if by_token else _NO_LOGIN, data=data)
+    is_wrong = answer.code in ("incorrect_password", "invalid_username", "invalid_email")
+    advice = _TOKEN if by_token else _WRONG_LOGIN if is_wrong else _NO_LOGIN
+    return Finding("api", "warning", seen, advice, data=data)
 
 
 _TOKEN = "Check the token in the settings of AI Engine. Some hosts remove the header Authorization."  # noqa: S105  # not a token
+_WRONG_LOGIN = "Check the name, and use an application password (Users, Profile), not the one of the login page."
 _NO_LOGIN = (
-    "Use an application password (Users, Profile), not the one of the login page. Some hosts remove the header "
-    'Authorization. For Apache, write into .htaccess: SetEnvIf Authorization "(.*)" HTTP_AUTHORIZATION=$1'
+    "The site sees a guest: the server removes the header Authorization. For Apache, write into .htaccess: "
+    'SetEnvIf Authorization "(.*)" HTTP_AUTHORIZATION=$1'
 )
 
 
