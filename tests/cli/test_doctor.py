@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -592,6 +593,36 @@ def test_site_that_is_not_there_gets_another_verdict() -> None:
     verdicts = {step: finding["verdict"] for step, finding in checked.findings.items()}
     assert verdicts == dict.fromkeys(FREE, "skipped") | {"address": "problem"}
     assert "connection refused" in checked.findings["address"]["seen"]
+
+
+def test_each_step_waits_for_a_site_that_hangs() -> None:
+    """The page arrives, and the REST API never answers. Only the first step that needs it waits."""
+
+    def change(answer: Relayed) -> Relayed:
+        if answer.has("/wp-json"):
+            hanging.wait()
+        return answer
+
+    hanging = threading.Event()
+    with serve_site() as site, Server(front(site.url, change)) as server:
+        checked = check(server.url, "--first-byte-timeout", "3")
+        hanging.set()
+        targets = [request.target for request in server.requests if "wp-json" in request.target]
+    verdicts = {step: finding["verdict"] for step, finding in checked.findings.items()}
+    skipped = dict.fromkeys(("plugin", "session", "nonce", "warnings"), "skipped")
+    assert verdicts == {"address": "ok", "tls": "ok", "rest": "problem", "bots": "ok", "front": "ok"} | skipped
+    assert len(targets) == 1
+
+
+def test_page_that_redirects_until_it_gets_a_cookie_is_a_loop() -> None:
+    def change(answer: Relayed) -> Relayed:
+        if answer.request.method == "GET" and "seen=1" not in answer.request.headers.get("cookie", ""):
+            return answer.adding(b"", "307 Again", Location=answer.request.target, Set_Cookie="seen=1; path=/")
+        return answer
+
+    with serve_site() as site, Server(front(site.url, on("/?page", change))) as server:
+        checked = check(f"{server.url}/?page")
+    assert checked.findings["address"]["verdict"] == "ok"
 
 
 # TLS

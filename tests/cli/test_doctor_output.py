@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import shlex
 import signal
 import stat
+import struct
+import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -93,6 +96,23 @@ class TestText:
                 assert process.wait() == 1
         assert b"PHP prints warnings" in shown
         assert b"\x1b]0" not in shown
+
+    @pytest.mark.parametrize("columns", [40, 80])
+    @pytest.mark.parametrize("colours", [True, False])
+    def test_lines_are_wider_than_the_terminal(self, columns: int, colours: bool, site: Site) -> None:
+        if colours:
+            pytest.importorskip("rich")
+        env = {"TERM": "xterm"} | ({} if colours else {"NO_COLOR": "1"})
+        with terminal() as (user, program):
+            fcntl.ioctl(program, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            with start_program("doctor", site.url, stdout=program, env=env) as process:
+                os.close(program)
+                shown = read_terminal(user).decode()
+                assert (process.wait(), process.stderr.read()) == (0, b"")
+        lines = re.sub(r"\x1b\[[\d;]*m", "", shown).splitlines()
+        assert max(map(len, lines)) <= columns
+        assert "healthy: no problem was found" in lines
+        assert ("\x1b[32m" in shown) is colours
 
     def test_reader_that_closes_stdout_ends_the_program_quietly(self, site: Site) -> None:
         ended = run_in_shell('| head -n 1; echo "$?" >&2', "doctor", site.url)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chatgpt4online import Done, EventParser, Reply, Session, Submission, Text, Timeout, Turn
+from chatgpt4online.cli.doctor import releases
 from chatgpt4online.cli.doctor.address import Certificate, read_certificate, read_plain
 from chatgpt4online.cli.doctor.ask import read_stream
 from chatgpt4online.cli.doctor.causes import find_fixes
 from chatgpt4online.cli.doctor.fetch import Answer, Fetcher, cookie_header, shown
 from chatgpt4online.cli.doctor.findings import VERDICTS, Finding, Mask, find_keys, is_healthy
-from chatgpt4online.cli.doctor.front import cache_sign, products, read_warnings
+from chatgpt4online.cli.doctor.front import cache_plugins, cache_sign, products, read_warnings
 from chatgpt4online.cli.doctor.modes import Schedule
 from chatgpt4online.cli.doctor.owner import read_keys
 from chatgpt4online.cli.doctor.releases import Evidence, find_release
@@ -143,6 +146,18 @@ def test_another_cause_comes_first(headers: dict[str, str], expected: list[str])
     fixes = find_fixes(headers)
     assert [fix.product for fix in fixes] == expected
     assert all(fix.sign and fix.lines for fix in fixes)
+
+
+def test_plugin_that_the_page_shows_is_not_named() -> None:
+    page = (
+        "<script src='https:\\/\\/example.org\\/wp-content\\/plugins\\/wp-rocket\\/a.js'></script>"
+        "<!-- Performance optimized by W3 Total Cache -->"
+    )
+    plugins = cache_plugins(page)
+    assert plugins == ["W3 Total Cache", "WP Rocket"]
+    fixes = find_fixes(NGINX, plugins=plugins)
+    assert [fix.product for fix in fixes] == ["nginx", "a plugin", "PHP"]
+    assert "W3 Total Cache, WP Rocket" in fixes[1].sign
 
 
 LINES = {
@@ -410,6 +425,12 @@ def evidence(page: str = "", routes: tuple[str, ...] = (), session: Answer = SES
 )
 def test_release_is_misread(found: Evidence, words: str) -> None:
     assert find_release(found).words() == words
+
+
+def test_release_of_a_feature_is_not_in_the_table() -> None:
+    table = (Path(__file__).parent.parent.parent / "docs" / "versions.rst").read_text("utf-8")
+    for since in releases._FEATURES.values():
+        assert re.search(rf"(?:from |- |   ){re.escape('.'.join(map(str, since)))}\b", table), since
 
 
 @pytest.mark.parametrize("version", ["2.4.3", "3.6.2"])

@@ -146,7 +146,7 @@ async def _certificate(site: Site, url: str) -> Certificate | None:
             url,
             site.fetcher.sent_headers(url, {}),
             connect=site.fetcher.timeout.connect,
-            first_byte=site.fetcher.timeout.first_byte,
+            first_byte=site.fetcher.free_timeout.first_byte,
         )
         response.close()
     except HttpError:

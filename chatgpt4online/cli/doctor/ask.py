@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from statistics import median
 
 from ... import Bot, LimitReached, RateLimited, Session, Submission, Turn
 from .causes import find_fixes
 from .findings import Finding, Fix
+from .front import cache_plugins
 from .site import Site
 from .stream import Measurement, measure, new_chat_id
 
@@ -44,10 +46,10 @@ class Question:
         root = await site.root()
         bots = (await site.page()).bots
         bot = next((bot for bot in bots if self.bot_id in (None, bot.bot_id, bot.custom_id)), None)
-        page = (await site.visit())[-1].url
-        turn = Turn(page, self.submission(bot), Session(root=root.url))
+        page = (await site.visit())[-1]
+        turn = Turn(page.url, self.submission(bot), Session(root=root.url))
         measurement = await measure(site.fetcher, turn, self.clock)
-        return read_stream(measurement, is_plain=root.is_plain)
+        return read_stream(measurement, plugins=cache_plugins(page.text), is_plain=root.is_plain)
 
     def submission(self, bot: Bot | None) -> Submission:
         """Return the question for a bot of the page, or for the bot with the id."""
@@ -75,8 +77,9 @@ def blocks(measurement: Measurement) -> list[tuple[float, int, int]]:
     return found
 
 
-def read_stream(measurement: Measurement, *, is_plain: bool = False) -> Finding:
-    """Return the finding for the answer to a question."""
+def read_stream(measurement: Measurement, *, plugins: Sequence[str] = (), is_plain: bool = False) -> Finding:
+    """Return the finding for the answer to a question. ``plugins`` and ``is_plain`` are as in ``find_fixes``."""
+    fixes = partial(find_fixes, measurement.headers, plugins=plugins, is_plain=is_plain)
     data = _data(measurement)
     if measurement.error is not None:
         return _failed(measurement, data)
@@ -87,24 +90,24 @@ def read_stream(measurement: Measurement, *, is_plain: bool = False) -> Finding:
             return Finding("ask", "unknown", seen, "Ask a question that gets a text.", data=data)
         return Finding("ask", "problem", f"the answer has no text ({times})", _EMPTY, data=data)
     if len(texts) <= 1:
-        return _one_piece(measurement, times, data, is_plain=is_plain)
+        return _one_piece(measurement, times, data)
     found = [block for block in blocks(measurement) if block[2]]
     is_burst = texts[-1].seconds - texts[0].seconds <= _BURST * len(texts)
     if is_burst or (len(found) == 1 and not _comes_apart(measurement)):
-        return _at_once(measurement, times, data, is_plain=is_plain, is_burst=is_burst)
+        return _at_once(measurement, times, data, fixes() if is_burst else ())
     pauses = [after[0] - before[0] for before, after in pairwise(found)]
     if pauses and len(texts) / len(found) > _MOST_PER_BLOCK and median(pauses) >= _LONG_PAUSE:
         size = int(median(block[1] for block in found[:-1]))
         seen = f"the answer comes in {len(found)} blocks of about {size} bytes ({times})"
-        fixes = find_fixes(measurement.headers, is_plain=is_plain, block=size)
-        return Finding("ask", "problem", seen, _buffered(fixes), fixes, data)
+        found_fixes = fixes(block=size)
+        return Finding("ask", "problem", seen, _buffered(found_fixes), found_fixes, data)
     return Finding("ask", "ok", f"the answer streams ({times})", data=data)
 
 
 _EMPTY = "Usually the model has failed. The reason is in the logs of AI Engine."
 
 
-def _one_piece(measurement: Measurement, times: str, data: dict[str, object], *, is_plain: bool) -> Finding:
+def _one_piece(measurement: Measurement, times: str, data: dict[str, object]) -> Finding:
     """Return the finding for an answer with one piece of text, or with text at its end only."""
     if measurement.texts and len(measurement.text) <= _SHORT:
         return Finding("ask", "unknown", f"the answer is too short to tell ({times})", _LONGER, data=data)
@@ -117,14 +120,14 @@ def _comes_apart(measurement: Measurement) -> bool:
     return 2 * len({piece.read for piece in measurement.texts}) >= len(measurement.texts) > 2
 
 
-def _at_once(
-    measurement: Measurement, times: str, data: dict[str, object], *, is_plain: bool, is_burst: bool
-) -> Finding:
-    """Return the finding for an answer whose pieces have all arrived at the same moment."""
-    first, count = measurement.texts[0].seconds, len(measurement.texts)
-    if first < _WAIT or count < _FEW or not is_burst:
+def _at_once(measurement: Measurement, times: str, data: dict[str, object], fixes: tuple[Fix, ...]) -> Finding:
+    """Return the finding for an answer whose pieces have all arrived at the same moment.
+
+    Without ``fixes``, the moment was long enough for a fast model.
+    """
+    first = measurement.texts[0].seconds
+    if first < _WAIT or len(measurement.texts) < _FEW or not fixes:
         return Finding("ask", "unknown", f"the answer is too short or too fast to tell ({times})", _LONGER, data=data)
-    fixes = find_fixes(measurement.headers, is_plain=is_plain)
     if measurement.head is not None and first - measurement.head >= _WAIT:
         held = "the head came early, so the body was held behind the first server that added it"
         fixes = (Fix(fixes[0].product, f"{fixes[0].sign}; {held}", fixes[0].lines), *fixes[1:])

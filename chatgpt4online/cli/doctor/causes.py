@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from .findings import Fix
 from .front import products
@@ -10,11 +10,14 @@ from .front import products
 _PATH = "/wp-json/mwai-ui/"
 
 
-def find_fixes(headers: Mapping[str, str], *, is_plain: bool = False, block: int = 0) -> tuple[Fix, ...]:
+def find_fixes(
+    headers: Mapping[str, str], *, plugins: Sequence[str] = (), is_plain: bool = False, block: int = 0
+) -> tuple[Fix, ...]:
     """Return the changes that may make an answer stream, the likeliest first.
 
-    ``headers`` are those of the answer. ``is_plain`` says that the site has plain permalinks. ``block`` is the usual
-    number of bytes that arrived at once, or 0 for the whole answer.
+    ``headers`` are those of the answer. ``plugins`` are those that cache, as far as the page shows them. ``is_plain``
+    says that the site has plain permalinks. ``block`` is the usual number of bytes that arrived at once, or 0 for the
+    whole answer.
     """
     found = products(headers)
     coding = headers.get("content-encoding", "").strip().lower()
@@ -29,6 +32,8 @@ def find_fixes(headers: Mapping[str, str], *, is_plain: bool = False, block: int
     servers = [product for product in found if product in _SERVERS]
     networks = [product for product in found if product in _LINES and product not in _SERVERS]
     fixes += [_fix(product, _SIGNS[product], is_plain=is_plain) for product in servers]
+    if plugins:
+        fixes.append(Fix("a plugin", f"the page shows {', '.join(plugins)}, which can hold answers back", _PLUGIN))
     fixes.append(Fix("PHP", "its buffer and its compression are behind every web server", _PHP))
     fixes.append(Fix("a plugin", "a plugin that compresses, caches or optimises can hold answers back", _PLUGIN))
     fixes += [_fix(product, _SIGNS[product], is_plain=is_plain) for product in networks]

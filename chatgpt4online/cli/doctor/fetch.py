@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("chatgpt4online")
 
-_SECONDS = 30.0  # the longest wait for a request without a question: such an answer needs no model
+_SECONDS = 30.0  # the longest wait for the head of an answer, and for its body, that needs no model
 _MOST = 4 * 1024 * 1024  # bytes of a body that are read: large pages have about 1 MB
 _MOST_HOPS = 6
+_LEAST = 8  # characters of a cookie that names a visitor; shorter ones are settings, such as "true"
 README = "/readme.txt"
 _CREDENTIALS = {"authorization", "cookie", "proxy-authorization", "x-wp-nonce"}
 _EVENT = re.compile(r"^data: ?\{\"type\"", re.MULTILINE)
@@ -29,11 +30,15 @@ _NAMED_SECRET = re.compile(rb"\"(?:restNonce|new_token|sessionId)\\?\"\s*:\s*\\?
 
 
 class Unreachable(Exception):
-    """A request got no answer. ``is_tls`` is true if the TLS handshake failed."""
+    """A request got no answer.
+
+    ``is_tls`` is true if the TLS handshake failed. ``reported_by`` is the step that has reported the error, or ``""``.
+    """
 
     def __init__(self, reason: str, *, is_tls: bool = False) -> None:
         super().__init__(reason)
         self.is_tls = is_tls
+        self.reported_by = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +127,17 @@ class Fetcher:
         return await self._send("GET", url, headers, b"")
 
     async def follow(self, url: str, **headers: str) -> list[Answer]:
-        """Return the answers to a GET and to the redirects after it, the last one at the end. Raises Unreachable."""
+        """Return the answers to a GET and to the redirects after it, the last one at the end. Raises Unreachable.
+
+        The cookies of redirects are sent back to the same host, since some sites redirect until they get one.
+        """
         answers = [await self.get(url, **headers)]
+        jar = list(answers[0].cookies)
         while (target := next_hop(answers[-1])) and len(answers) < _MOST_HOPS:
-            answers.append(await self.get(target, **headers))
+            if urlsplit(target).netloc != urlsplit(answers[-1].url).netloc:
+                jar = []
+            answers.append(await self.get(target, **headers | cookie_header(jar)))
+            jar += answers[-1].cookies
         return answers
 
     async def post(self, url: str, cookies: Sequence[str] = (), **headers: str) -> Answer:
@@ -147,6 +159,12 @@ class Fetcher:
         """Return an answer without its body, which may have no end. Raises Unreachable."""
         return await self._send(method, url, headers, body, most=0)
 
+    @property
+    def free_timeout(self) -> Timeout:
+        """The time limits of requests without a question: an answer that needs no model comes soon."""
+        limit = self.timeout.first_byte
+        return Timeout(connect=self.timeout.connect, first_byte=_SECONDS if limit is None else min(limit, _SECONDS))
+
     def sent_headers(self, url: str, own: Mapping[str, str]) -> dict[str, str]:
         """Return the headers of a request: those of the step, replaced by those of the options."""
         is_own = urlsplit(url)[:2] == urlsplit(self.site)[:2]
@@ -156,10 +174,10 @@ class Fetcher:
         return {name: value for name, value in {**usual, **own}.items() if name.lower() not in names} | given
 
     async def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes, most: int = _MOST) -> Answer:
-        from ...http1 import HttpError  # noqa: PLC0415  # --help loads no HTTP library
+        import asyncio  # noqa: PLC0415  # --help does not need it
 
-        limit = self.timeout.first_byte
-        first_byte = _SECONDS if limit is None else min(limit, _SECONDS)
+        from ...http1 import HttpError  # noqa: PLC0415  # as above
+
         own = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
             response = await self.pool.send(
@@ -168,12 +186,15 @@ class Fetcher:
                 self.sent_headers(url, own),
                 body,
                 connect=self.timeout.connect,
-                first_byte=first_byte,
+                first_byte=self.free_timeout.first_byte,
             )
             try:
-                content = await _read(response, most, first_byte)
+                async with asyncio.timeout(_SECONDS):
+                    content = await _read(response, most)
             finally:
                 response.close()
+        except TimeoutError as error:
+            raise Unreachable(f"the answer of {shown(url)} is not complete after {_SECONDS:g} s") from error
         except HttpError as error:
             raise unreachable(error) from error
         except ValueError as error:
@@ -187,13 +208,14 @@ class Fetcher:
         _log.info("%s %s: HTTP %d", answer.method, shown(answer.url), answer.status)
         self.answers.append(answer)
         found = [secret.decode("utf-8", "replace") for secret in _NAMED_SECRET.findall(answer.body)]
-        cookies = [cookie.partition(";")[0].partition("=")[2] for cookie in answer.cookies]
+        values = (cookie.partition(";")[0].partition("=")[2] for cookie in answer.cookies)
+        cookies = [value for value in values if len(value) >= _LEAST]
         self.mask.add(*found, *cookies, answer.headers.get("x-wp-nonce", ""))
 
 
-async def _read(response: Response, most: int, seconds: float) -> bytes:
+async def _read(response: Response, most: int) -> bytes:
     body = bytearray()
-    while len(body) < most and (data := await response.read(seconds)):
+    while len(body) < most and (data := await response.read(None)):
         body += data
     return bytes(body)
 

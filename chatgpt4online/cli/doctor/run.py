@@ -118,6 +118,9 @@ async def _carry_out(name: str, check: Check, site: Site) -> Finding:
     except Skip as reason:
         return Finding(name, "skipped", str(reason))
     except Unreachable as error:
+        if error.reported_by:
+            return Finding(name, "skipped", f"no answer, as in the step {error.reported_by}")
+        error.reported_by = name
         return Finding(name, "problem", str(error), "Try again. If it happens again, look into the log of the server.")
 
 

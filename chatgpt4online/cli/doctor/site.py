@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from ... import Blocked, Bot, ChatError, RateLimited
-from .fetch import Answer, Fetcher
+from .fetch import Answer, Fetcher, Unreachable
 from .findings import Skip
 
 T = TypeVar("T")
@@ -56,14 +56,19 @@ Fact: TypeAlias = Callable[["Site"], Awaitable[T]]
 
 
 def _once(fetch: Fact[T]) -> Fact[T]:
-    """Return a method that keeps its first result."""
+    """Return a method that keeps its first result, or the failure."""
 
     @functools.wraps(fetch)
     async def kept(site: Site) -> T:
         name = fetch.__name__
         if name not in site.kept:
-            site.kept[name] = await fetch(site)
-        result: T = site.kept[name]
+            try:
+                site.kept[name] = await fetch(site)
+            except Unreachable as error:
+                site.kept[name] = error
+        result: T | Unreachable = site.kept[name]
+        if isinstance(result, Unreachable):
+            raise result
         return result
 
     return kept
@@ -100,7 +105,7 @@ class Site:
             token=None,
             retries=0,
             headers=headers,
-            timeout=self.fetcher.timeout,
+            timeout=self.fetcher.free_timeout,
         )
         try:
             bots = await client.bots(url)
