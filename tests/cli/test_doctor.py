@@ -153,6 +153,11 @@ def without_nonces(answer: Relayed) -> Relayed:
     return answer.adding(re.sub(rb"(restNonce&quot;:)&quot;\w+&quot;", rb"\1null", answer.body))
 
 
+def without_bots(answer: Relayed) -> Relayed:
+    """Remove the chat windows of a page, which still names its REST API."""
+    return answer if answer.has("/wp-") else answer.adding(answer.body.replace(b"mwai-chatbot-container", b"other"))
+
+
 def all_of(*changes: Change) -> Change:
     def change(answer: Relayed) -> Relayed:
         for one in changes:
@@ -213,6 +218,13 @@ ODD = [
         "problem",
         "rest_not_logged_in",
         on("/wp-json", recorded("3.6.2/restoff_session")),
+    ),
+    Odd(
+        "REST API closed, and no bot in the page",
+        "plugin",
+        "unknown",
+        "the page shows no bot",
+        all_of(on("/wp-json", recorded("3.6.2/restoff_session")), without_bots),
     ),
     Odd(
         "only the index closed to guests",
@@ -614,15 +626,41 @@ def test_each_step_waits_for_a_site_that_hangs() -> None:
     assert len(targets) == 1
 
 
-def test_page_that_redirects_until_it_gets_a_cookie_is_a_loop() -> None:
+@pytest.mark.parametrize(("method", "step"), [("GET", "address"), ("POST", "session")])
+def test_redirect_that_sets_a_cookie_is_a_loop(method: str, step: str) -> None:
     def change(answer: Relayed) -> Relayed:
-        if answer.request.method == "GET" and "seen=1" not in answer.request.headers.get("cookie", ""):
+        if answer.request.method == method and "seen=1" not in answer.request.headers.get("cookie", ""):
             return answer.adding(b"", "307 Again", Location=answer.request.target, Set_Cookie="seen=1; path=/")
         return answer
 
-    with serve_site() as site, Server(front(site.url, on("/?page", change))) as server:
+    place = {"GET": "/?page", "POST": SESSION}[method]
+    with serve_site() as site, Server(front(site.url, on(place, change))) as server:
         checked = check(f"{server.url}/?page")
-    assert checked.findings["address"]["verdict"] == "ok"
+    assert checked.findings[step]["verdict"] == "ok"
+
+
+def test_login_is_sent_to_another_host() -> None:
+    with serve_site(users=USERS, token="site-token") as site, Server(redirecting(("301", f"{site.url}/"))) as server:
+        env = {
+            "CHATGPT4ONLINE_SITE": server.url,
+            "CHATGPT4ONLINE_USER": "anna",
+            "CHATGPT4ONLINE_PASSWORD": USERS["anna"],
+        }
+        checked = check(
+            server.url, "--user", "anna", "--header", "Authorization: Bearer own", "--ask", "Hello", env=env
+        )
+        assert checked.findings["api"]["verdict"] == "skipped"
+        assert [request.path for request in site.requests if "authorization" in request.headers] == []
+        assert server.requests[0].headers["authorization"] == "Bearer own"
+
+
+@pytest.mark.parametrize("way", ["option", "environment"])
+def test_proxy_is_not_used(way: str) -> None:
+    proxy = "http://127.0.0.1:1"
+    options = ["--proxy", proxy] if way == "option" else []
+    checked = check("http://site.test", *options, env={} if way == "option" else {"http_proxy": proxy})
+    assert (checked.status, checked.findings["address"]["verdict"]) == (1, "problem")
+    assert "proxy" in checked.findings["address"]["seen"]
 
 
 # TLS

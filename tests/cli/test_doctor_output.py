@@ -10,6 +10,8 @@ import shlex
 import signal
 import stat
 import struct
+import subprocess
+import sys
 import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -166,7 +168,18 @@ class TestReport:
         assert summary([Finding("step", verdict, "") for verdict in verdicts]) == expected
 
 
+def test_help_loads_an_http_library() -> None:
+    script = "import sys, chatgpt4online.cli as cli\ntry: cli.main(['doctor', '--help'])\nexcept SystemExit: pass\n"
+    script += "assert not {'requests', 'urllib3', 'ssl', 'h11', 'asyncio'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
+
+
 class TestJson:
+    def test_parameter_of_the_address_is_shown(self, site: Site) -> None:
+        ended = run_program("doctor", f"{site.url}/?key=parameter", "--json")
+        assert ended.returncode == 0
+        assert "parameter" not in ended.stdout
+
     def test_object_has_other_fields(self, site: Site) -> None:
         ended = run_program("doctor", site.url, "--json", "--ask", "Hello", "--bot", "default")
         record = json.loads(ended.stdout)

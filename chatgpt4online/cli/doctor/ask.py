@@ -22,7 +22,7 @@ _WAIT = 1.0  # seconds; after a shorter wait, nobody can say what the server has
 _FEW = 5  # pieces; a model may send fewer at one moment
 _BURST = 0.0005  # seconds for each piece: no model writes 2,000 pieces in a second
 _SHORT = 20  # characters; a model may send a shorter answer in one piece
-_LONG_PAUSE = 1.0  # seconds between two blocks
+_LONG_PAUSE = 0.5  # seconds between two blocks; a model that writes so many pieces in a block does not wait so long
 _MOST_PER_BLOCK = 10  # pieces; blocks with more look like a buffer that was filled
 
 _LONGER = 'Ask for a longer answer: --ask "Count from 1 to 50 in words."'

@@ -134,7 +134,7 @@ class Fetcher:
         answers = [await self.get(url, **headers)]
         jar = list(answers[0].cookies)
         while (target := next_hop(answers[-1])) and len(answers) < _MOST_HOPS:
-            if urlsplit(target).netloc != urlsplit(answers[-1].url).netloc:
+            if origin(target) != origin(answers[-1].url):
                 jar = []
             answers.append(await self.get(target, **headers | cookie_header(jar)))
             jar += answers[-1].cookies
@@ -146,13 +146,14 @@ class Fetcher:
         A site may redirect the first POST to the same host, to set a cookie. It is sent again, with the cookie.
         """
         headers = {"Content-Type": "application/json"} | headers
-        jar = list(cookies)
-        for _ in range(3):
-            answer = await self._send("POST", url, headers | cookie_header(jar), b"")
+        answer = await self._send("POST", url, headers | cookie_header(cookies), b"")
+        jar = [*cookies, *answer.cookies]
+        for _ in range(2):
             target = next_hop(answer)
-            if answer.status not in (307, 308) or urlsplit(target).netloc != urlsplit(url).netloc:
+            if answer.status not in (307, 308) or origin(target) != origin(url):
                 break
-            jar, url = [*jar, *answer.cookies], target
+            answer = await self._send("POST", target, headers | cookie_header(jar), b"")
+            jar += answer.cookies
         return answer
 
     async def head_of(self, method: str, url: str, body: bytes = b"", **headers: str) -> Answer:
@@ -167,7 +168,7 @@ class Fetcher:
 
     def sent_headers(self, url: str, own: Mapping[str, str]) -> dict[str, str]:
         """Return the headers of a request: those of the step, replaced by those of the options."""
-        is_own = urlsplit(url)[:2] == urlsplit(self.site)[:2]
+        is_own = origin(url) == origin(self.site)
         given = {name: value for name, value in self.headers.items() if is_own or name.lower() not in _CREDENTIALS}
         names = {name.lower() for name in given}
         usual = {"User-Agent": f"chatgpt4online/{__version__} doctor", "Accept-Encoding": "identity"}
@@ -231,6 +232,15 @@ def unreachable(error: Exception) -> Unreachable:
     return Unreachable(str(error), is_tls=isinstance(error.__cause__, ssl.SSLError))
 
 
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Return the scheme, the host and the port of an address."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return "", url, None
+
+
 def next_hop(answer: Answer) -> str:
     """Return the address that an answer redirects to, or ``""``."""
     location = answer.headers.get("location", "")
@@ -248,7 +258,10 @@ def cookie_header(cookies: Iterable[str]) -> dict[str, str]:
 
     PHPSESSID is left out, since some sites answer the requests of a PHP session one after the other.
     """
-    pairs = dict(cookie.partition(";")[0].strip().partition("=")[::2] for cookie in cookies)
+    pairs: dict[str, str] = {}
+    for cookie in cookies:
+        name, _, value = cookie.partition(";")[0].strip().partition("=")
+        pairs[name] = value
     text = "; ".join(f"{name}={value}" for name, value in pairs.items() if name and name != "PHPSESSID")
     return {"Cookie": text} if text else {}
 

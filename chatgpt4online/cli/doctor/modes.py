@@ -52,13 +52,13 @@ def once(options: argparse.Namespace) -> int:
     findings = _collect(settings, options.ask, prints=is_text)
     seconds, now = round(time.monotonic() - start, 3), time.time()
     if options.json:
-        write_json(record(settings.address, findings, seconds, now), WHAT)
+        write_json(record(settings.shown_address, findings, seconds, now), WHAT)
     elif options.report:
-        write(report(settings.address, findings, time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now))), WHAT)
+        write(report(settings.shown_address, findings, time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now))), WHAT)
     else:
         print_summary(findings)
     if options.textfile is not None:
-        write_textfile(options.textfile, metrics(settings.address, findings, seconds, now, _asked(findings)))
+        write_textfile(options.textfile, metrics(settings.shown_address, findings, seconds, now, _asked(findings)))
     return 0 if is_healthy(findings) else FAILED
 
 
@@ -78,9 +78,9 @@ def watch(options: argparse.Namespace) -> int:
         findings = _collect(settings, options.ask if schedule.asks(number) else None, prints=False)
         seconds, now = round(time.monotonic() - start, 3), time.time()
         asked = _asked(findings) or asked
-        write_json(record(settings.address, findings, seconds, now), WHAT)
+        write_json(record(settings.shown_address, findings, seconds, now), WHAT)
         if options.textfile is not None:
-            write_textfile(options.textfile, metrics(settings.address, findings, seconds, now, asked))
+            write_textfile(options.textfile, metrics(settings.shown_address, findings, seconds, now, asked))
         time.sleep(schedule.pause(begin, time.monotonic()))
         number = round((time.monotonic() - begin) / schedule.seconds)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
-from .fetch import Answer
+from .fetch import Answer, origin, shown
 from .findings import Finding, Skip, find_keys
 from .site import Site, rest_url
 
@@ -18,8 +17,8 @@ _MCP = "/mcp/v1"
 async def check_api(site: Site) -> Finding:
     """Ask the public API who the owner is. This needs no model."""
     root = await site.root()
-    if urlsplit(root.url)[:2] != urlsplit(site.address)[:2]:
-        raise Skip(f"the login is sent to {site.address} only, and the REST API is at {root.url}")
+    if origin(root.url) != origin(site.address):
+        raise Skip(f"the login is sent to {shown(site.address)} only, and the REST API is at {root.url}")
     answer = await site.fetcher.get(rest_url(root.url, "/mwai/v1/simpleAuthCheck"), Authorization=_credentials(site))
     return read_api(answer, by_token=site.token is not None)
 

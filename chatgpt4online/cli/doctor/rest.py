@@ -84,6 +84,8 @@ def read_plugin(root: Root, release: Release, evidence: Evidence) -> Finding:
     }
     is_listed = any(name.startswith("mwai") for name in root.namespaces)
     has_chats = "mwai-ui/v1" in root.namespaces or bool(evidence.routes)
+    if root.state == "closed" and not evidence.shows_plugin:
+        return Finding("plugin", "unknown", "the REST API is closed, and the page shows no bot", _OPEN, data=data)
     if not is_listed and (root.state == "open" or not evidence.shows_plugin):
         return Finding("plugin", "problem", "the REST API has no route of AI Engine", _ACTIVATE, data=data)
     if root.state == "open" and not has_chats:

@@ -14,7 +14,7 @@ from ..connection import SITE, client_options, timeout
 from .address import check_address, check_tls
 from .ask import Question
 from .bots import check_bots
-from .fetch import Fetcher, Unreachable
+from .fetch import Fetcher, Unreachable, shown
 from .findings import Finding, Mask, Skip
 from .front import check_front, check_warnings
 from .nonce import check_nonce, check_session
@@ -78,6 +78,11 @@ class Settings:
         mask = Mask(frozenset({urlsplit(self.address).hostname or ""}))
         mask.add(*self.headers.values(), *(self.login or ())[1:], self.token or "")
         return mask
+
+    @property
+    def shown_address(self) -> str:
+        """The address without parameters, which may hold secrets."""
+        return shown(self.address)
 
     @property
     def is_owner(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -80,6 +79,8 @@ async def measure(fetcher: Fetcher, turn: Turn, clock: Callable[[], float]) -> M
 
     The turn fetches a nonce first, which costs nothing.
     """
+    import asyncio  # noqa: PLC0415  # --help does not need it
+
     measurement, cookies = Measurement(), list[str]()
     try:
         async with asyncio.timeout(fetcher.timeout.total):
