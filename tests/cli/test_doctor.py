@@ -300,6 +300,20 @@ ODD = [
         "release 3.6.2",
         on("readme.txt", replaced(README % b"3.6.2", Content_Type="text/plain")),
     ),
+    Odd(
+        "firewall for the readme file",
+        "front",
+        "ok",
+        "no server",
+        on("readme.txt", replaced(b"<title>Access denied</title>", "403 Forbidden", Content_Type="text/html")),
+    ),
+    Odd(
+        "JSON in the readme file",
+        "warnings",
+        "ok",
+        "no text",
+        on("readme.txt", replaced(README % b"3.6.2" + b'Send {"a": 1}.', Content_Type="text/plain")),
+    ),
     # The nonce
     Odd(
         "start_session is not below the language",

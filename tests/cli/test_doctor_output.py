@@ -87,12 +87,17 @@ class TestText:
         assert ended.stdout.splitlines()[-1] == "not healthy: 1 problem"
         assert max(map(len, ended.stdout.splitlines())) <= 88
 
-    def test_text_of_a_site_controls_the_terminal(self, site: Site) -> None:
+    @pytest.mark.parametrize("has_rich", [True, False])
+    def test_text_of_a_site_controls_the_terminal(self, has_rich: bool, site: Site, tmp_path: Path) -> None:
+        if not has_rich:
+            (tmp_path / "rich.py").write_text("raise ImportError\n")
+
         def loud(answer: Relayed) -> Relayed:
             return answer.adding(b"\x1b]0;x\x07 Notice " + answer.body) if answer.has("session") else answer
 
         with Server(front(site.url, loud)) as server, terminal() as (user, program):
-            with start_program("doctor", server.url, stdout=program) as process:
+            env = {"PYTHONPATH": str(tmp_path)}
+            with start_program("doctor", server.url, stdout=program, env=env) as process:
                 os.close(program)
                 shown = read_terminal(user)
                 assert process.wait() == 1
@@ -143,6 +148,26 @@ class TestReport:
         assert ended.stdout.startswith(f"# Check of the chatbot at {site.url}\n\n")
         assert "| keys | problem |" in ended.stdout
         assert "## keys: problem" in ended.stdout
+
+    @pytest.mark.parametrize("options", [["--report"], ["--json"], []], ids=["report", "JSON", "text"])
+    def test_secret_that_the_site_prints_is_shown(self, options: list[str], site: Site) -> None:
+        """A plugin prints the request and the answer into the answers, as plugins for debugging do."""
+        secrets: set[str] = set()
+
+        def printing(answer: Relayed) -> Relayed:
+            names = "x-wp-nonce", "authorization", "x-key", "cookie"
+            sent = [value for name in names if (value := answer.request.headers.get(name))]
+            found = re.findall(r'"(?:restNonce|sessionId)":"(\w+)', answer.body.decode())
+            secrets.update(re.sub("^.*[ =]", "", value) for value in sent)
+            secrets.update(found)
+            noise = " ".join(["Notice:", *sent, *found])
+            return answer.adding(noise.encode() + answer.body) if answer.has("mwai/v1") else answer
+
+        with Server(front(site.url, printing)) as server:
+            ended = run_program("doctor", server.url, *options, "--token", TOKEN, "--header", "X-Key: header-secret")
+        assert "Notice" in ended.stdout
+        assert {TOKEN, "header-secret", site.site.nonce} < secrets
+        assert [secret for secret in secrets if secret in ended.stdout] == []
 
     def test_text_of_a_site_changes_the_table(self) -> None:
         findings = [
@@ -275,7 +300,8 @@ class TestWatch:
                 assert json.loads(process.stdout.readline())["healthy"] is True
                 broken.append(True)
                 lines = (json.loads(line) for line in process.stdout)
-                assert next(record for record in lines if not record["healthy"])["findings"][2]["verdict"] == "problem"
+                found = next(record for record in lines if record["findings"][2]["verdict"] == "problem")
+                assert (found["findings"][2]["step"], found["healthy"]) == ("rest", False)
                 process.send_signal(signal.SIGINT)
                 assert process.wait() == 130
 

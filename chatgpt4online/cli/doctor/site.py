@@ -117,14 +117,14 @@ class Site:
     @_once
     async def find_root(self) -> Root:
         """Return the REST API, or the place where it should be. Raises Unreachable."""
-        named, found = await self._named_roots(), list[Root]()
+        missing: list[Root] = []
         for url in await self._roots():
             root = _read_index(url, await self.fetcher.get(rest_url(url, "/", INDEX)))
-            if root.state != "missing" and not (root.state == "closed" and url not in named):
-                missed = next((other for other in found if other.url in named), None)
-                return replace(root, named=missed)
-            found.append(root)
-        return next((root for root in found if root.state == "closed"), found[0])
+            if root.state != "missing":
+                named = await self._named_roots()
+                return replace(root, named=next((other for other in missing if other.url in named), None))
+            missing.append(root)
+        return missing[0]
 
     async def root(self) -> Root:
         """Return the REST API. Raises Skip if there is none."""
