@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from .findings import Finding, Skip
 from .site import Site
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
+    from ...http1 import Pool
 
 _DAY = 86_400.0
 _SOON = 14 * _DAY  # a certificate for 90 days is usually renewed 30 days before its end
@@ -136,10 +137,10 @@ _TLS = {
 
 async def _certificate(site: Site, url: str) -> Certificate | None:
     """Return the certificate of a server. It is read by another handshake, with a context that keeps it."""
-    from ...http1 import HttpError, Pool  # noqa: PLC0415  # --help loads no HTTP library
+    from ...http1 import HttpError  # noqa: PLC0415  # --help loads no HTTP library
 
     seen: list[dict[str, Any]] = []
-    pool = Pool(proxy=site.proxy, verify=_keeping_context(seen))
+    pool = _keeping_pool(site.proxy, seen)
     try:
         response = await pool.send(
             "HEAD",
@@ -156,21 +157,13 @@ async def _certificate(site: Site, url: str) -> Certificate | None:
     return _dates(seen[-1]) if seen else None
 
 
-def _dates(certificate: dict[str, Any]) -> Certificate | None:
-    import ssl  # noqa: PLC0415  # --help does not need it
-
-    try:
-        return Certificate(*(float(ssl.cert_time_to_seconds(certificate[name])) for name in ("notBefore", "notAfter")))
-    except (KeyError, ValueError):
-        return None
-
-
-def _keeping_context(seen: list[dict[str, Any]]) -> SSLContext:
-    """Return a context that appends the certificate of each server to ``seen``."""
-    import os  # noqa: PLC0415  # with the others
+def _keeping_pool(proxy: str | None, seen: list[dict[str, Any]]) -> Pool:
+    """Return a pool whose TLS context appends the certificate of each server to ``seen``."""
     import ssl  # noqa: PLC0415  # --help does not need it
 
     import certifi  # noqa: PLC0415  # as above
+
+    from ...http1 import Pool  # noqa: PLC0415  # as above
 
     class Keeping(ssl.SSLObject):
         def do_handshake(self) -> None:
@@ -182,4 +175,13 @@ def _keeping_context(seen: list[dict[str, Any]]) -> SSLContext:
         if path and os.path.isfile(path):
             context.load_verify_locations(path)
     context.sslobject_class = Keeping
-    return context
+    return Pool(proxy=proxy, verify=context)
+
+
+def _dates(certificate: dict[str, Any]) -> Certificate | None:
+    import ssl  # noqa: PLC0415  # --help does not need it
+
+    try:
+        return Certificate(*(float(ssl.cert_time_to_seconds(certificate[name])) for name in ("notBefore", "notAfter")))
+    except (KeyError, ValueError):
+        return None

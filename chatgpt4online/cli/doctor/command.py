@@ -88,7 +88,7 @@ chatgpt4online doctor https://example.org --ask "Hello" --report > report.md
 chatgpt4online doctor https://example.org --user anna
 chatgpt4online doctor https://example.org --json
 chatgpt4online doctor https://example.org --watch 300 --textfile site.prom
-chatgpt4online doctor https://example.org --watch 60 --ask Hi --ask-every 3600
+chatgpt4online doctor https://example.org --watch 60 --ask Hi --ask-every 600
 """,
     notes=f"""\
 verdicts:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
 
-from ..streams import Failure
+from ..files import replaced
 from .findings import VERDICTS, Finding, is_healthy
 
 _PREFIX = "chatgpt4online_doctor"
@@ -51,20 +47,8 @@ def metrics(site: str, findings: Sequence[Finding], seconds: float, now: float, 
 
 def write_textfile(path: str, text: str) -> None:
     """Replace a file as a whole, so that no reader sees a part of it. Raises Failure."""
-    target = Path(path)
-    try:
-        number, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(number, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.chmod(name, 0o644)  # the node exporter runs as another user
-            os.replace(name, target)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(name)
-            raise
-    except OSError as error:
-        raise Failure(f"--textfile: {path} cannot be written: {error.strerror or error}") from error
+    with replaced(path, "the metrics") as file:
+        file.write(text.encode())
 
 
 def _metric(name: str, meaning: str, values: Mapping[str, float]) -> Iterator[str]:
