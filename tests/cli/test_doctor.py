@@ -19,7 +19,7 @@ import pytest
 import trustme
 
 from chatgpt4online import ServerError
-from chatgpt4online.testing import Answer, Chat
+from chatgpt4online.testing import Answer, Chat, Widget
 
 from ..site import serve_site
 from ..support.front import Change, Relayed, front
@@ -257,6 +257,16 @@ ODD = [
             replaced(b"<html><title>404 Not Found</title></html>", "404 Not Found", Content_Type="text/html"),
         ),
     ),
+    Odd(
+        "page with a REST API that redirects",
+        "rest",
+        "problem",
+        "a redirect loses them",
+        all_of(
+            on("/old/", replaced(b"", "301 Moved Permanently", Location="/wp-json/")),
+            lambda answer: answer.adding(answer.body.replace(b"\\/wp-json", b"\\/old\\/wp-json")),
+        ),
+    ),
     # The plugin
     Odd(
         "no AI Engine",
@@ -433,6 +443,15 @@ ODD = [
         arguments=("--ask", "Hello"),
     ),
     Odd("short answer", "ask", "unknown", "too short", arguments=("--ask", "Hello"), answer=["Hi."]),
+    Odd(
+        "bot for voices before a bot for texts",
+        "ask",
+        "warning",
+        "one piece",
+        options={"bots": [Widget("voice", mode="realtime"), "default"]},
+        arguments=("--ask", "Hello"),
+        answer=lambda chat: [WORDS] if chat.bot_id == "default" else "No.",
+    ),
     Odd("no text", "ask", "problem", "no text", arguments=("--ask", "Hello"), answer=Answer("")),
     Odd("limit reached", "ask", "problem", "LimitReached", options={"limit_after": 0}, arguments=("--ask", "Hello")),
     Odd(
@@ -555,7 +574,7 @@ def test_odd_site_gets_another_verdict(odd: Odd) -> None:
 
     def answer(chat: Chat) -> Any:
         chats.append(chat)
-        return odd.answer
+        return odd.answer(chat) if callable(odd.answer) else odd.answer
 
     with ExitStack() as stack:
         site = stack.enter_context(serve_site(answer, **odd.options))
@@ -637,6 +656,7 @@ def test_each_step_waits_for_a_site_that_hangs() -> None:
     verdicts = {step: finding["verdict"] for step, finding in checked.findings.items()}
     skipped = dict.fromkeys(("plugin", "session", "nonce", "warnings"), "skipped")
     assert verdicts == {"address": "ok", "tls": "ok", "rest": "problem", "bots": "ok", "front": "ok"} | skipped
+    assert checked.findings["rest"]["seen"] == "no answer within 3 s"
     assert len(targets) == 1
 
 

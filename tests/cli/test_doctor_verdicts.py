@@ -201,13 +201,17 @@ class Clock:
         return self.seconds
 
 
-def ask(chat: Callable[[Peer, Received], None], clock: Callable[[], float]) -> Measurement:
+def ask(
+    chat: Callable[[Peer, Received], None],
+    clock: Callable[[], float],
+    timeout: Timeout = Timeout(),  # noqa: B008  # it cannot be changed
+) -> Measurement:
     """Ask a scripted site one question, and return the measurement."""
 
     async def main(url: str) -> Measurement:
         pool = Pool()
         try:
-            fetcher = Fetcher(pool, url, {}, Timeout())
+            fetcher = Fetcher(pool, url, {}, timeout)
             return await measure(fetcher, Turn(url, Submission("Hello"), Session("0a1b2c3d4e")), clock)
         finally:
             await pool.aclose()
@@ -243,6 +247,16 @@ def test_pieces_that_come_together_are_measured_apart() -> None:
     assert {piece.seconds for piece in measurement.texts} == {2}
     finding = read_stream(measurement)
     assert (finding.verdict, finding.fixes[0].product) == ("problem", "nginx")
+
+
+def test_time_limit_of_an_answer_is_not_named() -> None:
+    def chat(peer: Peer, _: Received) -> None:
+        peer.send(stream_head() + chunk(live("Hel")))
+        peer.wait_for_close()
+
+    measurement = ask(chat, Clock(), Timeout(idle=0.2))
+    finding = read_stream(measurement)
+    assert (finding.verdict, "no further part of the answer within 0.2 s" in finding.seen) == ("problem", True)
 
 
 def test_cookies_of_a_redirect_are_not_sent_with_the_question() -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import pairwise
 from statistics import median
 
-from ... import Bot, LimitReached, RateLimited, Session, Submission, Turn
+from ... import Bot, LimitReached, RateLimited, Session, Submission, Truncated, Turn
 from .causes import find_fixes
 from .findings import Finding, Fix
 from .front import cache_plugins
@@ -45,11 +45,15 @@ class Question:
         """Ask the question once, and check whether its answer streams."""
         root = await site.root()
         bots = (await site.page()).bots
-        bot = next((bot for bot in bots if self.bot_id in (None, bot.bot_id, bot.custom_id)), None)
+        bot = next((bot for bot in bots if self.chooses(bot)), None)
         page = (await site.visit())[-1]
         turn = Turn(page.url, self.submission(bot), Session(root=root.url))
         measurement = await measure(site.fetcher, turn, self.clock)
         return read_stream(measurement, plugins=cache_plugins(page.text), is_plain=root.is_plain)
+
+    def chooses(self, bot: Bot) -> bool:
+        """Return whether a bot of the page is the one to ask. Without an id, it is the first one that reads text."""
+        return bot.mode != "realtime" if self.bot_id is None else self.bot_id in (bot.bot_id, bot.custom_id)
 
     def submission(self, bot: Bot | None) -> Submission:
         """Return the question for a bot of the page, or for the bot with the id."""
@@ -142,7 +146,7 @@ def _failed(measurement: Measurement, data: dict[str, object]) -> Finding:
         advice = "The limit is in the settings of AI Engine (Insights, Limits)."
     elif isinstance(error, RateLimited):
         advice = "The web server or the network in front limits requests. Raise its limit for the chat."
-    elif measurement.head is not None and type(error).__name__ == "Truncated":
+    elif isinstance(error, Truncated):
         advice = (
             "A server cut the answer. Raise max_execution_time (PHP), request_terminate_timeout (PHP-FPM), "
             "fastcgi_read_timeout and proxy_read_timeout (nginx), Timeout and ProxyTimeout (Apache)."

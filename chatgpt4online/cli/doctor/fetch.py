@@ -197,7 +197,7 @@ class Fetcher:
         except TimeoutError as error:
             raise Unreachable(f"the answer of {shown(url)} is not complete after {_SECONDS:g} s") from error
         except HttpError as error:
-            raise unreachable(error) from error
+            raise unreachable(error, self.free_timeout) from error
         except ValueError as error:
             raise Unreachable(str(error)) from error
         answer = Answer.of(method, url, response, content)
@@ -221,14 +221,17 @@ async def _read(response: Response, most: int) -> bytes:
     return bytes(body)
 
 
-def unreachable(error: Exception) -> Unreachable:
-    """Return the error for a request that failed with an error of ``http1``."""
+_WAITS = {"connect": "no connection", "first_byte": "no answer", "idle": "no further part of the answer"}
+
+
+def unreachable(error: Exception, limits: Timeout) -> Unreachable:
+    """Return the error for a request with these ``limits`` that failed with an error of ``http1``."""
     import ssl  # noqa: PLC0415  # --help does not need it
 
     from ...http1 import WaitExpired  # noqa: PLC0415  # as above
 
     if isinstance(error, WaitExpired):
-        return Unreachable(f"no answer in time (the limit of {error.clock} has passed)")
+        return Unreachable(f"{_WAITS[error.clock]} within {getattr(limits, error.clock):g} s")
     return Unreachable(str(error), is_tls=isinstance(error.__cause__, ssl.SSLError))
 
 

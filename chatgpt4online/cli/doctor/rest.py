@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .fetch import README, shown
+from .fetch import README, next_hop, shown
 from .findings import Finding, Fix
 from .releases import Evidence, Release, features, find_release, readme_release
 from .site import Root, Site
@@ -27,8 +27,12 @@ def read_rest(root: Root, *, chats_are_open: bool = False) -> Finding:
     status = root.answer.status if root.answer else 0
     code = root.answer.code if root.answer else ""
     if root.named is not None and root.named.answer is not None:
-        other = f"the page names {root.named.url}, where there is none: HTTP {root.named.answer.status}"
-        return Finding("rest", "problem", f"{where}, but {other}", _RULES, _REWRITE, data)
+        status, other = root.named.answer.status, root.named.url
+        if next_hop(root.named.answer):
+            seen = f"{where}, but the page names {other}, which redirects: HTTP {status}"
+            return Finding("rest", "problem", seen, _MOVED, data=data)
+        seen = f"{where}, but the page names {other}, where there is none: HTTP {status}"
+        return Finding("rest", "problem", seen, _RULES, _REWRITE, data)
     if root.state == "open":
         return Finding("rest", "ok", where, data=data)
     if root.state == "hidden":
@@ -51,6 +55,10 @@ _OPEN = (
     "there. Visitors of the chat are guests."
 )
 _MISSING = "Check that the address is a WordPress site, and the one of its home page or of a page."
+_MOVED = (
+    "The chat window sends its questions to the named address, and a redirect loses them. Correct both addresses in "
+    "Settings, General of WordPress: https, and with or without www."
+)
 _RULES = (
     "The chat window uses the address that the page names. Save Settings, Permalinks in WordPress once: for Apache "
     "that writes the rules for it into .htaccess again. Then look into the configuration of the web server:"

@@ -24,12 +24,11 @@ RootState: TypeAlias = Literal["open", "hidden", "closed", "missing", "blocked"]
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """The REST API. ``answer`` is the answer to the last request for its index.
+    """The REST API. ``answer`` is the answer to the request for its index.
 
-    ``named`` is the address that the page names, if there is no REST API.
-
-    ``state`` is ``open``, ``hidden`` (WordPress answers, but not with its index), ``closed`` (to guests), ``blocked``
-    (a bot check or a limit answers in its place) or ``missing``.
+    ``named`` is the one that the page names, if it is not there. ``state`` is ``open``, ``hidden`` (WordPress answers,
+    but not with its index), ``closed`` (to guests), ``blocked`` (a bot check or a limit answers in its place) or
+    ``missing``.
     """
 
     url: str

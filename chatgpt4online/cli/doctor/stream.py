@@ -120,7 +120,7 @@ async def _perform(
             first_byte=timeout.first_byte,
         )
     except HttpError as error:
-        failure = unreachable(error)
+        failure = unreachable(error, timeout)
         measurement.add(clock() - sent, turn.receive_error(ConnectionFailed(str(failure))))
         return
     measurement.head = clock() - sent
@@ -135,7 +135,7 @@ async def _perform(
     except IncompleteBody:
         measurement.add(_time(measurement), turn.receive_eof())
     except HttpError as error:
-        measurement.add(_time(measurement), turn.receive_error(ConnectionFailed(str(unreachable(error)))))
+        measurement.add(_time(measurement), turn.receive_error(ConnectionFailed(str(unreachable(error, timeout)))))
     finally:
         response.close()
         answer = Answer.of(request.method, request.url, response, bytes(body))
