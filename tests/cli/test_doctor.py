@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import ssl
@@ -147,6 +148,10 @@ def cached(text: str, **headers: str) -> Change:
         return stored.setdefault(answer.request.target, answer)
 
     return change
+
+
+def zipped(answer: Relayed) -> Relayed:
+    return answer.adding(gzip.compress(answer.body), Content_Encoding="gzip")
 
 
 def without_nonces(answer: Relayed) -> Relayed:
@@ -381,6 +386,7 @@ ODD = [
         on("/", headed(X_Cache="HIT")),
         {"version": "2.4.3"},
     ),
+    Odd("compressed answers", "session", "ok", "a nonce that works", zipped),
     # The bots
     Odd(
         "no chat window",
@@ -765,6 +771,14 @@ def test_answer_that_is_held_back_is_not_a_problem() -> None:
     assert "fastcgi_buffering off;" in finding["fixes"][0]["lines"]
     assert finding["data"]["pieces"] == 30
     assert finding["data"]["reads"] == 1
+
+
+def test_compression_is_not_the_first_cause() -> None:
+    change = on(SUBMIT, all_of(held, zipped))
+    with serve_site(WORDS) as site, Server(front(site.url, change)) as server:
+        finding = check(server.url, "--ask", "Count.").findings["ask"]
+    assert (finding["verdict"], finding["fixes"][0]["product"]) == ("problem", "nginx")
+    assert "compressed (gzip)" in finding["fixes"][0]["sign"]
 
 
 GUIDE = Path(__file__).parent.parent.parent / "docs" / "guides" / "doctor.rst"
