@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from .. import ChatError, LocalError, TimedOut, __version__
-from . import ask, batch, bots, export, serve_demo
+from . import ask, batch, bots, doctor, export, serve_demo
 from .command import FAILED, PROGRAM, STATUSES, WRONG_CALL, Command, Parser, Print, command_parser, fail
 from .connection import ENVIRONMENT, as_option
 from .streams import Failure, ReaderGone, discard, prepared
@@ -21,7 +21,14 @@ from .streams import Failure, ReaderGone, discard, prepared
 _INTERRUPTED = 130  # 128 and the number of SIGINT, as shells count
 _READER_GONE = 141  # 128 and the number of SIGPIPE
 
-COMMANDS: tuple[Command, ...] = (ask.COMMAND, bots.COMMAND, batch.COMMAND, export.COMMAND, serve_demo.COMMAND)
+COMMANDS: tuple[Command, ...] = (
+    ask.COMMAND,
+    bots.COMMAND,
+    doctor.COMMAND,
+    batch.COMMAND,
+    export.COMMAND,
+    serve_demo.COMMAND,
+)
 _USUAL = ask.COMMAND.name  # the command of arguments that begin with another word
 
 
@@ -74,6 +81,7 @@ _EXAMPLES = """\
 chatgpt4online "Hello" --demo
 chatgpt4online ask "What is a nonce?" --site https://example.org
 chatgpt4online bots https://example.org
+chatgpt4online doctor https://example.org
 """
 
 

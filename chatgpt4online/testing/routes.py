@@ -14,6 +14,10 @@ from .pages import page
 _HTML = "text/html; charset=UTF-8"
 
 
+def _index(exchange: Exchange) -> None:
+    exchange.say_json(200, {"namespaces": ["oembed/1.0", "mwai-ui/v1", "mwai/v1", "wp/v2"]})
+
+
 def _start_session(exchange: Exchange) -> None:
     answer = {"sessionId": exchange.set_session_cookie(), "restNonce": exchange.nonces.make(exchange.identity)}
     exchange.succeed(**answer)
@@ -41,6 +45,7 @@ class Route:
 
 
 ROUTES = (
+    Route("/", _index, lambda exchange: True, "GET"),
     Route("/mwai/v1/start_session", _start_session, _open_session),
     Route("/mwai-ui/v1/files/upload", files.upload, _with_nonce),
     Route("/mwai-ui/v1/files/delete", files.delete_files, _with_nonce),

@@ -141,8 +141,8 @@ def run_console(code: str, site: str, folder: Path, place: str) -> None:
             text=True,
         )
         if output.strip():
-            shown = done.stdout.replace(site, "https://example.org")
-            assert shown.strip("\n") == output.strip("\n"), place
+            shown, expected = (text.replace(site, "https://example.org") for text in (done.stdout, output))
+            assert shown.strip("\n") == expected.strip("\n"), place
         else:
             assert done.returncode == 0, f"{place}: {done.stdout}"
 
