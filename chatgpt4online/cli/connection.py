@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .. import Bot, InvalidInput, Submission, Timeout, Turn
+from .. import Bot, InvalidInput, Submission, TimedOut, Timeout, Turn
 from .command import Parser, seconds
 
 if TYPE_CHECKING:
     from .. import Client, ClientOptions
 
 SITE = "CHATGPT4ONLINE_SITE"
+BOT = "CHATGPT4ONLINE_BOT"
 _USER = "CHATGPT4ONLINE_USER"
 _PASSWORD = "CHATGPT4ONLINE_PASSWORD"  # noqa: S105  # the name of the variable
 _LOG = "CHATGPT4ONLINE_LOG"
@@ -186,9 +187,11 @@ def timeout(options: argparse.Namespace) -> Timeout:
     return Timeout(**limits)
 
 
-def as_option(message: str, clock: str) -> str:
-    """Return the message of an expired wait with the option's name in place of the parameter's name."""
-    return message.replace(f"timeout.{clock}", _LIMITS[clock][0])
+def reason(error: Exception) -> str:
+    """Return the message of an error, with the option's name in place of the parameter's for an expired wait."""
+    if isinstance(error, TimedOut):
+        return str(error).replace(f"timeout.{error.clock}", _LIMITS[error.clock][0])
+    return str(error)
 
 
 def _password(options: argparse.Namespace) -> str:

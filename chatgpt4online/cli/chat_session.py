@@ -1,0 +1,200 @@
+"""A chat with a bot: the conversation, and what belongs to the next question."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Event as Flag
+from typing import TYPE_CHECKING, Any
+
+from .. import Bot, Event, Notice, Reply, Shortcut, Text
+from .answer import NO_TEXT
+from .conversations import open_conversation
+from .line_editor import hidden_typing
+from .screen import Screen
+
+if TYPE_CHECKING:
+    from .. import Client, Conversation, File, Stream
+
+_TICK = 0.1  # seconds: nobody notices that a piece of text waits for so long
+_FOR_BROWSERS = ("actions", "blocks")  # the parts of a reply that only a browser can use
+
+
+class Problem(Exception):
+    """One input has failed, and the chat goes on. The message says why."""
+
+
+@dataclass
+class ChatSession:
+    """A chat. ``site`` is the client of the arguments, and ``client`` is the one for the bot that answers.
+
+    ``bots`` are those of the page. ``is_interactive`` says that a person types; then Ctrl-C stops only the answer.
+    ``path`` is the file that stores each answer, or None. ``files`` go with the next question: each is a path and what
+    the site knows about the file. ``shortcuts`` are the ones that the person can choose now.
+    """
+
+    site: Client
+    screen: Screen
+    bots: Sequence[Bot]
+    is_interactive: bool
+    shows_notices: bool
+    client: Client = field(init=False)
+    conversation: Conversation = field(init=False)
+    bot: Bot | None = None
+    path: str | None = None
+    files: dict[str, File] = field(default_factory=dict)
+    shortcuts: list[Shortcut] = field(default_factory=list)
+    _sent_files: list[File] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.client = self.site if self.bot is None else self.site.with_options(bot=self.bot)
+        self.conversation = self.client.conversation()
+
+    def show_start(self) -> None:
+        """Show the first sentence of the bot, the text that its owner wants people to read, and its shortcuts."""
+        if self.bot is None:
+            return
+        if self.bot.compliance:
+            self.screen.note(self.bot.compliance)
+        if self.bot.start_sentence:
+            self.screen.message(self.bot.start_sentence)
+        self._offer(self.bot.shortcuts)
+
+    def begin(self) -> None:
+        """Begin a new conversation, which no file stores."""
+        self.conversation = self.client.conversation()
+        self.path, self.shortcuts, self._sent_files = None, [], []
+
+    def change_bot(self, bot_id: str) -> None:
+        """Begin a new conversation with another bot: one of the page, or any that the site has."""
+        bot = next((bot for bot in self.bots if bot_id in (bot.bot_id, bot.custom_id)), None)
+        client = self.site.with_options(bot_id=bot_id) if bot is None else self.site.with_options(bot=bot)
+        self.bot, self.client = bot, client
+        self.begin()
+
+    def open(self, path: str, *, must_exist: bool = True) -> None:
+        """Continue the conversation in a file, which stores each further answer."""
+        if must_exist and not os.path.exists(path):
+            raise Problem(f"{path} does not exist")
+        self.conversation = open_conversation(self.client, path)
+        self.path, self.shortcuts, self._sent_files = path, [], []
+
+    def save(self, path: str) -> None:
+        """Store the conversation in a new file, and each further answer too."""
+        if os.path.lexists(path) and path != self.path:
+            raise Problem(f"{path} exists already; name a new file")
+        self.conversation.save(path)
+        self.path = path
+
+    def undo(self) -> str:
+        """Remove the last question and its answer, and return the question."""
+        messages = self.conversation.messages
+        places = [place for place, message in enumerate(messages) if message["role"] == "user"]
+        if not places:
+            raise Problem("there is no question to remove")
+        self.conversation = self.client.conversation(chat_id=self.conversation.chat_id, messages=messages[: places[-1]])
+        self.shortcuts, self._sent_files = [], []
+        self._store()
+        return messages[places[-1]]["content"]
+
+    def ask(self, question: str) -> bool:
+        """Ask a question, with the files that wait for it. Return whether there was an answer."""
+        files = list(self.files.values())
+        done = self._show(self.conversation.events(question, files=files))
+        if done:
+            self.files, self._sent_files = {}, files
+        return done
+
+    def choose(self, shortcut: Shortcut) -> bool:
+        """Use a shortcut. Return whether there was an answer."""
+        if shortcut.action == "clear":
+            self.begin()
+            self.show_start()
+            return True
+        done = self._show(self.conversation.choose(shortcut))
+        if done:
+            self._sent_files = []
+        return done
+
+    def retry(self) -> bool:
+        """Ask the last question again; the new answer replaces the last one. Return whether there was an answer."""
+        return self._show(self.conversation.regenerate(files=self._sent_files))
+
+    def _show(self, stream: Stream[Event] | Stream[str]) -> bool:
+        """Show an answer while it arrives. Return False if it was stopped.
+
+        Raises ChatError for an answer that failed. The part that had arrived is shown.
+        """
+        before, has_text = self.conversation.messages, False
+        with stream, self._stoppable(stream) as stop, hidden_typing(), self.screen.answer() as answer:
+            for item in stream.heartbeats(_TICK):
+                match item:
+                    case None:
+                        answer.tick()
+                    case str(text) | Text(text):
+                        has_text = has_text or bool(text.strip())
+                        answer.add(text)
+                    case Notice(kind, text) if self.shows_notices:
+                        answer.notice(f"[{kind}] {text}")
+            is_whole = not stop.is_set() or self.conversation.messages != before  # it may have ended at that moment
+            if is_whole and not has_text:
+                answer.add(stream.reply.text)
+        if is_whole:
+            self._finish(stream.reply)
+        else:
+            self.screen.note("Stopped. The question is not part of the conversation.")
+        return is_whole
+
+    @contextmanager
+    def _stoppable(self, stream: Stream[Any]) -> Iterator[Flag]:
+        """Let Ctrl-C close a stream in this block, and set the event that this context returns.
+
+        The handler raises nothing, so a second Ctrl-C does no harm while the screen shows the end of the answer.
+        """
+        stop = Flag()
+        if not self.is_interactive:
+            yield stop
+            return
+
+        def close(*_: object) -> None:
+            stop.set()
+            stream.close()
+
+        before = signal.signal(signal.SIGINT, close)
+        try:
+            yield stop
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _finish(self, reply: Reply) -> None:
+        """Show the other parts of an answer, and store the conversation. Raises Problem if it has no text."""
+        for image in reply.images:
+            if self.screen.wraps or image not in reply.text:
+                self.screen.line(f"image: {image}")
+        for name in _FOR_BROWSERS:
+            if parts := getattr(reply, name):
+                self.screen.note(f"The site sent {name} too, which only a browser can use: {len(parts)}.")
+        self._offer(reply.shortcuts)
+        self._store()
+        if not (reply.text.strip() or reply.images):
+            others = [name for name in (*_FOR_BROWSERS, "shortcuts") if getattr(reply, name)]
+            raise Problem(f"the answer has no text, but {' and '.join(others)}" if others else NO_TEXT)
+
+    def _offer(self, shortcuts: Sequence[Shortcut]) -> None:
+        """Show the shortcuts that a terminal can use. The person types the number of one."""
+        self.shortcuts = [one for one in shortcuts if one.message or one.shortcut_id or one.action == "clear"]
+        for number, shortcut in self.numbered():
+            label = shortcut.label or shortcut.message or shortcut.shortcut_id
+            self.screen.note(f"{number:>3}  {' '.join(label.split())}")
+
+    def numbered(self) -> Iterator[tuple[str, Shortcut]]:
+        """Yield the shortcuts that can be chosen now, each with what the person types for it."""
+        for number, shortcut in enumerate(self.shortcuts, 1):
+            yield str(number), shortcut
+
+    def _store(self) -> None:
+        if self.path is not None:
+            self.conversation.save(self.path)
