@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from .. import Bot, ChatError, ConnectionFailed, LocalError
@@ -13,7 +14,7 @@ from .chat_commands import COMMANDS, KEYS, Quit, run_command, show_opened
 from .chat_session import ChatSession, Problem
 from .command import FAILED, Command, Parser, fail, names_file, refuse_words
 from .connection import BOT, ENVIRONMENT, add_connection, add_site, check_site, choose_bot, open_client, reason
-from .line_editor import LineEditor, choose_editor
+from .line_editor import LineEditor, choose_editor, hidden_typing
 from .screen import choose_screen
 from .streams import Failure, open_output, prepared
 from .typed_history import TypedHistory, history_path
@@ -68,12 +69,13 @@ def run(options: argparse.Namespace) -> int:
         editor = choose_editor(history, [command.name for command in COMMANDS])
         session.screen.note(f"{_named(session.bot)} /help lists the commands, and Ctrl-D ends the chat.")
         if history.problem:
-            session.screen.note(f"What you type is not stored. {history.problem}")
+            session.screen.note(f"The lines that you type are not stored. {history.problem}")
         if session.path is not None and len(session.conversation.messages) > 1:
             show_opened(session)
         else:
             session.show_start()
-        return _talk(session, editor)
+        with hidden_typing() if editor.shows_typing else nullcontext():
+            return _talk(session, editor)
 
 
 def _open_session(client: Client, options: argparse.Namespace, is_interactive: bool) -> ChatSession:

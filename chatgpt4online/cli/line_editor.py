@@ -23,6 +23,9 @@ _LOCAL_FLAGS = 3  # the place of these flags in the list of termios
 class LineEditor(Protocol):
     """A way to read one question, of one or more lines."""
 
+    shows_typing: bool
+    """Whether the editor itself shows what is typed, so that the terminal need not."""
+
     def read(self) -> str:
         """Return the next question.
 
@@ -41,6 +44,8 @@ def choose_editor(history: TypedHistory, commands: Sequence[str]) -> LineEditor:
 
 class _PlainEditor:
     """The editor of Python itself, by readline if Python has it."""
+
+    shows_typing = False
 
     def __init__(self, history: TypedHistory) -> None:
         self._history = history
@@ -86,6 +91,8 @@ class _PlainEditor:
 
 class _PromptEditor:
     """The editor of prompt_toolkit."""
+
+    shows_typing = True
 
     def __init__(self, history: TypedHistory, commands: Sequence[str]) -> None:
         from prompt_toolkit import PromptSession  # noqa: PLC0415  # an optional dependency

@@ -33,7 +33,7 @@ def _parser() -> MarkdownIt:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One or more blocks of Markdown, or the beginning of one."""
+    """A block of Markdown, or the beginning of one and perhaps of the next."""
 
     source: str
     is_stable: bool = True
@@ -47,9 +47,8 @@ class Block:
             lines = _render(console, _markdown(self.source))
         except Exception:  # the text is a stranger's, and a fault of rich must not hide it
             lines = _render(console, Text(self.source))
-        while lines and not any(segment.text.strip() for segment in lines[-1]):
-            lines.pop()
-        return lines
+        filled = [number for number, line in enumerate(lines) if any(segment.text.strip() for segment in line)]
+        return lines[filled[0] : filled[-1] + 1] if filled else []
 
 
 class MarkdownText:
@@ -62,13 +61,22 @@ class MarkdownText:
         """Append a piece of the text."""
         self._source += visible(text.replace("\r", ""))
 
-    def take_blocks(self) -> Iterator[Block]:
-        """Remove the complete blocks from the beginning of the text, and yield them."""
-        starts = [token.map[0] for token in _blocks(self._source) if token.map]
-        if len(starts) > 1:
-            lines = self._source.split("\n")
-            self._source = "\n".join(lines[starts[-1] :])
-            yield Block("\n".join(lines[: starts[-1]]))
+    def take_blocks(self, *, is_whole: bool = False) -> Iterator[Block]:
+        """Remove the complete blocks from the beginning of the text, and yield them.
+
+        A block is complete when a whole line of the next one has arrived: ``1. a`` and then ``-`` are two lists, but
+        ``-5 degrees`` continues the first one. With ``is_whole``, no more text follows, and all blocks are complete.
+        """
+        whole, _, begun = self._source.rpartition("\n")
+        if is_whole:
+            whole, begun = self._source, ""
+        lines = whole.split("\n")
+        starts = [token.map[0] for token in _blocks(whole) if token.map]
+        ends = [*starts[1:], *([len(lines)] if is_whole else [])]
+        for start, end in zip(starts, ends, strict=False):
+            yield Block("\n".join(lines[start:end]))
+        if ends:
+            self._source = "\n".join([*lines[ends[-1] :], begun])
         if len(self._source) > _LONGEST_BLOCK:
             yield self._cut()
 

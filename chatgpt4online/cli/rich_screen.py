@@ -99,7 +99,7 @@ class _RichAnswer:
         """Print the rest of the answer, so that all of it stays."""
         with self._console:
             self._erase()
-            for block in [*self._text.take_blocks(), self._text.rest()]:
+            for block in self._text.take_blocks(is_whole=True):
                 self._print(block)
 
     def _print(self, block: Block) -> None:

@@ -23,14 +23,13 @@ from chatgpt4online.cli import main
 from chatgpt4online.cli.program import COMMANDS
 
 from ..support.behaviours import HELLO, streamed
+from ..support.program import PROGRAM, SECONDS, program_environment
 from ..support.server import LAST_CHUNK, Peer, Received, Server, chunk, end, live, response, says, site, stream_head
 
 Done = subprocess.CompletedProcess[str]
 
-PROGRAM = [sys.executable, "-W", "error", "-m", "chatgpt4online"]
 README = Path(__file__).parent.parent.parent / "README.rst"
 LONG = "x" * 200_000  # more than a pipe holds
-SECONDS = 60  # a wait takes about one second; the limit only ends a test that has failed
 
 needs_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 needs_pipe_size = pytest.mark.skipif(
@@ -38,18 +37,11 @@ needs_pipe_size = pytest.mark.skipif(
 )
 
 
-def _environment(**changes: str) -> dict[str, str]:
-    """Return the environment of the tests, without the variables that the command line reads, and with changes."""
-    ignored = r"(?i)CHATGPT4ONLINE_|PYTHON(IOENCODING|UTF8|COERCECLOCALE|UNBUFFERED)|LC_|LANG|COLUMNS|.*_proxy"
-    kept = {name: value for name, value in os.environ.items() if not re.match(ignored, name)}
-    return kept | {"LC_ALL": "C.UTF-8"} | changes
-
-
 @contextmanager
 def _start(*arguments: str | bytes, env: dict[str, str] | None = None, **streams: Any) -> Iterator[Any]:
     """Start the program with pipes, or with the given streams. It is killed at the end of the block."""
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
-    with subprocess.Popen([*PROGRAM, *arguments], env=_environment(**env or {}), **streams) as process:
+    with subprocess.Popen([*PROGRAM, *arguments], env=program_environment(**env or {}), **streams) as process:
         ends = threading.Timer(SECONDS, process.kill)  # then a test that waits for the process fails
         ends.start()
         try:
@@ -63,7 +55,7 @@ def _run(*arguments: str | bytes, prompt: bytes = b"", env: dict[str, str] | Non
     """Run the program with pipes, and return its exit status and its output, decoded as UTF-8."""
     command = [*PROGRAM, *arguments]
     run = subprocess.run(
-        command, input=prompt, capture_output=True, timeout=SECONDS, check=False, env=_environment(**env or {})
+        command, input=prompt, capture_output=True, timeout=SECONDS, check=False, env=program_environment(**env or {})
     )
     return _decoded(run)
 
@@ -77,7 +69,7 @@ def _shell(redirection: str, *arguments: str, env: dict[str, str] | None = None)
         capture_output=True,
         timeout=SECONDS,
         check=False,
-        env=_environment(**env or {}),
+        env=program_environment(**env or {}),
     )
     return _decoded(run)
 
@@ -414,7 +406,7 @@ def test_documented_command_works(commands: Callable[[], str], hello: Server, tm
     run = subprocess.run(
         ["sh", "-c", program + script],
         cwd=tmp_path,
-        env=_environment(PYTHON=sys.executable),
+        env=program_environment(PYTHON=sys.executable),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
