@@ -61,13 +61,13 @@ def run(options: argparse.Namespace) -> int:
     if sys.stdin is None:
         raise Failure("the questions cannot be read: standard input is closed")
     is_interactive = sys.stdin.isatty()
-    with open_client(options) as client:
+    with prepared(sys.stdin), open_client(options) as client:
         session = _open_session(client, options, is_interactive)
         if not is_interactive:
             return _ask_lines(session)
         history = TypedHistory(None if options.no_history else history_path())
         editor = choose_editor(history, [command.name for command in COMMANDS])
-        session.screen.note(f"{_named(session.bot)} /help lists the commands, and Ctrl-D ends the chat.")
+        session.screen.note(f"{_named(session.bot)} /help lists the commands.")
         if history.problem:
             session.screen.note(f"The lines that you type are not stored. {history.problem}")
         if session.path is not None and len(session.conversation.messages) > 1:
@@ -177,11 +177,10 @@ def _ask_lines(session: ChatSession) -> int:
 
 def _lines() -> Iterator[tuple[int, bytes]]:
     """Yield the lines of standard input with their numbers, each as soon as it arrives."""
-    with prepared(sys.stdin):
-        try:
-            yield from enumerate(sys.stdin.buffer, 1)
-        except OSError as error:
-            raise Failure(f"the questions cannot be read: {error.strerror or error}") from error
+    try:
+        yield from enumerate(sys.stdin.buffer, 1)
+    except OSError as error:
+        raise Failure(f"the questions cannot be read: {error.strerror or error}") from error
 
 
 def _notes() -> str:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .. import InvalidInput
 from .chat_session import ChatSession, Problem
 
 KEYS = """\
@@ -118,7 +117,7 @@ def show_opened(session: ChatSession) -> None:
     session.screen.note(f"{session.path} has {len(messages)} messages, and stores each further answer too.")
     for message in messages[-2:]:
         if message["role"] == "user":
-            session.screen.note(f"> {message['content']}")
+            session.screen.note(f"You asked: {message['content']}")
         else:
             session.screen.message(message["content"])
 
@@ -132,8 +131,6 @@ def _path(text: str) -> str:
     """Return a path as a person types it or drops it into a terminal: with quotes around it, or with ``~``."""
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         text = text[1:-1]
-    if "\0" in text:
-        raise InvalidInput("a path has no NUL character")
     return os.path.expanduser(text)
 
 

@@ -128,22 +128,23 @@ class ChatSession:
 
         Raises ChatError for an answer that failed. The part that had arrived is shown.
         """
-        before, has_text = self.conversation.messages, False
+        before, shown = self.conversation.messages, ""
         with stream, self._stoppable(stream) as stop, hidden_typing(), self.screen.answer() as answer:
             for item in stream.heartbeats(_TICK):
                 match item:
                     case None:
                         answer.tick()
                     case str(text) | Text(text):
-                        has_text = has_text or bool(text.strip())
+                        shown += text
                         answer.add(text)
                     case Notice(kind, text) if self.shows_notices:
                         answer.notice(f"[{kind}] {text}")
             is_whole = not stop.is_set() or self.conversation.messages != before  # it may have ended at that moment
-            if is_whole and not has_text:
-                answer.add(stream.reply.text)
+            if is_whole and not shown.strip():
+                shown = stream.reply.text
+                answer.add(shown)
         if is_whole:
-            self._finish(stream.reply)
+            self._finish(stream.reply, shown)
         else:
             self.screen.note("Stopped. The question is not part of the conversation.")
         return is_whole
@@ -169,10 +170,13 @@ class ChatSession:
         finally:
             signal.signal(signal.SIGINT, before)
 
-    def _finish(self, reply: Reply) -> None:
-        """Show the other parts of an answer, and store the conversation. Raises Problem if it has no text."""
+    def _finish(self, reply: Reply, shown: str) -> None:
+        """Show the parts of an answer that are not in the shown text, and store the conversation.
+
+        Raises Problem for an answer without text.
+        """
         for image in reply.images:
-            if self.screen.wraps or image not in reply.text:
+            if self.screen.wraps or image not in shown:
                 self.screen.line(f"image: {image}")
         for name in _FOR_BROWSERS:
             if parts := getattr(reply, name):

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .screen import is_capable
-from .streams import open_output, prepared, write_error
+from .streams import open_output, write_error
 from .typed_history import TypedHistory
 
 if TYPE_CHECKING:
@@ -72,14 +72,13 @@ class _PlainEditor:
         return text
 
     def _line(self, prompt: str) -> str:
-        with prepared(sys.stdin):
-            if self._has_terminal:
-                try:
-                    return input(prompt)
-                except KeyboardInterrupt:
-                    raise KeyboardInterrupt(prompt == _PROMPT and not self._typed()) from None
-            write_error(prompt)  # standard output is a pipe or a file, and the prompt is not a part of it
-            line = sys.stdin.readline()
+        if self._has_terminal:
+            try:
+                return input(prompt)
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(prompt == _PROMPT and not self._typed()) from None
+        write_error(prompt)  # standard output is a pipe or a file, and the prompt is not a part of it
+        line = sys.stdin.readline()
         if not line:
             raise EOFError
         return line.removesuffix("\n")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import textwrap
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Protocol
@@ -80,7 +82,10 @@ class PlainScreen:
 
     def message(self, text: str) -> None:
         """Show a whole message of the bot, if the session has notes."""
-        self.note(text)
+        if self._has_notes and self._is_terminal:
+            self.line(text)
+        elif self._has_notes:
+            write_error(f"{text}\n")
 
     def line(self, text: str) -> None:
         """Show a line that belongs to an answer."""
@@ -88,10 +93,11 @@ class PlainScreen:
 
     def note(self, text: str) -> None:
         """Show a line about the session: on standard error if standard output is not a terminal."""
-        if self._has_notes and self._is_terminal:
-            self.line(text)
-        elif self._has_notes:
-            write_error(f"{text}\n")
+        columns = shutil.get_terminal_size().columns
+        lines = [
+            part for line in text.split("\n") for part in textwrap.wrap(line, columns, break_long_words=False) or [""]
+        ]
+        self.message("\n".join(lines))
 
 
 class _PlainAnswer:

@@ -10,16 +10,18 @@ import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pyte
 
 SECONDS = 60  # a text appears in less than a second; the limit only ends a test that has failed
+_LOOK = 0.05  # seconds between two looks at a condition that no output announces
 _MOST_LINES = 5_000  # of the scrollback
 
 # A program gets its signals from a terminal only if that is its controlling terminal. subprocess has no way to ask for
 # this except preexec_fn, which is unsafe beside threads.
-_LAUNCH = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+_LAUNCH = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
 
 
 class Terminal:
@@ -37,6 +39,15 @@ class Terminal:
     def type(self, text: str) -> None:
         """Type a text. ``"\\r"`` is Enter, ``"\\x03"`` is Ctrl-C, and ``"\\x04"`` is Ctrl-D."""
         self._write(text.encode())
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C when the program waits for a key.
+
+        Python's readline delays a signal that arrives between two waits until the next key.
+        """
+        state = Path(f"/proc/{self.process.pid}/stat")
+        self.wait_until(lambda: state.read_text().rpartition(") ")[2].startswith("S"), "a program that waits")
+        self.type("\x03")
 
     def display(self) -> list[str]:
         """Return the lines of the screen, without the blanks at their ends and the empty lines at the end."""
@@ -65,7 +76,8 @@ class Terminal:
         while not is_true():
             seen = "\n".join(self.everything())
             assert time.monotonic() < end, f"{what} does not appear:\n{seen}"
-            assert self._read(end - time.monotonic()) or is_true(), f"the program ended before {what}:\n{seen}"
+            self._read(_LOOK)
+            assert self._is_open or is_true(), f"the program ended before {what}:\n{seen}"
 
     def wait(self) -> int:
         """Read the output until the program ends, and return its exit status."""
@@ -83,7 +95,7 @@ class Terminal:
         os.write(self._user, data)
 
     def _read(self, seconds: float) -> bool:
-        """Read what arrives, and show it. Return False at the end of the output."""
+        """Read what arrives, and show it. Return False at the end of the output, and if nothing arrives for so long."""
         if not self._is_open or not select.select([self._user], [], [], seconds)[0]:
             return False
         data = b""
