@@ -23,7 +23,7 @@ _PAUSES = (
     4  # a drawing that takes 1 ms is followed by 4 ms without one, so that a large block does not delay its pieces
 )
 _OUTSIDE = 2  # lines of the terminal that a growing block leaves free: the one above it, and the one of the cursor
-_AGAIN = "[the same block again: its form has changed]"
+_AGAIN = "[again, in its new form:]"
 
 
 class RichScreen:

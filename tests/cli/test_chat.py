@@ -63,10 +63,10 @@ SUPPORT = Widget(
 class Place:
     """A site, and a person with an empty home directory."""
 
-    site: Site
     home: Path
     env: dict[str, str]
-    answers: dict[str, Callable[["Place"], Any]]
+    site: Site = field(init=False)
+    answers: dict[str, Callable[["Place"], Any]] = field(default_factory=lambda: dict(ANSWERS))
     chats: list[Chat] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
 
@@ -121,11 +121,10 @@ def place(tmp_path: Path) -> Iterator[Place]:
     home = tmp_path / "home"
     home.mkdir()
     env = program_environment(HOME=str(home))
-    places: list[Place] = []
-    with serve_site(lambda chat: places[0].answer(chat), bots=[SUPPORT, "default"]) as site:
-        places.append(Place(site, home, env, dict(ANSWERS)))
-        yield places[0]
-        places[0].gate.set()
+    place = Place(home, env)
+    with serve_site(place.answer, bots=[SUPPORT, "default"]) as place.site:
+        yield place
+        place.gate.set()
 
 
 @pytest.fixture
