@@ -22,7 +22,7 @@ from .streams import visible
 
 Line: TypeAlias = list[Segment]
 
-_LONGEST_BLOCK = 20_000  # characters; a longer block is cut, since each piece draws it again
+_LONGEST_BLOCK = 10_000  # characters; a longer block is cut, since each piece draws it again
 _LEFT_AS_WRITTEN = ["autolink", "html_block", "html_inline", "reference"]  # rich would leave their text out
 
 

@@ -3,13 +3,17 @@
 import json
 import os
 import re
+import runpy
+import shlex
 import signal
 import stat
 import subprocess
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +30,8 @@ from ..support.server import Peer, Received, Server, response
 from ..support.server import site as serve_chats
 from ..support.terminal import Terminal, terminal
 
-GUIDE = Path(__file__).parent.parent.parent / "docs" / "guides" / "chat.rst"
+ROOT = Path(__file__).parent.parent.parent
+GUIDE = ROOT / "docs" / "guides" / "chat.rst"
 CTRL_C, CTRL_D, ENTER, ALT_ENTER, UP, TAB = "\x03", "\x04", "\r", "\x1b\r", "\x1b[A", "\t"
 LIBRARIES = ("rich", "prompt_toolkit", "shtab")
 
@@ -733,3 +738,40 @@ class TestPipes:
             person.type(CTRL_D)
             assert person.wait() == 0
         assert (tmp_path / "out.txt").read_text() == "You said: One\nYou said: Two\n"
+
+
+class TestGuide:
+    def test_session_of_the_guide_is_another_one(self, place: Place, tmp_path: Path) -> None:
+        session = textwrap.dedent(GUIDE.read_text("utf-8").partition("same question::\n\n")[2].partition("\n\nEach")[0])
+        command, *shown = session.splitlines()
+        practice = runpy.run_path(str(ROOT / "examples" / "practice_site.py"))
+        with serve_site(practice["answer"], bots=practice["BOTS"]) as site:
+            arguments = shlex.split(command.replace("https://example.org", site.url))[2:]
+            env = place.env | {"PYTHONPATH": str(ROOT)}
+            with terminal([*PROGRAM, *arguments], env, 80, 60, cwd=tmp_path) as person:
+                for line, following in pairwise([*shown, ""]):
+                    if line.startswith(("> ", ". ")):
+                        prompt = line[0]
+                        person.wait_until(lambda prompt=prompt: person.display()[-1:] == [prompt], "a prompt")
+                        person.type(line[2:] + (ALT_ENTER if following.startswith(". ") else ENTER))
+                assert person.wait() == 0
+            assert person.everything() == shown
+
+    def test_examples_of_the_help_do_not_work(self, place: Place, tmp_path: Path) -> None:
+        shown = subprocess.run([*PROGRAM, "chat", "--help"], env=place.env, capture_output=True, text=True, check=True)
+        script = textwrap.dedent(shown.stdout.partition("examples:\n")[2].partition("\n\n")[0])
+        program = f'chatgpt4online() {{ {shlex.join(PROGRAM)} "$@"; }}\nset -eu\n'
+        run = subprocess.run(
+            ["sh", "-c", program + script.replace("https://example.org", place.site.url)],
+            cwd=tmp_path,
+            env=place.env | {"PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert (run.returncode, run.stderr) == (0, "")
+        assert run.stdout == "You said: Hello\n\nYou said: And now?\n"
+        assert script.count("chatgpt4online chat") == 4
+        assert (tmp_path / "talk.json").exists()

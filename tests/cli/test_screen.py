@@ -105,7 +105,7 @@ class TestPieces:
         for start in range(0, len(text), 4_000):
             answer._next = 0.0
             answer.add(text[start : start + 4_000])
-            assert len(answer._text.rest().source) < 20_100
+            assert len(answer._text.rest().source) < 10_100
         answer.end()
         shown = SEQUENCE.sub("", console.file.getvalue())
         assert set(numbers) <= set(shown.split())
