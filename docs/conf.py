@@ -5,10 +5,14 @@ from __future__ import annotations
 import builtins
 import re
 import sys
+from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import chatgpt4online
 from chatgpt4online import testing
+from chatgpt4online.cli.command import command_parser
+from chatgpt4online.cli.program import COMMANDS, program_parser
 
 project = "chatgpt4online"
 author = "chatgpt4online maintainers"
@@ -99,8 +103,27 @@ def _find_public_name(app: Any, env: Any, node: Any, content: Any) -> Any:
     return None
 
 
+def _write_commands(app: Any) -> None:
+    """Write the page with the help of each command, which Sphinx then reads like the others."""
+    lines = [_COMMANDS]
+    for parser in (program_parser(), *map(command_parser, COMMANDS)):
+        lines += [parser.prog, "-" * len(parser.prog), "", ".. code-block:: text", ""]
+        lines += [indent(parser.format_help().rstrip(), "    "), ""]
+    page = Path(app.srcdir) / "reference" / "commands.rst"
+    page.write_text("\n".join(lines), "utf-8")
+
+
+_COMMANDS = """\
+The commands
+============
+
+This page shows the ``--help`` of each command. :doc:`../guides/command-line` explains them.
+"""
+
+
 def setup(app: Any) -> None:
     """Connect the functions above to Sphinx."""
+    app.connect("builder-inited", _write_commands)
     app.connect("autodoc-process-docstring", _add_links)
     app.connect("autodoc-process-signature", _simplify)
     app.connect("missing-reference", _find_public_name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -13,7 +12,16 @@ from .. import Bot, ChatError, ConnectionFailed, LocalError
 from .chat_commands import COMMANDS, KEYS, Quit, run_command, show_opened
 from .chat_session import ChatSession, Problem
 from .command import FAILED, Command, Parser, fail, names_file, refuse_words
-from .connection import BOT, ENVIRONMENT, add_connection, add_site, check_site, choose_bot, open_client, reason
+from .connection import (
+    ENVIRONMENT,
+    add_connection,
+    add_site,
+    check_site,
+    open_client,
+    pick_bot,
+    reason,
+    wanted_bot,
+)
 from .line_editor import LineEditor, choose_editor, hidden_typing
 from .screen import choose_screen
 from .streams import Failure, open_output, prepared
@@ -94,12 +102,10 @@ def _open_session(client: Client, options: argparse.Namespace, is_interactive: b
 
 def _find_bots(client: Client, options: argparse.Namespace) -> tuple[list[Bot], Bot | None]:
     """Return the bots of the page, and the one to talk to. It is None if the page does not describe it."""
-    wanted = options.bot
-    if wanted is None and options.site is None:
-        wanted = os.environ.get(BOT)
+    wanted = wanted_bot(options)
     if options.page is not None:
-        chosen = choose_bot(client, options.page, wanted)
-        return [chosen], chosen
+        bots = client.bots(options.page)
+        return bots, pick_bot(bots, wanted)
     try:
         bots = client.bots(_HOME)
     except (ConnectionFailed, LocalError):

@@ -6,7 +6,7 @@ import argparse
 import getpass
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,10 @@ from .. import Bot, InvalidInput, Submission, TimedOut, Timeout, Turn
 from .command import Parser, seconds
 
 if TYPE_CHECKING:
-    from .. import Client, ClientOptions
+    from .. import AsyncClient, Client, ClientOptions
 
 SITE = "CHATGPT4ONLINE_SITE"
-BOT = "CHATGPT4ONLINE_BOT"
+_BOT = "CHATGPT4ONLINE_BOT"
 _USER = "CHATGPT4ONLINE_USER"
 _PASSWORD = "CHATGPT4ONLINE_PASSWORD"  # noqa: S105  # the name of the variable
 _LOG = "CHATGPT4ONLINE_LOG"
@@ -31,7 +31,7 @@ _LIMITS = {
 _USUAL = Timeout()
 
 ENVIRONMENT = """\
-environment, all of it ignored with --site and with --demo:
+environment, ignored if the arguments name another site:
   CHATGPT4ONLINE_SITE      the site's address
   CHATGPT4ONLINE_BOT       the chatbot's id there
   CHATGPT4ONLINE_USER      the name of a user of that site, together with
@@ -134,27 +134,64 @@ def is_demo(options: argparse.Namespace) -> bool:
 
 
 @contextmanager
+def served_demo(options: argparse.Namespace) -> Iterator[None]:
+    """With ``--demo``, serve the demo's site in the block, and make it the site of the arguments."""
+    if not is_demo(options):
+        yield
+        return
+    from ..testing import serve_site  # noqa: PLC0415  # only the demo needs a server
+
+    os.environ["no_proxy"] = "127.0.0.1"  # the environment's proxy would not reach this machine
+    with serve_site(pause=_DEMO_PAUSE) as site:
+        options.demo, options.site = False, site.url
+        yield
+
+
+@contextmanager
 def open_client(options: argparse.Namespace) -> Iterator[Client]:
     """Return a client for the site, the bot and the login of the arguments. With ``--demo``, serve the site too."""
-    if is_demo(options):
-        from ..testing import serve_site  # noqa: PLC0415  # only the demo needs a server
+    with served_demo(options):
+        from .. import Client  # noqa: PLC0415  # it imports requests, which --help does not need
 
-        os.environ["no_proxy"] = "127.0.0.1"  # the environment's proxy would not reach this machine
-        with serve_site(pause=_DEMO_PAUSE) as site:
-            options.demo, options.site = False, site.url
-            with open_client(options) as client:
-                yield client
-        return
-    from .. import Client  # noqa: PLC0415  # it imports requests, which --help does not need
+        found = client_options(options)
+        with Client(**found) if options.site is None else Client(options.site, **found) as client:
+            yield client
+
+
+def make_async_client(options: argparse.Namespace) -> AsyncClient:
+    """Return a client for asyncio, for the site, the bot and the login of the arguments. The caller closes it.
+
+    Call it outside of an event loop, since it may ask for a password. With ``--demo``, ``served_demo`` has to serve the
+    site.
+    """
+    from .. import AsyncClient  # noqa: PLC0415  # it imports asyncio, which --help does not need
 
     found = client_options(options)
-    with Client(**found) if options.site is None else Client(options.site, **found) as client:
-        yield client
+    return AsyncClient(**found) if options.site is None else AsyncClient(options.site, **found)
+
+
+def site_and_bot(options: argparse.Namespace) -> tuple[str, str]:
+    """Return the site's address, or ``"demo"``, and the bot's id of the arguments or of the environment."""
+    site = "demo" if is_demo(options) else options.site or os.environ[SITE]
+    return site.rstrip("/"), wanted_bot(options) or "default"
+
+
+def wanted_bot(options: argparse.Namespace) -> str | None:
+    """Return the bot's id of the arguments, or of the environment if that names the site, or None."""
+    bot_id: str | None = options.bot
+    if bot_id is None and options.site is None and not is_demo(options):
+        bot_id = os.environ.get(_BOT)
+    return bot_id or None
 
 
 def choose_bot(client: Client, page: str, bot_id: str | None) -> Bot:
     """Return the first bot of a page, or the one with an id. Raises InvalidInput if the page has no such bot."""
-    bots = client.bots(page)
+    return pick_bot(client.bots(page), bot_id)
+
+
+def pick_bot(bots: Iterable[Bot], bot_id: str | None) -> Bot:
+    """Return the first of a page's bots, or the one with an id. Raises InvalidInput if the page has no such bot."""
+    bots = list(bots)
     for bot in bots:
         if bot_id in (None, bot.bot_id, bot.custom_id):
             return bot
@@ -189,9 +226,12 @@ def timeout(options: argparse.Namespace) -> Timeout:
 
 def reason(error: Exception) -> str:
     """Return the message of an error, with the option's name in place of the parameter's for an expired wait."""
-    if isinstance(error, TimedOut):
-        return str(error).replace(f"timeout.{error.clock}", _LIMITS[error.clock][0])
-    return str(error)
+    return as_option(str(error), error.clock) if isinstance(error, TimedOut) else str(error)
+
+
+def as_option(message: str, clock: str) -> str:
+    """Return the message of an expired wait with the option's name in place of the parameter's name."""
+    return message.replace(f"timeout.{clock}", _LIMITS[clock][0])
 
 
 def _password(options: argparse.Namespace) -> str:

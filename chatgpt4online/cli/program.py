@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from .. import ChatError, LocalError, __version__
-from . import ask, bots, chat, export, serve_demo
+from . import ask, batch, bots, chat, export, serve_demo
 from .command import FAILED, PROGRAM, STATUSES, WRONG_CALL, Command, Parser, Print, command_parser, fail
 from .completion import PrintCompletion
 from .connection import ENVIRONMENT, reason
@@ -22,7 +22,14 @@ from .streams import Failure, ReaderGone, discard, prepared
 _INTERRUPTED = 130  # 128 and the number of SIGINT, as shells count
 _READER_GONE = 141  # 128 and the number of SIGPIPE
 
-COMMANDS: tuple[Command, ...] = (ask.COMMAND, chat.COMMAND, bots.COMMAND, export.COMMAND, serve_demo.COMMAND)
+COMMANDS: tuple[Command, ...] = (
+    ask.COMMAND,
+    chat.COMMAND,
+    bots.COMMAND,
+    batch.COMMAND,
+    export.COMMAND,
+    serve_demo.COMMAND,
+)
 _USUAL = ask.COMMAND.name  # the command of arguments that begin with another word
 
 

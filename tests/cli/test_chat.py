@@ -25,7 +25,7 @@ from chatgpt4online.testing import Answer, Chat, Site, Widget
 
 from ..site import serve_site
 from ..support.behaviours import HELLO, streamed
-from ..support.program import PROGRAM, SECONDS, program_environment
+from ..support.program import PROGRAM, SECONDS, environment_of
 from ..support.server import Peer, Received, Server, response
 from ..support.server import site as serve_chats
 from ..support.terminal import Terminal, terminal
@@ -125,7 +125,7 @@ ANSWERS: dict[str, Callable[[Place], Any]] = {
 def place(tmp_path: Path) -> Iterator[Place]:
     home = tmp_path / "home"
     home.mkdir()
-    env = program_environment(HOME=str(home))
+    env = environment_of(HOME=str(home))
     place = Place(home, env)
     with serve_site(place.answer, bots=[SUPPORT, "default"]) as place.site:
         yield place

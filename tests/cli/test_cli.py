@@ -13,7 +13,6 @@ import termios
 import threading
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,16 @@ from chatgpt4online.cli import main
 from chatgpt4online.cli.program import COMMANDS
 
 from ..support.behaviours import HELLO, streamed
-from ..support.program import PROGRAM, SECONDS, program_environment
+from ..support.program import (
+    SECONDS,
+    environment_of,
+    read_terminal,
+    run_in_shell,
+    run_program,
+    start_program,
+    terminal,
+)
 from ..support.server import LAST_CHUNK, Peer, Received, Server, chunk, end, live, response, says, site, stream_head
-
-Done = subprocess.CompletedProcess[str]
 
 README = Path(__file__).parent.parent.parent / "README.rst"
 LONG = "x" * 200_000  # more than a pipe holds
@@ -35,47 +40,6 @@ needs_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this sy
 needs_pipe_size = pytest.mark.skipif(
     not hasattr(fcntl, "F_GETPIPE_SZ"), reason="this system does not report the capacity of a pipe"
 )
-
-
-@contextmanager
-def _start(*arguments: str | bytes, env: dict[str, str] | None = None, **streams: Any) -> Iterator[Any]:
-    """Start the program with pipes, or with the given streams. It is killed at the end of the block."""
-    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
-    with subprocess.Popen([*PROGRAM, *arguments], env=program_environment(**env or {}), **streams) as process:
-        ends = threading.Timer(SECONDS, process.kill)  # then a test that waits for the process fails
-        ends.start()
-        try:
-            yield process
-        finally:
-            ends.cancel()
-            process.kill()
-
-
-def _run(*arguments: str | bytes, prompt: bytes = b"", env: dict[str, str] | None = None) -> Done:
-    """Run the program with pipes, and return its exit status and its output, decoded as UTF-8."""
-    command = [*PROGRAM, *arguments]
-    run = subprocess.run(
-        command, input=prompt, capture_output=True, timeout=SECONDS, check=False, env=program_environment(**env or {})
-    )
-    return _decoded(run)
-
-
-def _shell(redirection: str, *arguments: str, env: dict[str, str] | None = None) -> Done:
-    """Run the program in a shell that redirects its streams; return its exit status and its output."""
-    command = ["sh", "-c", f'"$@" {redirection}', "sh", *PROGRAM, *arguments]
-    run = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=SECONDS,
-        check=False,
-        env=program_environment(**env or {}),
-    )
-    return _decoded(run)
-
-
-def _decoded(run: subprocess.CompletedProcess[bytes]) -> Done:
-    return subprocess.CompletedProcess(run.args, run.returncode, run.stdout.decode(), run.stderr.decode())
 
 
 def _answering(*events: bytes) -> Server:
@@ -88,44 +52,23 @@ def hello() -> Iterator[Server]:
         yield server
 
 
-@contextmanager
-def _terminal() -> Iterator[tuple[int, int]]:
-    """Yield the two descriptors of a terminal: the end of its user, and the end of a program."""
-    user, program = os.openpty()
-    try:
-        yield user, program
-    finally:
-        for descriptor in (user, program):
-            with suppress(OSError):
-                os.close(descriptor)
-
-
-def _read_terminal(user: int) -> bytes:
-    """Return the output of a program on a terminal, once the program has closed it."""
-    seen = b""
-    with suppress(OSError):  # Linux reports the end as an error
-        while data := os.read(user, 65_536):
-            seen += data
-    return seen
-
-
 class TestAnswer:
     def test_text_goes_to_stdout(self, hello: Server) -> None:
-        run = _run("Hi", "--site", hello.url, "--bot", "support")
+        run = run_program("Hi", "--site", hello.url, "--bot", "support")
         assert (run.returncode, run.stdout, run.stderr) == (0, "Hello\n", "")
         assert (hello.requests[-1].json["newMessage"], hello.requests[-1].json["botId"]) == ("Hi", "support")
 
     def test_line_end_is_not_doubled(self) -> None:
         with _answering(live("Hi\n"), live(""), end("Hi")) as server:
-            assert _run("Hi", "--site", server.url).stdout == "Hi\n"
+            assert run_program("Hi", "--site", server.url).stdout == "Hi\n"
 
     def test_final_text_is_printed_after_white_space(self) -> None:
         with _answering(live(" "), end("Hello")) as server:
-            run = _run("Hi", "--site", server.url)
+            run = run_program("Hi", "--site", server.url)
         assert (run.returncode, run.stdout) == (0, " Hello\n")
 
     def test_demo_streams_piece_by_piece(self) -> None:
-        run = _run("--demo", "--json", "Hello there")
+        run = run_program("--demo", "--json", "Hello there")
         assert (run.returncode, run.stderr) == (0, "")
         lines = [json.loads(line) for line in run.stdout.splitlines()]
         assert "".join(line["text"] for line in lines if line["type"] == "text") == lines[-1]["reply"]["text"]
@@ -134,12 +77,12 @@ class TestAnswer:
     @pytest.mark.parametrize(("options", "shown"), [([], ""), (["--notices"], "[thinking] Hm\n")])
     def test_notices_are_shown_only_with_their_option(self, options: list[str], shown: str) -> None:
         with _answering(live("Hm", subtype="thinking"), *HELLO) as server:
-            run = _run("Hi", "--site", server.url, *options)
+            run = run_program("Hi", "--site", server.url, *options)
         assert (run.returncode, run.stdout, run.stderr) == (0, "Hello\n", shown)
 
     def test_error_is_one_line_on_stderr_after_the_partial_text(self) -> None:
         with _answering(live("Hel"), b'data: {"type":"error","data":"Oops!\\nReally"}\n\n') as server:
-            run = _run("Hi", "--site", server.url)
+            run = run_program("Hi", "--site", server.url)
         assert (run.returncode, run.stdout, run.stderr) == (1, "Hel\n", "chatgpt4online: Oops! Really\n")
 
 
@@ -173,7 +116,7 @@ class TestNoText:
     def test_answer_without_text_fails_with_a_reason(self, name: str) -> None:
         events, reason = NO_TEXT[name]
         with _answering(*events) as server:
-            run = _run("Hi", "--site", server.url)
+            run = run_program("Hi", "--site", server.url)
         assert (run.returncode, run.stdout.strip()) == (1, "")
         assert run.stderr.startswith("chatgpt4online: the answer has no text")
         assert (reason in run.stderr, run.stderr.count("\n")) == (True, 1), run.stderr
@@ -182,7 +125,7 @@ class TestNoText:
     def test_json_of_an_answer_without_text_is_printed(self, name: str) -> None:
         events, reason = NO_TEXT[name]
         with _answering(*events) as server:
-            run = _run("Hi", "--site", server.url, "--json")
+            run = run_program("Hi", "--site", server.url, "--json")
         last = json.loads(run.stdout.splitlines()[-1])
         assert (run.returncode, last["type"], last["reply"]["text"].strip()) == (1, "done", "")
         assert (reason in run.stderr, run.stderr.count("\n")) == (True, 1), run.stderr
@@ -236,14 +179,14 @@ class TestJson:
     def test_values_nested_as_deeply_as_python_reads_are_not_printed(self, levels: int) -> None:
         sent = b'data: {"type":"end","data":{"success":true,"reply":"Hi","a":%s}}\n\n'
         with _answering(sent % (b"[" * levels + b"]" * levels), *HELLO) as server:
-            run = _run("Hi", "--json", "--site", server.url)
+            run = run_program("Hi", "--json", "--site", server.url)
         assert (run.returncode, run.stderr) == (0, "")
         assert json.loads(run.stdout.splitlines()[-1])["type"] == "done"
 
     def test_failure_is_a_line_of_json(self) -> None:
         refusal = response(b"<h1>Slow down</h1>", "429 Too Many Requests", Retry_After="99")
         with Server(site(says(refusal))) as server:
-            run = _run("Hi", "--json", "--site", server.url)
+            run = run_program("Hi", "--json", "--site", server.url)
         line = json.loads(run.stdout)
         assert (line["type"], line["error"], line["status"], line["retry_after"]) == (
             "failed",
@@ -258,32 +201,32 @@ class TestSite:
     NOWHERE = "http://127.0.0.1:1"
 
     def test_environment_names_the_site(self, hello: Server) -> None:
-        assert _run("Hi", env={"CHATGPT4ONLINE_SITE": hello.url}).stdout == "Hello\n"
+        assert run_program("Hi", env={"CHATGPT4ONLINE_SITE": hello.url}).stdout == "Hello\n"
 
     def test_argument_overrides_the_environment(self, hello: Server) -> None:
-        run = _run("Hi", "--site", hello.url, env={"CHATGPT4ONLINE_SITE": self.NOWHERE})
+        run = run_program("Hi", "--site", hello.url, env={"CHATGPT4ONLINE_SITE": self.NOWHERE})
         assert (run.returncode, run.stdout, run.stderr) == (0, "Hello\n", "")
 
     @pytest.mark.parametrize("value", ["nowhere", NOWHERE])
     def test_demo_overrides_the_environment(self, value: str) -> None:
-        run = _run("Hi", "--demo", env={"CHATGPT4ONLINE_SITE": value})
+        run = run_program("Hi", "--demo", env={"CHATGPT4ONLINE_SITE": value})
         assert (run.returncode, run.stdout, run.stderr) == (0, "You said: Hi\n", "")
 
     @pytest.mark.parametrize("env", [{}, {"CHATGPT4ONLINE_SITE": ""}], ids=["not set", "empty"])
     def test_missing_site_is_an_error_that_names_all_three_ways_to_give_one(self, env: dict[str, str] | None) -> None:
-        run = _run("Hi", env=env)
+        run = run_program("Hi", env=env)
         assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
         assert all(way in run.stderr for way in ("--site ADDRESS", "CHATGPT4ONLINE_SITE", "--demo"))
 
     @pytest.mark.parametrize("order", [["--site", NOWHERE, "--demo"], ["--demo", "--site", NOWHERE]])
     def test_demo_together_with_a_site_is_an_error(self, order: list[str]) -> None:
-        run = _run("Hi", *order)
+        run = run_program("Hi", *order)
         assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
         assert all(option in run.stderr for option in ("--site", "--demo", "not allowed with"))
 
     @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "ALL_PROXY"])
     def test_demo_ignores_the_proxy_of_the_environment(self, name: str) -> None:
-        run = _run("Hi", "--demo", env={name: self.NOWHERE, "NO_PROXY": "example.org"})
+        run = run_program("Hi", "--demo", env={name: self.NOWHERE, "NO_PROXY": "example.org"})
         assert (run.returncode, run.stdout, run.stderr) == (0, "You said: Hi\n", "")
 
     def test_demo_that_cannot_be_served_is_reported_in_one_line(
@@ -333,21 +276,21 @@ class TestArguments:
     @pytest.mark.parametrize("name", WRONG)
     def test_wrong_argument_is_reported_in_one_line(self, name: str) -> None:
         arguments, reason = WRONG[name]
-        run = _run(*arguments)
+        run = run_program(*arguments)
         assert (run.returncode, run.stdout) == (2, "")
         assert run.stderr.startswith("chatgpt4online: ")
         assert (reason in run.stderr, run.stderr.count("\n")) == (True, 1), run.stderr
 
     def test_error_for_a_wrong_site_in_the_environment_names_the_variable(self) -> None:
-        run = _run("Hi", env={"CHATGPT4ONLINE_SITE": "nowhere"})
+        run = run_program("Hi", env={"CHATGPT4ONLINE_SITE": "nowhere"})
         assert (run.returncode, run.stdout) == (2, "")
         assert run.stderr.startswith("chatgpt4online: CHATGPT4ONLINE_SITE: a site is a web address such as")
 
     def test_prompt_after_two_hyphens_may_begin_with_a_hyphen(self) -> None:
-        assert _run("--demo", "--", "--help").stdout == "You said: --help\n"
+        assert run_program("--demo", "--", "--help").stdout == "You said: --help\n"
 
     def test_prompt_between_options_is_read(self) -> None:
-        assert _run("--timeout", "30", "Hi", "--demo").stdout == "You said: Hi\n"
+        assert run_program("--timeout", "30", "Hi", "--demo").stdout == "You said: Hi\n"
 
     def test_wrong_arguments_raise_system_exit(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as raised:
@@ -356,7 +299,7 @@ class TestArguments:
         assert "no prompt is given" in capsys.readouterr().err
 
     def test_argument_is_utf8_in_a_locale_that_cannot_decode_it(self) -> None:
-        run = _run("Hé".encode(), "--demo", env=ASCII)
+        run = run_program("Hé".encode(), "--demo", env=ASCII)
         assert (run.returncode, run.stdout, run.stderr) == (0, "You said: Hé\n", "")
 
 
@@ -364,7 +307,7 @@ class TestHelp:
     @pytest.mark.parametrize("columns", ["40", "80", "200"])
     @pytest.mark.parametrize("command", ["", *(command.name for command in COMMANDS)])
     def test_help_fits_into_80_columns(self, command: str, columns: str) -> None:
-        run = _run(*command.split(), "--help", env={"COLUMNS": columns})
+        run = run_program(*command.split(), "--help", env={"COLUMNS": columns})
         assert (run.returncode, run.stderr) == (0, "")
         assert max(map(len, run.stdout.splitlines())) < 80
         assert all(text in run.stdout for text in ("examples:", "exit status:"))
@@ -372,7 +315,7 @@ class TestHelp:
     def test_version_of_the_package_is_printed(self) -> None:
         from chatgpt4online._version import __version__
 
-        run = _run("--version")
+        run = run_program("--version")
         assert (run.returncode, run.stdout, run.stderr) == (0, f"chatgpt4online {__version__}\n", "")
 
     def test_help_loads_no_http_library(self) -> None:
@@ -382,7 +325,7 @@ class TestHelp:
 
 
 def _commands_of_help() -> str:
-    examples = _run("ask", "--help").stdout.partition("examples:\n")[2].partition("\n\n")[0]
+    examples = run_program("ask", "--help").stdout.partition("examples:\n")[2].partition("\n\n")[0]
     return re.sub("^  ", "", examples, flags=re.MULTILINE)
 
 
@@ -406,7 +349,7 @@ def test_documented_command_works(commands: Callable[[], str], hello: Server, tm
     run = subprocess.run(
         ["sh", "-c", program + script],
         cwd=tmp_path,
-        env=program_environment(PYTHON=sys.executable),
+        env=environment_of(PYTHON=sys.executable),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -459,23 +402,23 @@ ODD = live("Hé \u4f60"), live("\ud83d"), live("Hé\ud83d", subtype="thinking"),
 class TestEncoding:
     def test_pipes_are_utf8_in_every_locale(self, locale: dict[str, str]) -> None:
         with _answering(*ODD) as server:
-            run = _run("-", "--site", server.url, "--notices", prompt="Grüße \u4f60\n".encode(), env=locale)
+            run = run_program("-", "--site", server.url, "--notices", prompt="Grüße \u4f60\n".encode(), env=locale)
             assert server.requests[-1].json["newMessage"] == "Grüße \u4f60\n"
         assert (run.returncode, run.stdout, run.stderr) == (0, "Hé \u4f60?\n", "[thinking] Hé?\n")
 
     def test_error_on_a_pipe_is_utf8_in_every_locale(self, locale: dict[str, str]) -> None:
         with _answering(b'data: {"type":"error","data":"H\\u00e9 \\u4f60\\ud83d"}\n\n') as server:
-            run = _run("Hi", "--site", server.url, env=locale)
+            run = run_program("Hi", "--site", server.url, env=locale)
         assert (run.returncode, run.stdout, run.stderr) == (1, "", "chatgpt4online: Hé \u4f60\ufffd\n")
 
     def test_json_on_a_pipe_is_ascii(self, locale: dict[str, str]) -> None:
         with _answering(*ODD) as server:
-            run = _run("Hi", "--site", server.url, "--json", env=locale)
+            run = run_program("Hi", "--site", server.url, "--json", env=locale)
         assert (run.returncode, run.stdout.isascii(), run.stderr) == (0, True, "")
         assert [json.loads(line).get("text") for line in run.stdout.splitlines()][:2] == ["Hé \u4f60", "\ud83d"]
 
     def test_byte_order_mark_is_not_part_of_the_prompt(self, hello: Server) -> None:
-        _run("-", "--site", hello.url, prompt=b"\xef\xbb\xbfHi")
+        run_program("-", "--site", hello.url, prompt=b"\xef\xbb\xbfHi")
         assert hello.requests[-1].json["newMessage"] == "Hi"
 
     @pytest.mark.parametrize(
@@ -490,7 +433,7 @@ class TestEncoding:
     def test_prompt_that_is_not_utf8_is_an_error_that_names_the_place(
         self, prompt: bytes, where: str, hello: Server
     ) -> None:
-        run = _run("-", "--site", hello.url, prompt=prompt)
+        run = run_program("-", "--site", hello.url, prompt=prompt)
         assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
         assert "the prompt is not UTF-8 text: " in run.stderr
         assert where in run.stderr
@@ -503,27 +446,27 @@ class TestTerminal:
         [("utf-8", "Hé \u4f60?\r\n"), ("latin-1:strict", "Hé ??\r\n"), ("ascii", "H? ??\r\n")],
     )
     def test_output_has_the_encoding_of_the_terminal(self, encoding: str, seen: str) -> None:
-        with _answering(*ODD) as server, _terminal() as (user, program):
+        with _answering(*ODD) as server, terminal() as (user, program):
             environment = {"PYTHONIOENCODING": encoding}
-            with _start("Hi", "--site", server.url, env=environment, stdout=program) as process:
+            with start_program("Hi", "--site", server.url, env=environment, stdout=program) as process:
                 os.close(program)
-                assert _read_terminal(user) == seen.encode(encoding.partition(":")[0])
+                assert read_terminal(user) == seen.encode(encoding.partition(":")[0])
                 assert (process.wait(), process.stderr.read()) == (0, b"")
 
     def test_output_has_the_encoding_of_the_locale(self, latin_1_locale: dict[str, str]) -> None:
-        with _answering(*ODD) as server, _terminal() as (user, program):
-            with _start("Hi", "--site", server.url, "--notices", env=latin_1_locale, stdout=program) as process:
+        with _answering(*ODD) as server, terminal() as (user, program):
+            with start_program("Hi", "--site", server.url, "--notices", env=latin_1_locale, stdout=program) as process:
                 os.close(program)
-                assert _read_terminal(user) == b"H\xe9 ??\r\n"
+                assert read_terminal(user) == b"H\xe9 ??\r\n"
                 assert (process.stderr.read(), process.wait()) == ("[thinking] Hé?\n".encode(), 0)
 
     def test_errors_and_notices_have_the_encoding_of_the_terminal(self) -> None:
         failure = b'data: {"type":"error","data":"H\\u00e9 \\u4f60\\ud83d"}\n\n'
-        with _answering(*ODD[:-1], failure) as server, _terminal() as (user, program):
+        with _answering(*ODD[:-1], failure) as server, terminal() as (user, program):
             environment = {"PYTHONIOENCODING": "latin-1:strict"}
-            with _start("Hi", "--site", server.url, "--notices", env=environment, stderr=program) as process:
+            with start_program("Hi", "--site", server.url, "--notices", env=environment, stderr=program) as process:
                 os.close(program)
-                assert _read_terminal(user) == b"[thinking] H\xe9?\r\nchatgpt4online: H\xe9 ??\r\n"
+                assert read_terminal(user) == b"[thinking] H\xe9?\r\nchatgpt4online: H\xe9 ??\r\n"
                 assert process.wait() == 1
 
     @pytest.mark.parametrize(
@@ -537,29 +480,29 @@ class TestTerminal:
     def test_typed_prompt_has_the_encoding_of_the_terminal(
         self, encoding: str, typed: bytes, prompt: str, hello: Server
     ) -> None:
-        with _terminal() as (user, program):
+        with terminal() as (user, program):
             environment = {"PYTHONIOENCODING": encoding}
-            with _start("-", "--site", hello.url, env=environment, stdin=program) as process:
+            with start_program("-", "--site", hello.url, env=environment, stdin=program) as process:
                 os.write(user, typed + b"\x04")  # Ctrl-D
                 assert (process.stderr.read(), process.wait()) == (b"", 0)
         assert hello.requests[-1].json["newMessage"] == prompt
 
     def test_control_characters_are_replaced_only_on_a_terminal(self) -> None:
         with _answering(live("a\x1b[31mb\x9bc"), end("x")) as server:
-            with _terminal() as (user, program), _start("Hi", "--site", server.url, stdout=program) as process:
+            with terminal() as (user, program), start_program("Hi", "--site", server.url, stdout=program) as process:
                 os.close(program)
-                assert _read_terminal(user).decode() == "a\ufffd[31mb\ufffdc\r\n"
+                assert read_terminal(user).decode() == "a\ufffd[31mb\ufffdc\r\n"
                 assert process.wait() == 0
-            assert _run("Hi", "--site", server.url).stdout == "a\x1b[31mb\x9bc\n"
+            assert run_program("Hi", "--site", server.url).stdout == "a\x1b[31mb\x9bc\n"
 
     @pytest.mark.parametrize("is_terminal", [True, False])
     def test_control_characters_on_stderr_are_replaced_everywhere(self, is_terminal: bool) -> None:
         failure = b'data: {"type":"error","data":"d\\u001b[31me"}\n\n'
-        with _answering(live("a\x1b[31mb\x9bc", subtype="thinking"), failure) as server, _terminal() as (user, program):
+        with _answering(live("a\x1b[31mb\x9bc", subtype="thinking"), failure) as server, terminal() as (user, program):
             stderr = program if is_terminal else subprocess.PIPE
-            with _start("Hi", "--site", server.url, "--notices", stderr=stderr) as process:
+            with start_program("Hi", "--site", server.url, "--notices", stderr=stderr) as process:
                 os.close(program)
-                seen = (_read_terminal(user) if is_terminal else process.stderr.read()).decode()
+                seen = (read_terminal(user) if is_terminal else process.stderr.read()).decode()
         assert seen.splitlines() == ["[thinking] a\ufffd[31mb\ufffdc", "chatgpt4online: d\ufffd[31me"]
 
 
@@ -600,32 +543,32 @@ class TestStreams:
         if "/dev/full" in redirection and not os.path.exists("/dev/full"):
             pytest.skip("this system has no /dev/full")
         monkeypatch.chdir(tmp_path)
-        run = _shell(redirection, *arguments, env=env)
+        run = run_in_shell(redirection, *arguments, env=env)
         assert run.returncode == status
         assert run.stderr == (f"chatgpt4online: {message}\n" if message else "")
 
     @pytest.mark.skipif(sys.platform == "win32", reason="a directory cannot be opened")
     def test_directory_as_stdin_prints_no_traceback(self) -> None:
         """Python itself reports the directory before the program starts."""
-        run = _shell("< /", "-", "--demo")
+        run = run_in_shell("< /", "-", "--demo")
         assert (run.returncode, run.stdout) == (1, "")
         assert "Traceback" not in run.stderr
         assert "directory" in run.stderr
 
     def test_closed_stdout_sends_no_question(self, hello: Server) -> None:
-        assert _shell(">&-", "Hi", "--site", hello.url).returncode == 1
+        assert run_in_shell(">&-", "Hi", "--site", hello.url).returncode == 1
         assert hello.requests == []
 
     @needs_full
     @pytest.mark.parametrize("redirection", ["2>&-", "2> /dev/full"])
     def test_only_notices_are_lost_if_stderr_cannot_be_written(self, redirection: str) -> None:
         with _answering(live("Hm", subtype="thinking"), *HELLO) as server:
-            run = _shell(redirection, "Hi", "--site", server.url, "--notices")
+            run = run_in_shell(redirection, "Hi", "--site", server.url, "--notices")
         assert (run.returncode, run.stdout) == (0, "Hello\n")
 
     def test_only_notices_are_lost_if_the_reader_of_stderr_closes_it(self) -> None:
         with _answering(live("Hm", subtype="thinking"), *HELLO) as server:
-            with _start("Hi", "--site", server.url, "--notices") as process:
+            with start_program("Hi", "--site", server.url, "--notices") as process:
                 process.stderr.close()
                 assert (process.stdout.read(), process.wait()) == (b"Hello\n", 0)
 
@@ -638,7 +581,7 @@ class TestStreams:
             assert go_on.wait(SECONDS)
             peer.send(chunk(live("lo"), end("Hello")) + LAST_CHUNK)
 
-        with Server(site(chat)) as server, _start("Hi", "--site", server.url, *options) as process:
+        with Server(site(chat)) as server, start_program("Hi", "--site", server.url, *options) as process:
             assert b"Hel" in os.read(process.stdout.fileno(), 65_536)
             process.stdout.close()
             go_on.set()
@@ -648,18 +591,18 @@ class TestStreams:
     def test_stdout_without_a_reader_ends_the_program_quietly(self, arguments: list[str]) -> None:
         reader, writer = os.pipe()
         os.close(reader)
-        with _start(*arguments, stdout=writer) as process:
+        with start_program(*arguments, stdout=writer) as process:
             os.close(writer)
             assert (process.wait(), process.stderr.read()) == (141, b"")
 
     def test_reader_that_closes_stdout_and_stderr_ends_the_program_quietly(self) -> None:
-        run = _shell('2>&1 | head -n 1; echo "$?" >&2', "Hello there", "--demo", "--json", "--notices")
+        run = run_in_shell('2>&1 | head -n 1; echo "$?" >&2', "Hello there", "--demo", "--json", "--notices")
         assert (json.loads(run.stdout)["type"], run.stderr) == ("text", "0\n")
 
     def test_nonblocking_stdin_is_read_to_its_end(self, hello: Server) -> None:
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
-        with _start("-", "--site", hello.url, stdin=reader) as process:
+        with start_program("-", "--site", hello.url, stdin=reader) as process:
             while process.poll() is None and not os.get_blocking(reader):
                 pass
             os.write(writer, b"Hi")
@@ -674,7 +617,7 @@ class TestStreams:
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         with _answering(live(LONG), end(LONG)) as server, open(reader, "rb") as output:
-            with _start("Hi", "--site", server.url, stdout=writer) as process:
+            with start_program("Hi", "--site", server.url, stdout=writer) as process:
                 _wait_until_full(output, process)
                 os.close(writer)
                 assert (output.read(), process.stderr.read(), process.wait()) == (f"{LONG}\n".encode(), b"", 0)
@@ -702,11 +645,17 @@ def hanging() -> Iterator[Server]:
         assert gone.wait(SECONDS)
 
 
-def test_time_limit_is_named_as_the_option() -> None:
-    with Server(site(lambda peer, _: peer.wait_for_close())) as server:
-        run = _run("Hi", "--site", server.url, "--timeout", "0.5")
+@pytest.mark.parametrize("option", ["--first-byte-timeout", "--idle-timeout", "--timeout"])
+def test_time_limit_is_named_as_the_option(option: str) -> None:
+    def chat(peer: Peer, _: Received) -> None:
+        if option != "--first-byte-timeout":
+            peer.send(stream_head() + chunk(live("Hel")))
+        peer.wait_for_close()
+
+    with Server(site(chat)) as server:
+        run = run_program("Hi", "--site", server.url, option, "0.5")
     assert (run.returncode, run.stderr.count("\n")) == (1, 1)
-    assert "within 0.5 s; raise --timeout if the site needs longer" in run.stderr
+    assert f"within 0.5 s; raise {option} if the site needs longer" in run.stderr
 
 
 @pytest.fixture
@@ -726,29 +675,29 @@ def _usual_signal_handlers() -> Iterator[None]:
 @pytest.mark.usefixtures("_usual_signal_handlers")
 class TestSignals:
     def test_ctrl_c_ends_the_program_quietly(self, hanging: Server) -> None:
-        with _start("Hi", "--site", hanging.url) as process:
+        with start_program("Hi", "--site", hanging.url) as process:
             assert process.stdout.read(3) == b"Hel"
             process.send_signal(signal.SIGINT)
             assert (process.wait(), process.stderr.read()) == (130, b"")
 
     def test_ctrl_c_ends_the_demo_quietly(self) -> None:
-        with _start("word " * 100, "--demo") as process:
+        with start_program("word " * 100, "--demo") as process:
             assert process.stdout.read(3) == b"You"
             process.send_signal(signal.SIGINT)
             assert (process.wait(), process.stderr.read()) == (130, b"")
 
     def test_ctrl_c_ends_the_line_of_a_terminal(self, hanging: Server) -> None:
-        with _terminal() as (user, program), _start("Hi", "--site", hanging.url, stdout=program) as process:
+        with terminal() as (user, program), start_program("Hi", "--site", hanging.url, stdout=program) as process:
             os.close(program)
             assert os.read(user, 3) == b"Hel"
             process.send_signal(signal.SIGINT)
-            assert _read_terminal(user) == b"\r\n"
+            assert read_terminal(user) == b"\r\n"
             assert (process.wait(), process.stderr.read()) == (130, b"")
 
     def test_ctrl_c_while_the_prompt_is_read_is_quiet(self, hello: Server) -> None:
         reader, writer = os.pipe()
         os.set_blocking(reader, False)  # the program makes it blocking when it begins to read
-        with _start("-", "--site", hello.url, stdin=reader) as process:
+        with start_program("-", "--site", hello.url, stdin=reader) as process:
             while process.poll() is None and not os.get_blocking(reader):
                 pass
             process.send_signal(signal.SIGINT)
@@ -759,7 +708,7 @@ class TestSignals:
 
     def test_ctrl_c_during_the_import_of_the_client_is_quiet(self, tmp_path: Path) -> None:
         (tmp_path / "requests.py").write_text("import os, signal\nos.write(1, b'importing')\nsignal.pause()\n")
-        with _start("Hi", "--site", "http://127.0.0.1:1", env={"PYTHONPATH": str(tmp_path)}) as process:
+        with start_program("Hi", "--site", "http://127.0.0.1:1", env={"PYTHONPATH": str(tmp_path)}) as process:
             assert process.stdout.read(9) == b"importing"
             process.send_signal(signal.SIGINT)
             assert (process.wait(), process.stderr.read()) == (130, b"")
@@ -770,7 +719,7 @@ class TestSignals:
             "atexit.register(lambda: (os.write(2, b'exit'), signal.pause()))\nsignal.raise_signal(signal.SIGINT)\n"
         )
         (tmp_path / "requests.py").write_text(script)
-        with _start("Hi", "--site", "http://127.0.0.1:1", env={"PYTHONPATH": str(tmp_path)}) as process:
+        with start_program("Hi", "--site", "http://127.0.0.1:1", env={"PYTHONPATH": str(tmp_path)}) as process:
             assert process.stderr.read(4) == b"exit"
             process.send_signal(signal.SIGINT)
             assert (process.wait(), process.stderr.read()) == (-signal.SIGINT, b"")
@@ -781,14 +730,14 @@ class TestSignals:
         # Pieces of 1,024 bytes fill each page of the pipe, and wait in Python's own buffer when the pipe is full.
         piece = "x" * (1_024 - (len('{"type": "text", "text": ""}\n') if options else 0))
         pieces = [live(piece)] * 200
-        with _answering(*pieces, end()) as server, _start("Hi", "--site", server.url, *options) as process:
+        with _answering(*pieces, end()) as server, start_program("Hi", "--site", server.url, *options) as process:
             _wait_until_full(process.stdout, process)
             process.send_signal(signal.SIGINT)
             assert (process.wait(), process.stderr.read()) == (130, b"")
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
     def test_other_signals_end_the_process_as_the_shell_expects(self, number: signal.Signals, hanging: Server) -> None:
-        with _start("Hi", "--site", hanging.url) as process:
+        with start_program("Hi", "--site", hanging.url) as process:
             assert process.stdout.read(3) == b"Hel"
             process.send_signal(number)
             assert (process.wait(), process.stdout.read(), process.stderr.read()) == (-number, b"", b"")

@@ -9,7 +9,7 @@ import pytest
 
 from chatgpt4online.cli.program import COMMANDS
 
-from ..support.program import PROGRAM, SECONDS, program_environment
+from ..support.program import PROGRAM, SECONDS, environment_of
 
 needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="this system has no bash")
 
@@ -27,7 +27,7 @@ printf '%s\n' "${COMPREPLY[@]}"
 
 
 def run(*arguments: str, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
-    command, environment = [*PROGRAM, *arguments], program_environment(**env or {})
+    command, environment = [*PROGRAM, *arguments], environment_of(**env or {})
     return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, env=environment)
 
 
@@ -63,7 +63,7 @@ def test_word_is_not_completed(line: str, words: set[str], script: Path, tmp_pat
         text=True,
         timeout=SECONDS,
         check=False,
-        env=program_environment(),
+        env=environment_of(),
     )
     registered, *found = done.stdout.splitlines()
     assert shlex.split(registered)[-1] == "chatgpt4online", done.stderr

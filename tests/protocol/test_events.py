@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatgpt4online.protocol.parsing.errors import ChatError
+from chatgpt4online.protocol.parsing.errors import ChatError, RateLimited, TimedOut
 from chatgpt4online.protocol.parsing.events import (
     Action,
     Block,
@@ -294,6 +294,40 @@ def test_dict_of_a_reply_is_not_a_copy_without_secrets(value: Any) -> None:
     assert (found["raw"]["new_token"], found["raw"]["sessionId"], found["raw"]["restNonce"]) == ("***", "***", "")
     fill(found)
     assert reply == before
+
+
+def test_dict_of_an_event_is_its_fields_and_its_type() -> None:
+    dicts: list[tuple[Text | Notice | Done, dict[str, Any]]] = [
+        (Text("Hé\ud800"), {"type": "text", "text": "Hé\ud800"}),
+        (
+            Notice("debug", "Hm", "hidden", {"sessionId": "s-1", "a": math.nan}, 1.5),
+            {
+                "type": "notice",
+                "kind": "debug",
+                "text": "Hm",
+                "visibility": "hidden",
+                "metadata": {"sessionId": "***", "a": None},
+                "timestamp": 1.5,
+            },
+        ),
+        (Done(Reply("Hi")), {"type": "done", "reply": Reply("Hi").to_dict()}),
+    ]
+    for event, expected in dicts:
+        assert event.to_dict() == expected
+        assert json.loads(json.dumps(event.to_dict(), allow_nan=False)) == expected
+
+
+def test_dict_of_a_failure_is_the_facts_of_its_error() -> None:
+    error = RateLimited(429, "busy", "Slow down", {}, 9.0)
+    error.partial_text = "Hel"
+    facts = {"type": "failed", "error": "RateLimited", "message": str(error), "partial_text": "Hel"}
+    assert Failed(error).to_dict() == facts | {"status": 429, "code": "busy", "retry_after": 9.0}
+    assert Failed(TimedOut("idle", 60)).to_dict() == {
+        "type": "failed",
+        "error": "TimedOut",
+        "message": str(TimedOut("idle", 60)),
+        "partial_text": "",
+    }
 
 
 def nested(levels: int, kind: type) -> Any:
