@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .answer import Outcome, print_json, print_text, print_whole
-from .command import Command, Parser, names_file
+from .command import Command, Parser, names_files
 from .connection import ENVIRONMENT, add_connection, add_site, check_site, choose_bot, open_client
 from .conversations import open_conversation
 from .prompt import read_prompt, read_words
@@ -28,18 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="take the bot from this page of the site: its id and its limits (with --bot, the bot of that id)",
     )
-    names_file(
-        group.add_argument(
-            "--file", metavar="PATH", action="append", default=[], help="a file to upload; can be given several times"
-        )
+    upload = group.add_argument(
+        "--file", metavar="PATH", action="append", default=[], help="a file to upload; can be given several times"
     )
-    names_file(
-        group.add_argument(
-            "--conversation",
-            metavar="PATH",
-            help="continue the conversation in this file, and store it there again; a missing file begins one",
-        )
+    conversation = group.add_argument(
+        "--conversation",
+        metavar="PATH",
+        help="continue the conversation in this file, and store it there again; a missing file begins one",
     )
+    names_files(upload, conversation)
     group = parser.add_argument_group("the output")
     group.add_argument("--json", action="store_true", help="print each event, also notices, as a line of JSON")
     group.add_argument(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .. import Bot, ChatError, ConnectionFailed, LocalError
 from .chat_commands import COMMANDS, KEYS, Quit, run_command, show_opened
 from .chat_session import ChatSession, Problem
-from .command import FAILED, Command, Parser, fail, names_file, refuse_words
+from .command import FAILED, Command, Parser, fail, names_files, refuse_words
 from .connection import (
     ENVIRONMENT,
     add_connection,
@@ -51,13 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="take the bot from this page of the site (default: the home page, if it has one)",
     )
-    names_file(
-        group.add_argument(
-            "--conversation",
-            metavar="FILE",
-            help="continue the conversation in this file, and store each answer there; a missing file begins one",
-        )
+    conversation = group.add_argument(
+        "--conversation",
+        metavar="FILE",
+        help="continue the conversation in this file, and store each answer there; a missing file begins one",
     )
+    names_files(conversation)
     group.add_argument("--notices", action="store_true", help="show thinking, tool calls and the like")
     group.add_argument("--no-history", action="store_true", help="neither read nor write the file of typed lines")
     add_connection(parser)

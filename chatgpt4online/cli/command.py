@@ -108,9 +108,10 @@ def fail(reason: str, status: int) -> int:
     return status
 
 
-def names_file(argument: argparse.Action) -> None:
-    """Let shells complete the names of files after an option (see ``completion``)."""
-    vars(argument)["complete"] = _FILES
+def names_files(*arguments: argparse.Action) -> None:
+    """Let shells complete the names of files for these arguments (see ``completion``)."""
+    for argument in arguments:
+        vars(argument)["complete"] = _FILES
 
 
 def seconds(text: str) -> float:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from .screen import is_capable
 from .streams import open_output, write_error
 from .typed_history import TypedHistory
-
-if TYPE_CHECKING:
-    from prompt_toolkit.key_binding import KeyBindings
 
 _PROMPT = "> "
 _CONTINUED = ". "  # begins each further line of one question
@@ -121,8 +118,8 @@ class _PromptEditor:
         return text
 
 
-def _keys() -> KeyBindings:
-    """Return the keys that end a question, and those that begin a new line in it."""
+def _keys() -> Any:
+    """Return the bindings of the keys that end a question, and those that begin a new line in it."""
     from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent  # noqa: PLC0415  # an optional dependency
 
     def send(event: KeyPressEvent) -> None:
