@@ -60,7 +60,8 @@ def run(options: argparse.Namespace) -> int:
         client = site
         if options.page is not None:
             client = site.with_options(bot=choose_bot(site, options.page, options.bot))
-        conversation = None if options.conversation is None else open_conversation(client, options.conversation)
+        path: str | None = options.conversation
+        conversation = None if path is None else open_conversation(client, path)
         files = [client.upload(path) for path in options.file]
         with (conversation or client).events(prompt, files=files) as stream:
             events = outcome.watch(stream)
@@ -70,8 +71,8 @@ def run(options: argparse.Namespace) -> int:
                 print_whole(events, notices=options.notices)
             else:
                 print_text(events, notices=options.notices)
-        if conversation is not None:
-            conversation.save(options.conversation)
+        if conversation is not None and path is not None:
+            conversation.save(path)
     outcome.check()
     return 0
 

@@ -220,4 +220,8 @@ printf 'Hello\\nAnd now?\\n' | chatgpt4online chat --demo
     add_arguments=add_arguments,
     check=_check,
     run=run,
+    statuses={
+        0: "the person ended the chat, or each question of a pipe was answered",
+        FAILED: "no site, or a question of a pipe without an answer; the reason is on\n      standard error",
+    },
 )

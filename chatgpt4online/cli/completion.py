@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
 
 from .command import PROGRAM, Command
 from .streams import Failure, write
@@ -16,8 +15,8 @@ _OPTION = "--print-completion"
 class PrintCompletion(argparse.Action):
     """Print the script for a shell, and exit. ``commands`` are those of the program."""
 
-    def __init__(self, option_strings: Sequence[str], commands: Sequence[Command], **more: Any) -> None:
-        super().__init__(option_strings, choices=_SHELLS, **more | {"dest": argparse.SUPPRESS})
+    def __init__(self, option_strings: Sequence[str], commands: Sequence[Command], help: str, **_: object) -> None:  # noqa: A002  # the name is argparse's
+        super().__init__(option_strings, argparse.SUPPRESS, choices=_SHELLS, help=help)
         self._commands = commands
 
     def __call__(self, parser: argparse.ArgumentParser, _: object, shell: object, __: object = None) -> None:

@@ -29,6 +29,7 @@ class LineEditor(Protocol):
         Raises EOFError at the end of the input (Ctrl-D), and KeyboardInterrupt for Ctrl-C. The error's argument is
         true if the line was empty.
         """
+        ...
 
 
 def choose_editor(history: TypedHistory, commands: Sequence[str]) -> LineEditor:

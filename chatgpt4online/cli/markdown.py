@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -20,7 +20,7 @@ from rich.text import Text
 
 from .streams import visible
 
-Line: TypeAlias = list[Segment]
+Line: TypeAlias = list[Any]  # of Segment, whose type is unknown to pyright behind its decorator
 
 _LONGEST_BLOCK = 10_000  # characters; a longer block is cut, since each piece draws it again
 _LEFT_AS_WRITTEN = ["autolink", "html_block", "html_inline", "reference"]  # rich would leave their text out

@@ -33,6 +33,7 @@ class Screen(Protocol):
 
     def answer(self) -> AbstractContextManager[Answer]:
         """Return a context in which an answer is shown. Its end ends the last line, also after an error."""
+        ...
 
     def message(self, text: str) -> None:
         """Show a whole message of the bot."""

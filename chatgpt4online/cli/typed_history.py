@@ -20,8 +20,8 @@ class TypedHistory:
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self.problem = ""
+        self._path: Path | None = path
+        self.problem: str = ""
         self.entries: list[str] = []
         if path is not None:
             try:
