@@ -137,6 +137,7 @@ def _keys() -> Any:
     keys = KeyBindings()
     keys.add("enter")(send)
     keys.add("escape", "enter")(begin_line)  # Alt-Enter
+    keys.add("escape", "c-j")(begin_line)  # the same, typed during an answer: the terminal turns \r into \n then
     return keys
 
 

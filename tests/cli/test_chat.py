@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -270,6 +269,16 @@ class TestAnswers:
             assert "Half ofNext" not in "".join(person.everything())
             person.type(ENTER)
             person.wait_for("You said: Next")
+            end(person)
+
+    def test_lines_typed_during_an_answer_stay_one_question(self, place: Place) -> None:
+        with place.chat() as person:
+            ready(person)
+            person.type("hang" + ENTER)
+            person.wait_for("Half of")
+            person.type("One" + ALT_ENTER + "Two" + ENTER)
+            place.gate.set()
+            person.wait_for("You said: One Two")
             end(person)
 
     def test_images_are_shown_as_whole_addresses(self, either: Place) -> None:
@@ -749,11 +758,14 @@ class TestGuide:
             arguments = shlex.split(command.replace("https://example.org", site.url))[2:]
             env = place.env | {"PYTHONPATH": str(ROOT)}
             with terminal([*PROGRAM, *arguments], env, 80, 60, cwd=tmp_path) as person:
-                for line, following in pairwise([*shown, ""]):
+                for number, line in enumerate(shown):
                     if line.startswith(("> ", ". ")):
-                        prompt = line[0]
-                        person.wait_until(lambda prompt=prompt: person.display()[-1:] == [prompt], "a prompt")
-                        person.type(line[2:] + (ALT_ENTER if following.startswith(". ") else ENTER))
+                        before = [*shown[:number], line[0]]
+                        person.wait_until(
+                            lambda before=before: person.everything() == before, f"the prompt of {line!r}"
+                        )
+                        goes_on = shown[number + 1 : number + 2] and shown[number + 1].startswith(". ")
+                        person.type(line[2:] + (ALT_ENTER if goes_on else ENTER))
                 assert person.wait() == 0
             assert person.everything() == shown
 
