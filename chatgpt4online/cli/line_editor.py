@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Protocol
 
 from .screen import is_capable
@@ -37,7 +38,7 @@ def choose_editor(history: TypedHistory, commands: Sequence[str]) -> LineEditor:
     if is_capable(sys.stdin.isatty() and open_output().isatty()):
         with suppress(ImportError):  # prompt_toolkit is in the extra "cli"
             return _PromptEditor(history, commands)
-    return _PlainEditor(history)
+    return _PlainEditor(history, commands)
 
 
 class _PlainEditor:
@@ -45,7 +46,7 @@ class _PlainEditor:
 
     shows_typing = False
 
-    def __init__(self, history: TypedHistory) -> None:
+    def __init__(self, history: TypedHistory, commands: Sequence[str]) -> None:
         self._history = history
         self._has_terminal = open_output().isatty()
         self._readline: Any = None
@@ -53,6 +54,9 @@ class _PlainEditor:
             import readline  # noqa: PLC0415  # not every Python has it
 
             self._readline = readline
+            readline.set_completer(partial(_completion, commands))
+            readline.set_completer_delims("\n")  # a command is the whole line
+            readline.parse_and_bind("tab: complete")
             readline.set_auto_history(False)  # a question of two lines is one entry
             for entry in history.entries:
                 readline.add_history(entry)
@@ -84,6 +88,12 @@ class _PlainEditor:
     def _typed(self) -> str:
         """Return the characters of the interrupted line, or ``""`` if they are not known."""
         return "" if self._readline is None else self._readline.get_line_buffer()
+
+
+def _completion(commands: Sequence[str], text: str, state: int) -> str | None:
+    """Return the completion of a line with this number, or None behind the last one."""
+    found = [command for command in commands if text and command.startswith(text)]
+    return found[state] if state < len(found) else None
 
 
 class _PromptEditor:

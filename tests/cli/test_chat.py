@@ -315,6 +315,20 @@ class TestAnswers:
         assert "chatgpt4online: the answer has no text, but actions" in shown
 
 
+class TestLibraries:
+    @pytest.mark.parametrize("missing", ["rich", "markdown_it", "prompt_toolkit"])
+    def test_one_missing_library_takes_the_others_away(self, missing: str, place: Place, tmp_path: Path) -> None:
+        without(place.env, tmp_path / "blocked", missing)
+        with place.chat() as person:
+            shown = say(person, "cats")
+            person.type("/un" + TAB)
+            person.wait_for("> /undo")
+            person.type(ENTER)
+            person.wait_for("Removed: cats")
+            end(person)
+        assert (" 1 Tom" in shown) is (missing == "prompt_toolkit")
+
+
 class TestErrors:
     def test_failed_question_keeps_the_session_and_the_shown_text(self, either: Place) -> None:
         with either.chat() as person:
@@ -363,6 +377,27 @@ class TestCtrlC:
             person.wait_for("Stopped.")
             assert say(person, "Next") == ["You said: Next"]
             end(person)
+
+    def test_ctrl_c_stops_an_upload_and_keeps_the_session(self, place: Place) -> None:
+        (place.home / "a.txt").write_text("Hello")
+        asked = threading.Event()
+
+        def answer(peer: Peer, request: Received) -> None:
+            if "upload" in request.target:
+                asked.set()
+                peer.wait_for_close()
+            else:
+                peer.send(streamed(*HELLO) if request.method == "POST" else response(b"<h1>Hi</h1>"))
+
+        with Server(serve_chats(answer)) as server:
+            with terminal([*PROGRAM, "chat", "--site", server.url], place.env) as person:
+                ready(person)
+                person.type("/file ~/a.txt" + ENTER)
+                assert asked.wait(SECONDS)
+                person.type(CTRL_C)
+                person.wait_for("Stopped.")
+                assert say(person, "Next") == ["Hello"]
+                end(person)
 
     def test_ctrl_c_clears_the_line(self, either: Place) -> None:
         with either.chat() as person:
@@ -468,8 +503,8 @@ class TestEditing:
             assert " ".join(person.everything()).count("The lines that you type are not stored.") == 1
             end(person)
 
-    def test_tab_completes_a_command(self, place: Place) -> None:
-        with place.chat() as person:
+    def test_tab_completes_a_command(self, either: Place) -> None:
+        with either.chat() as person:
             ready(person)
             person.type("/un" + TAB)
             person.wait_for("> /undo")
