@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event as Flag
@@ -27,6 +27,14 @@ class Problem(Exception):
     """One input has failed, and the chat goes on. The message says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was sent with a question, beside its text, and is sent again when it is repeated."""
+
+    files: Mapping[str, File] = field(default_factory=dict)
+    shortcut: Shortcut | None = None
+
+
 @dataclass
 class ChatSession:
     """A chat. ``site`` is the client of the arguments, and ``client`` is the one for the bot that answers.
@@ -47,7 +55,7 @@ class ChatSession:
     path: str | None = None
     files: dict[str, File] = field(default_factory=dict)
     shortcuts: list[Shortcut] = field(default_factory=list)
-    _sent_files: list[File] = field(default_factory=list)
+    _sent: dict[int, Sent] = field(default_factory=dict)  # by the number of the message that is the question
 
     def __post_init__(self) -> None:
         self.client = self.site if self.bot is None else self.site.with_options(bot=self.bot)
@@ -66,7 +74,7 @@ class ChatSession:
     def begin(self) -> None:
         """Begin a new conversation, which no file stores."""
         self.conversation = self.client.conversation()
-        self.path, self.shortcuts, self._sent_files = None, [], []
+        self.path, self.shortcuts, self._sent = None, [], {}
 
     def change_bot(self, bot_id: str) -> None:
         """Begin a new conversation with another bot: one of the page, or any that the site has."""
@@ -80,7 +88,7 @@ class ChatSession:
         if must_exist and not os.path.exists(path):
             raise Problem(f"{path} does not exist")
         self.conversation = open_conversation(self.client, path)
-        self.path, self.shortcuts, self._sent_files = path, [], []
+        self.path, self.shortcuts, self._sent = path, [], {}
 
     def save(self, path: str) -> None:
         """Store the conversation in a new file, and each further answer too."""
@@ -91,44 +99,59 @@ class ChatSession:
 
     def undo(self) -> str:
         """Remove the last question and its answer, and return the question."""
-        messages = self.conversation.messages
-        places = [place for place, message in enumerate(messages) if message["role"] == "user"]
-        if not places:
+        place, messages = self._last_question(), self.conversation.messages
+        if place is None:
             raise Problem("there is no question to remove")
-        self.conversation = self.client.conversation(chat_id=self.conversation.chat_id, messages=messages[: places[-1]])
-        self.shortcuts, self._sent_files = [], []
+        self.conversation = self._until(place)
+        self.shortcuts = []
         self._store()
-        return messages[places[-1]]["content"]
+        return messages[place]["content"]
 
-    def ask(self, question: str) -> bool:
-        """Ask a question, with the files that wait for it. Return whether there was an answer."""
-        files = list(self.files.values())
-        done = self._show(self.conversation.events(question, files=files))
-        if done:
-            self.files, self._sent_files = {}, files
-        return done
+    def ask(self, question: str) -> None:
+        """Ask a question, with the files that wait for it."""
+        self._ask(self.conversation, question, Sent(self.files))
 
-    def choose(self, shortcut: Shortcut) -> bool:
-        """Use a shortcut. Return whether there was an answer."""
+    def choose(self, shortcut: Shortcut) -> None:
+        """Use a shortcut."""
         if shortcut.action == "clear":
             self.begin()
             self.show_start()
-            return True
-        done = self._show(self.conversation.choose(shortcut))
-        if done:
-            self._sent_files = []
-        return done
+        else:
+            self._ask(self.conversation, "", Sent(shortcut=shortcut))
 
-    def retry(self) -> bool:
-        """Ask the last question again; the new answer replaces the last one. Return whether there was an answer."""
-        return self._show(self.conversation.regenerate(files=self._sent_files))
+    def retry(self) -> None:
+        """Ask the last question again, with what was sent with it. The new answer replaces the last one."""
+        place = self._last_question()
+        if place is None:
+            raise Problem("there is no question to ask again")
+        sent = self._sent.get(place)
+        if sent is None:  # the question is from a file, and the conversation in it knows how it was sent
+            self._show(self.conversation, self.conversation.regenerate(), Sent())
+        else:
+            self._ask(self._until(place), self.conversation.messages[place]["content"], sent)
 
-    def _show(self, stream: Stream[Event] | Stream[str]) -> bool:
-        """Show an answer while it arrives. Return False if it was stopped.
+    def _last_question(self) -> int | None:
+        """Return the number of the message that is the last question, or None."""
+        roles = [message["role"] for message in self.conversation.messages]
+        return len(roles) - 1 - roles[::-1].index("user") if "user" in roles else None
+
+    def _until(self, place: int) -> Conversation:
+        """Return the conversation before a message. The site's own copy of the history is not used for it."""
+        messages = self.conversation.messages[:place]
+        return self.client.conversation(chat_id=self.conversation.chat_id, messages=messages)
+
+    def _ask(self, conversation: Conversation, question: str, sent: Sent) -> None:
+        if sent.shortcut is None:
+            self._show(conversation, conversation.events(question, files=list(sent.files.values())), sent)
+        else:
+            self._show(conversation, conversation.choose(sent.shortcut), sent)
+
+    def _show(self, conversation: Conversation, stream: Stream[Event] | Stream[str], sent: Sent) -> None:
+        """Show an answer while it arrives. With the whole answer, ``conversation`` becomes the one of the chat.
 
         Raises ChatError for an answer that failed. The part that had arrived is shown.
         """
-        before, shown = self.conversation.messages, ""
+        before, shown = conversation.messages, ""
         with stream, self._stoppable(stream) as stop, hidden_typing(), self.screen.answer() as answer:
             for item in stream.heartbeats(_TICK):
                 match item:
@@ -139,15 +162,19 @@ class ChatSession:
                         answer.add(text)
                     case Notice(kind, text) if self.shows_notices:
                         answer.notice(f"[{kind}] {text}")
-            is_whole = not stop.is_set() or self.conversation.messages != before  # it may have ended at that moment
+            is_whole = not stop.is_set() or conversation.messages != before  # it may have ended at that moment
             if is_whole and not shown.strip():
                 shown = stream.reply.text
                 answer.add(shown)
-        if is_whole:
-            self._finish(stream.reply, shown)
-        else:
+        if not is_whole:
             self.screen.note("Stopped. The question is not part of the conversation.")
-        return is_whole
+            return
+        self.conversation = conversation
+        if (place := self._last_question()) is not None:
+            self._sent[place] = sent
+        if sent.files is self.files:
+            self.files = {}
+        self._finish(stream.reply, shown)
 
     @contextmanager
     def _stoppable(self, stream: Stream[Any]) -> Iterator[Flag]:

@@ -59,7 +59,7 @@ SUPPORT = Widget(
     start_sentence="How can I *help*?",
     uploads=True,
     multi_upload=True,
-    shortcuts=[Shortcut("message", "Prices", "What does it cost?")],
+    shortcuts=[Shortcut("message", "Prices", "What does it cost?", shortcut_id="prices")],
 )
 
 
@@ -554,13 +554,58 @@ class TestCommands:
 
     def test_retry_replaces_the_last_answer(self, either: Place) -> None:
         with either.chat() as person:
-            assert "nothing was asked" in " ".join(say(person, "/retry"))
+            assert "there is no question to ask again" in " ".join(say(person, "/retry"))
             say(person, "One")
             assert say(person, "/retry") == ["You said: One"]
             say(person, "Two")
             end(person)
         assert [chat.message for chat in either.chats] == ["One", "One", "Two"]
         assert [len(chat.messages) for chat in either.chats] == [1, 1, 3]
+
+    def test_retry_after_undo_sends_what_was_sent_before(self, either: Place) -> None:
+        (either.home / "a.txt").write_text("Hello")
+        with either.chat() as person:
+            say(person, "1")
+            say(person, "/file ~/a.txt")
+            say(person, "nothing")
+            say(person, "Two")
+            say(person, "/undo")
+            say(person, "/retry")
+            say(person, "/undo")
+            assert say(person, "/retry") == ["You said: What does it cost?"]
+            end(person)
+        messages = ["What does it cost?", "nothing", "Two", "nothing", "What does it cost?"]
+        assert [chat.message for chat in either.chats] == messages
+        assert [len(chat.file_ids) for chat in either.chats] == [0, 1, 0, 1, 0]
+        assert [len(chat.messages) for chat in either.chats] == [1, 3, 5, 3, 1]
+        secrets = [chat.json.get("shortcutId") for chat in either.chats]
+        assert secrets == [secrets[0], None, None, None, secrets[0]]
+        assert secrets[0]
+
+    def test_retry_of_a_saved_conversation_asks_its_last_question(self, either: Place) -> None:
+        path = str(either.home / "talk.json")
+        with either.chat("--conversation", path) as person:
+            say(person, "1")
+            end(person)
+        with either.chat("--conversation", path) as person:
+            assert say(person, "/retry") == ["You said: What does it cost?"]
+            end(person)
+        assert [chat.message for chat in either.chats] == ["What does it cost?"] * 2
+        assert [len(chat.messages) for chat in either.chats] == [1, 1]
+
+    def test_stopped_retry_keeps_the_last_answer(self, either: Place) -> None:
+        answers = iter(["One", either.hang("Half of")])
+        either.answers["again"] = lambda _: next(answers)
+        with either.chat() as person:
+            say(person, "again")
+            ready(person)
+            person.type("/retry" + ENTER)
+            person.wait_for("Half of")
+            person.type(CTRL_C)
+            person.wait_for("Stopped.")
+            say(person, "Next")
+            end(person)
+        assert [message["content"] for message in either.chats[-1].messages][1:] == ["again", "One"]
 
     def test_new_begins_another_conversation(self, either: Place) -> None:
         with either.chat() as person:
