@@ -29,7 +29,7 @@ class Problem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What was sent with a question, beside its text, and is sent again when it is repeated."""
+    """The parts of a question beside its text, for the time when it is repeated: files, and the shortcut it stands for."""
 
     files: Mapping[str, File] = field(default_factory=dict)
     shortcut: Shortcut | None = None
