@@ -2,7 +2,10 @@
 
 import sys
 
-from chatgpt4online.testing import Widget, serve_site
+from chatgpt4online import Shortcut
+from chatgpt4online.testing import Answer, Widget, serve_site
+
+HOURS = Shortcut("message", "Opening hours", "When are you open?")
 
 ANSWERS = {
     "What is a nonce?": "A nonce is a short token. A site issues it and checks it.",
@@ -10,6 +13,7 @@ ANSWERS = {
     "What is my name?": "Your name is Ann.",
     "When are you open?": "We are open from Monday to Friday.",
     "Tell me a story": ["Once upon a time", " there was a fox", "."],
+    "What can you do?": Answer("I can:\n\n- *repeat* what you say\n- say when we are open", shortcuts=[HOURS]),
     "What is in the picture?": "A cat.",
     "What does the file say?": "It says hello.",
 }

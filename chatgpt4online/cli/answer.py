@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from .. import ChatError, Done, Event, Failed, Notice, Reply, Text
 from .streams import Failure, open_output, visible, write, write_error, write_json
 
+NO_TEXT = (
+    "the answer has no text; usually the model failed on the site's side, and the site's owner finds the reason in the "
+    "logs of AI Engine"
+)
+
 
 @dataclass
 class Outcome:
@@ -39,10 +44,7 @@ class Outcome:
             raise Failure(f"the answer has no text, but {' and '.join(others)}; --json prints them")
         if self.has_unread:
             raise Failure("the answer has no text, but parts that cannot be read; --json prints them")
-        raise Failure(
-            "the answer has no text; usually the model failed on the site's side, and the site's owner finds the "
-            "reason in the logs of AI Engine"
-        )
+        raise Failure(NO_TEXT)
 
 
 def print_text(events: Iterable[Event], *, notices: bool) -> None:

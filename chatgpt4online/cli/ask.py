@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
 from .answer import Outcome, print_json, print_text, print_whole
-from .command import Command, Parser
+from .command import Command, Parser, names_files
 from .connection import ENVIRONMENT, add_connection, add_site, check_site, choose_bot, open_client
+from .conversations import open_conversation
 from .prompt import read_prompt, read_words
 from .streams import open_output
-
-if TYPE_CHECKING:
-    from .. import Client, Conversation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,14 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="take the bot from this page of the site: its id and its limits (with --bot, the bot of that id)",
     )
-    group.add_argument(
+    upload = group.add_argument(
         "--file", metavar="PATH", action="append", default=[], help="a file to upload; can be given several times"
     )
-    group.add_argument(
+    conversation = group.add_argument(
         "--conversation",
         metavar="PATH",
         help="continue the conversation in this file, and store it there again; a missing file begins one",
     )
+    names_files(upload, conversation)
     group = parser.add_argument_group("the output")
     group.add_argument("--json", action="store_true", help="print each event, also notices, as a line of JSON")
     group.add_argument(
@@ -62,7 +60,8 @@ def run(options: argparse.Namespace) -> int:
         client = site
         if options.page is not None:
             client = site.with_options(bot=choose_bot(site, options.page, options.bot))
-        conversation = None if options.conversation is None else _open_conversation(client, options.conversation)
+        path: str | None = options.conversation
+        conversation = None if path is None else open_conversation(client, path)
         files = [client.upload(path) for path in options.file]
         with (conversation or client).events(prompt, files=files) as stream:
             events = outcome.watch(stream)
@@ -72,22 +71,10 @@ def run(options: argparse.Namespace) -> int:
                 print_whole(events, notices=options.notices)
             else:
                 print_text(events, notices=options.notices)
-        if conversation is not None:
-            conversation.save(options.conversation)
+        if conversation is not None and path is not None:
+            conversation.save(path)
     outcome.check()
     return 0
-
-
-def _open_conversation(client: Client, path: str) -> Conversation:
-    """Return the conversation in a file, or a new one. The file is written, so that the answer can be stored later."""
-    from .. import Conversation  # noqa: PLC0415  # it imports requests, which --help does not need
-
-    try:
-        conversation = Conversation.load(path, client)
-    except FileNotFoundError:
-        conversation = client.conversation()
-    conversation.save(path)
-    return conversation
 
 
 COMMAND = Command(

@@ -13,6 +13,8 @@ PROGRAM = "chatgpt4online"
 FAILED = 1
 WRONG_CALL = 2  # the exit status of argparse
 _HELP_WIDTH = 79  # columns, on any terminal
+# The names of files in the form of shtab, which reads them from the argument.
+_FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
 
 STATUSES = {
     0: "success",
@@ -104,6 +106,12 @@ def fail(reason: str, status: int) -> int:
     """Write the reason of a failure in one line, and return the exit status."""
     write_error(f"{PROGRAM}: {' '.join(reason.split())}\n")
     return status
+
+
+def names_files(*arguments: argparse.Action) -> None:
+    """Let shells complete the names of files for these arguments (see ``completion``)."""
+    for argument in arguments:
+        vars(argument)["complete"] = _FILES
 
 
 def seconds(text: str) -> float:

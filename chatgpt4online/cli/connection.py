@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .. import Bot, InvalidInput, Submission, Timeout, Turn
+from .. import Bot, InvalidInput, Submission, TimedOut, Timeout, Turn
 from .command import Parser, seconds
 
 if TYPE_CHECKING:
@@ -172,12 +172,16 @@ def make_async_client(options: argparse.Namespace) -> AsyncClient:
 
 def site_and_bot(options: argparse.Namespace) -> tuple[str, str]:
     """Return the site's address, or ``"demo"``, and the bot's id of the arguments or of the environment."""
-    if is_demo(options) or options.site is not None:
-        environ: Mapping[str, str] = {}
-    else:
-        environ = os.environ
-    site = "demo" if is_demo(options) else options.site or environ[SITE]
-    return site.rstrip("/"), options.bot or environ.get(_BOT) or "default"
+    site = "demo" if is_demo(options) else options.site or os.environ[SITE]
+    return site.rstrip("/"), wanted_bot(options) or "default"
+
+
+def wanted_bot(options: argparse.Namespace) -> str | None:
+    """Return the bot's id of the arguments, or of the environment if that names the site, or None."""
+    bot_id: str | None = options.bot
+    if bot_id is None and options.site is None and not is_demo(options):
+        bot_id = os.environ.get(_BOT)
+    return bot_id or None
 
 
 def choose_bot(client: Client, page: str, bot_id: str | None) -> Bot:
@@ -218,6 +222,11 @@ def timeout(options: argparse.Namespace) -> Timeout:
     """Return the time limits of the arguments."""
     limits: dict[str, Any] = {clock: getattr(options, f"{clock}_timeout") for clock in _LIMITS}
     return Timeout(**limits)
+
+
+def reason(error: Exception) -> str:
+    """Return the message of an error, with the option's name in place of the parameter's for an expired wait."""
+    return as_option(str(error), error.clock) if isinstance(error, TimedOut) else str(error)
 
 
 def as_option(message: str, clock: str) -> str:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from .. import Discussion, StatusError
-from .command import Command, Parser, refuse_words
+from .command import Command, Parser, names_files, refuse_words
 from .connection import ENVIRONMENT, add_connection, add_site, check_site, open_client
 from .files import replaced
 from .streams import Failure, open_output, write, write_error
@@ -39,12 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group("the output")
     group.add_argument("--format", choices=("jsonl", "markdown"), default="jsonl", help="the form (default: jsonl)")
-    group.add_argument(
+    output = group.add_argument(
         "-o",
         "--output",
         metavar="FILE",
         help="write into this file, which keeps its old content until all discussions have arrived",
     )
+    names_files(output)
     add_connection(parser)
 
 

@@ -12,10 +12,11 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from .. import ChatError, LocalError, TimedOut, __version__
-from . import ask, batch, bots, doctor, export, serve_demo
+from .. import ChatError, LocalError, __version__
+from . import ask, batch, bots, chat, doctor, export, serve_demo
 from .command import FAILED, PROGRAM, STATUSES, WRONG_CALL, Command, Parser, Print, command_parser, fail
-from .connection import ENVIRONMENT, as_option
+from .completion import PrintCompletion
+from .connection import ENVIRONMENT, reason
 from .streams import Failure, ReaderGone, discard, prepared
 
 _INTERRUPTED = 130  # 128 and the number of SIGINT, as shells count
@@ -23,6 +24,7 @@ _READER_GONE = 141  # 128 and the number of SIGPIPE
 
 COMMANDS: tuple[Command, ...] = (
     ask.COMMAND,
+    chat.COMMAND,
     bots.COMMAND,
     doctor.COMMAND,
     batch.COMMAND,
@@ -52,10 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _READER_GONE
         except LocalError as error:
             return fail(str(error), WRONG_CALL)
-        except TimedOut as error:
-            return fail(as_option(str(error), error.clock), FAILED)
         except (ChatError, Failure, OSError) as error:
-            return fail(str(error), FAILED)
+            return fail(reason(error), FAILED)
 
 
 def program_parser() -> Parser:
@@ -74,22 +74,30 @@ def program_parser() -> Parser:
     )
     version = f"{PROGRAM} {__version__}\n"
     parser.add_argument("--version", action=Print, make=lambda: version, help="show the version and exit")
+    parser.add_argument(
+        "--print-completion",
+        action=PrintCompletion,
+        commands=COMMANDS,
+        help="print a script by which a shell completes the commands and their options, and exit",
+    )
     return parser
 
 
 _EXAMPLES = """\
 chatgpt4online "Hello" --demo
 chatgpt4online ask "What is a nonce?" --site https://example.org
+chatgpt4online chat --site https://example.org
 chatgpt4online bots https://example.org
 chatgpt4online doctor https://example.org
+chatgpt4online --print-completion bash > ~/.chatgpt4online.bash
 """
 
 
 def _read(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the options of the command that the first argument names, or of ``ask``. ``run`` carries it out."""
     first = arguments[0] if arguments else ""
-    if first in ("-h", "--help", "--version"):
-        program_parser().parse_args(arguments[:1])
+    if first in ("-h", "--help", "--version", "--print-completion"):
+        program_parser().parse_args(arguments[:2] if first == "--print-completion" else arguments[:1])
     named = {command.name: command for command in COMMANDS}
     command = named.get(first, named[_USUAL])
     parser = command_parser(command)

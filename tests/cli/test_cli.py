@@ -318,9 +318,12 @@ class TestHelp:
         run = run_program("--version")
         assert (run.returncode, run.stdout, run.stderr) == (0, f"chatgpt4online {__version__}\n", "")
 
-    def test_help_loads_no_http_library(self) -> None:
-        script = "import sys, chatgpt4online.cli as cli\ntry: cli.main(['--help'])\nexcept SystemExit: pass\n"
-        script += "assert not {'requests', 'urllib3', 'ssl', 'h11', 'asyncio'} & set(sys.modules)"
+    @pytest.mark.parametrize("command", ["", *(command.name for command in COMMANDS)])
+    def test_help_loads_no_http_library(self, command: str) -> None:
+        script = f"import sys, chatgpt4online.cli as cli\ntry: cli.main([*{command!r}.split(), '--help'])\n"
+        script += "except SystemExit: pass\n"
+        script += "unused = {'requests', 'urllib3', 'ssl', 'h11', 'asyncio', 'rich', 'prompt_toolkit', 'shtab'}\n"
+        script += "assert not unused & set(sys.modules), unused & set(sys.modules)"
         subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
 
 

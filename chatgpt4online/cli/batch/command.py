@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import InvalidInput
-from ..command import FAILED, WRONG_CALL, Command, Parser, count, fail, refuse_words
+from ..command import FAILED, WRONG_CALL, Command, Parser, count, fail, names_files, refuse_words
 from ..connection import ENVIRONMENT, add_connection, add_site, check_site, served_demo, site_and_bot
 from ..files import replaced
 from ..streams import Failure, open_output, prepared
@@ -25,8 +25,10 @@ _MOST_PROBLEMS = 20  # lines; more would hide the first ones
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``batch``."""
-    parser.add_argument("questions", metavar="QUESTIONS.jsonl", help="the questions; - reads them from standard input")
-    parser.add_argument(
+    questions = parser.add_argument(
+        "questions", metavar="QUESTIONS.jsonl", help="the questions; - reads them from standard input"
+    )
+    output = parser.add_argument(
         "-o",
         "--output",
         metavar="ANSWERS.jsonl",
@@ -47,7 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--rate", type=count, metavar="N", help="send at most so many questions a minute (default: no limit)"
     )
-    group.add_argument("--junit", metavar="FILE", help="write the results as XML for continuous integration")
+    junit = group.add_argument("--junit", metavar="FILE", help="write the results as XML for continuous integration")
+    names_files(questions, output, junit)
     add_connection(parser)
 
 
