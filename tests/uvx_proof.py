@@ -33,8 +33,9 @@ def main(wheel: str) -> int:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", place]
         subprocess.run([*pip, f"{Path(wheel).resolve()}[cli]"], check=True)
         words = shlex.split(command().replace("https://example.org", site.url))
-        index = {"UV_NO_INDEX": "1", "UV_FIND_LINKS": place, "UV_CACHE_DIR": f"{place}/cache", "UV_PYTHON": sys.executable}
-        ended = subprocess.run(words, check=False, cwd=place, env=os.environ | index, stdout=subprocess.PIPE, text=True)
+        index = {"UV_NO_INDEX": "1", "UV_FIND_LINKS": place, "UV_CACHE_DIR": f"{place}/cache"}
+        env = os.environ | index | {"UV_PYTHON": sys.executable}
+        ended = subprocess.run(words, check=False, cwd=place, env=env, stdout=subprocess.PIPE, text=True)
     print(f"{command()}\n{ended.stdout}")
     return ended.returncode if "healthy: no problem was found" in ended.stdout else 1
 
