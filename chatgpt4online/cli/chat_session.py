@@ -29,7 +29,7 @@ class Problem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The parts of a question beside its text, for the time when it is repeated: files, and the shortcut it stands for."""
+    """The parts of a question beside its text, which are sent again when it is repeated."""
 
     files: Mapping[str, File] = field(default_factory=dict)
     shortcut: Shortcut | None = None
