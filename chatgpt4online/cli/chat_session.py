@@ -29,7 +29,7 @@ class Problem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The parts of a question beside its text, which are sent again with it: its files, and its shortcut."""
+    """The parts of a question beside its text, which are sent again when it is repeated."""
 
     files: Mapping[str, File] = field(default_factory=dict)
     shortcut: Shortcut | None = None
