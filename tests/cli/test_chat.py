@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from chatgpt4online import Action, Notice, ServerError, Shortcut
-from chatgpt4online.cli.chat_commands import COMMANDS
+from chatgpt4online.cli.chat.commands import COMMANDS
 from chatgpt4online.testing import Answer, Chat, Site, Widget
 
 from ..site import serve_site

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console, ConsoleDimensions
 
-from chatgpt4online.cli import markdown, rich_screen
+from chatgpt4online.cli.chat import markdown, rich_screen
 
 LINES = [
     "# A title",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chatgpt4online.cli.typed_history import TypedHistory, history_path
+from chatgpt4online.cli.chat.typed_history import TypedHistory, history_path
 
 
 @pytest.fixture

@@ -40,8 +40,8 @@ class Runner:
     def __init__(
         self, client: AsyncClient, target: Target, file: AnswerFile, pace: Pace, counts: Counts, display: Display
     ) -> None:
-        self.stopped = ""
-        self.interrupted = False
+        self.stopped: str = ""
+        self.interrupted: bool = False
         # The pace decides about retries, since a busy site needs a pause of all questions.
         self._client = client.with_options(retries=0)
         self._target = target

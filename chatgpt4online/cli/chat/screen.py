@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Protocol
 
-from .streams import open_output, visible, write, write_error
+from ..streams import open_output, visible, write, write_error
 
 
 class Answer(Protocol):

@@ -16,8 +16,8 @@ from rich.control import Control
 from rich.segment import ControlType, Segment, Segments
 from rich.text import Text
 
+from ..streams import open_output, visible
 from .markdown import Block, Line, MarkdownText
-from .streams import open_output, visible
 
 _PAUSES = (
     4  # a drawing that takes 1 ms is followed by 4 ms without one, so that a large block does not delay its pieces

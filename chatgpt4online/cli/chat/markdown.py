@@ -18,7 +18,7 @@ from rich.markdown import Markdown
 from rich.segment import Segment
 from rich.text import Text
 
-from .streams import visible
+from ..streams import visible
 
 Line: TypeAlias = list[Any]  # of Segment, whose type is unknown to pyright behind its decorator
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .chat_session import ChatSession, Problem
+from .session import ChatSession, Problem
 
 KEYS = """\
 Enter sends the question. Alt-Enter, or a backslash before Enter, begins a

@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from .. import Bot, ChatError, ConnectionFailed, LocalError
-from .chat_commands import COMMANDS, KEYS, Quit, run_command, show_opened
-from .chat_session import ChatSession, Problem
-from .command import FAILED, Command, Parser, fail, names_files, refuse_words
-from .connection import (
+from ... import Bot, ChatError, ConnectionFailed, LocalError
+from ..command import FAILED, Command, Parser, fail, names_files, refuse_words
+from ..connection import (
     ENVIRONMENT,
     add_connection,
     add_site,
@@ -22,13 +20,15 @@ from .connection import (
     reason,
     wanted_bot,
 )
+from ..streams import Failure, open_output, prepared
+from .commands import COMMANDS, KEYS, Quit, run_command, show_opened
 from .line_editor import LineEditor, choose_editor, hidden_typing
 from .screen import choose_screen
-from .streams import Failure, open_output, prepared
+from .session import ChatSession, Problem
 from .typed_history import TypedHistory, history_path
 
 if TYPE_CHECKING:
-    from .. import Client
+    from ... import Client
 
 _HOME = "/"  # the page that is read for bots if no other one is named
 _BYTE_ORDER_MARK = "\ufeff"

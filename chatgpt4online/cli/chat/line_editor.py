@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Protocol
 
+from ..streams import open_output, write_error
 from .screen import is_capable
-from .streams import open_output, write_error
 from .typed_history import TypedHistory
 
 _PROMPT = "> "

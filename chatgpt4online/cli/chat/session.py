@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
-from .. import Bot, Event, Notice, Reply, Shortcut, Text
-from .answer import NO_TEXT
-from .conversations import open_conversation
+from ... import Bot, Event, Notice, Reply, Shortcut, Text
+from ..answer import NO_TEXT
+from ..conversations import open_conversation
 from .line_editor import hidden_typing
 from .screen import Screen
 
 if TYPE_CHECKING:
-    from .. import Client, Conversation, File, Stream
+    from ... import Client, Conversation, File, Stream
 
 _TICK = 0.1  # seconds: nobody notices that a piece of text waits for so long
 _FOR_BROWSERS = ("actions", "blocks")  # the parts of a reply that only a browser can use
