@@ -126,7 +126,7 @@ def _readable_size(path: Path) -> int:
         with _opened(path) as file:  # a file that cannot be read raises before anything is sent
             return os.fstat(file.fileno()).st_size
     except OSError as error:
-        raise InvalidInput(f"the file cannot be read: {error}") from error
+        raise InvalidInput(f"the file cannot be read: {error.strerror or error}: {str(path)!r}") from error
 
 
 def _opened(path: Path) -> BinaryIO:

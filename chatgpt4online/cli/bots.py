@@ -16,7 +16,7 @@ _SECRETS = ("nonce", "session_id")
 _WHAT = "the list"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Add the arguments of ``bots``."""
     add_address(parser, "the page, or the site's address for its home page")
     parser.add_argument("--json", action="store_true", help="print each bot as a line of JSON")

@@ -39,7 +39,7 @@ class Command:
     usage: str
     description: str
     examples: str
-    add_arguments: Callable[[argparse.ArgumentParser], object]
+    add_arguments: Callable[[Parser], object]
     check: Callable[[Parser, argparse.Namespace, list[str]], object]
     run: Callable[[argparse.Namespace], int]
     notes: str = ""
@@ -57,6 +57,8 @@ class Parser(argparse.ArgumentParser):
     """A parser that reports a wrong argument in one line, and whose help looks the same on any terminal."""
 
     def __init__(self, *, prog: str, usage: str, description: str, epilog: str, **_: object) -> None:
+        self.see = prog  # the command whose --help the messages name
+        self.hints: dict[str, str] = {}  # what to write in place of an option that only other commands have
         super().__init__(
             prog=prog,
             usage=f"%(prog)s {usage}",
@@ -69,7 +71,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("-h", "--help", action=Print, make=self.format_help, help="show this text and exit")
 
     def error(self, message: str) -> NoReturn:
-        self.exit(fail(f"{message} (see {self.prog} --help)", WRONG_CALL))
+        self.exit(fail(f"{message} (see {self.see} --help)", WRONG_CALL))
 
 
 class Print(argparse.Action):
@@ -99,7 +101,8 @@ def command_parser(command: Command) -> Parser:
 def refuse_words(parser: Parser, rest: list[str]) -> None:
     """End the program if there are words that no argument uses."""
     for word in rest:
-        parser.error(f"unknown option {word}" if word.startswith("-") else f"unknown argument {word!r}")
+        hint = parser.hints.get(word.partition("=")[0], "")
+        parser.error(f"unknown option {word}{hint}" if word.startswith("-") else f"unknown argument {word!r}")
 
 
 def fail(reason: str, status: int) -> int:

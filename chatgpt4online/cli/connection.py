@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .. import Bot, InvalidInput, Submission, TimedOut, Timeout, Turn
+from .. import Bot, ChatError, InvalidInput, Submission, TimedOut, Timeout, Turn
 from .command import Parser, seconds
 
 if TYPE_CHECKING:
@@ -55,9 +55,13 @@ def add_site(parser: argparse.ArgumentParser, *, demo: bool = True) -> None:
         )
 
 
-def add_address(parser: argparse.ArgumentParser, what: str) -> None:
+def add_address(parser: Parser, what: str) -> None:
     """Add the argument that names the site in a command without ``--site``."""
     parser.add_argument("site", nargs="?", metavar="ADDRESS", help=f"{what} (default: the environment variable {SITE})")
+    parser.hints |= {
+        "--site": "; write the address alone",
+        "--demo": "; start a site with chatgpt4online serve-demo, and write its address",
+    }
 
 
 def add_connection(parser: argparse.ArgumentParser) -> None:
@@ -111,13 +115,14 @@ def _header(text: str) -> tuple[str, str]:
 
 def check_site(parser: Parser, options: argparse.Namespace) -> None:
     """End the program if no site is named. Raises InvalidInput for an address that cannot be used."""
-    has_demo = hasattr(options, "demo")
+    has_address = "--site" in parser.hints  # see add_address
     if options.site is not None:
-        check_address("--site" if has_demo else "ADDRESS", options.site)
+        check_address("ADDRESS" if has_address else "--site", options.site)
     elif not (is_demo(options) or os.environ.get(SITE)):
-        variable = f"set the environment variable {SITE}"
-        ways = f"add --site ADDRESS, {variable}, or add --demo to ask a small site on this machine"
-        parser.error(f"no site is given: {ways if has_demo else f'add its address, or {variable}'}")
+        ways = [f"add {'its address' if has_address else '--site ADDRESS'}", f"set the environment variable {SITE}"]
+        if hasattr(options, "demo"):
+            ways.append("add --demo to ask a small site on this machine")
+        parser.error(f"no site is given: {', '.join(ways[:-1])}, or {ways[-1]}")
 
 
 def check_address(name: str, address: str) -> None:
@@ -225,7 +230,12 @@ def timeout(options: argparse.Namespace) -> Timeout:
 
 
 def reason(error: Exception) -> str:
-    """Return the message of an error, with the option's name in place of the parameter's for an expired wait."""
+    """Return the message of an error, with the option's name in place of the parameter's for an expired wait.
+
+    An error of the system is written without its number.
+    """
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, ChatError):
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return as_option(str(error), error.clock) if isinstance(error, TimedOut) else str(error)
 
 

@@ -24,7 +24,7 @@ _WHAT = "the discussions"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``export``."""
-    add_site(parser)
+    add_site(parser, demo=False)
     group = parser.add_argument_group("the discussions")
     which = group.add_mutually_exclusive_group()
     which.add_argument(
@@ -120,7 +120,7 @@ created and updated. The visitor's IP address is left out.
 COMMAND = Command(
     name="export",
     summary="print the stored conversations of a login",
-    usage="(--site ADDRESS | --demo) --user NAME [options]",
+    usage="--site ADDRESS --user NAME [options]",
     description=(
         "Print the discussions that the site has stored for a user and a bot, the newest\n"
         "first. The site must have Discussions turned on in the settings of AI Engine."

@@ -101,6 +101,8 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     named = {command.name: command for command in COMMANDS}
     command = named.get(first, named[_USUAL])
     parser = command_parser(command)
+    if first not in named:
+        parser.see = PROGRAM  # its help lists the commands
     options, rest = parser.parse_known_args(arguments[1:] if first in named else arguments)
     command.check(parser, options, rest)
     options.run = command.run

@@ -29,7 +29,8 @@ def read_words(parser: Parser, options: argparse.Namespace, rest: list[str]) -> 
     if len(words) > 1 and _STDIN in words and not options.has_context:
         parser.error("the prompt is given twice: it is text, or - for standard input, or text and then - for a context")
     if len(words) > 1 and not options.has_context:
-        parser.error(f"the prompt is one argument, not {len(words)}: put it in quotes")
+        no_command = "" if parser.see == parser.prog else f"{words[0]!r} is not a command, and "
+        parser.error(f"{no_command}the prompt is one argument, not {len(words)}: put it in quotes")
     if options.prompt == _STDIN:
         options.prompt = None
     else:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 from .command import Command, Parser, count, refuse_words, seconds
-from .streams import write
+from .streams import Failure, write
+
+if TYPE_CHECKING:
+    from ..testing import Site
 
 _PAUSE = 0.05  # seconds, as for --demo
 
@@ -34,17 +41,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve the site until Ctrl-C."""
-    from ..testing import serve_site  # noqa: PLC0415  # only this command and the demo need a server
-
-    with serve_site(
-        pause=options.pause,
-        port=options.port,
-        limit_after=options.limit_after,
-        permalinks="plain" if options.plain_permalinks else "pretty",
-    ) as site:
+    with _served(options) as site:
         write(f"{site.url} repeats each question. Press Ctrl-C to stop it.\n", "the address")
         threading.Event().wait()
     return 0
+
+
+@contextmanager
+def _served(options: argparse.Namespace) -> Iterator[Site]:
+    """Serve the site in the block. Raises Failure for a port that is in use or not allowed."""
+    from ..testing import serve_site  # noqa: PLC0415  # only this command and the demo need a server
+
+    with ExitStack() as stack:
+        try:
+            site = stack.enter_context(
+                serve_site(
+                    pause=options.pause,
+                    port=options.port,
+                    limit_after=options.limit_after,
+                    permalinks="plain" if options.plain_permalinks else "pretty",
+                )
+            )
+        except OSError as error:
+            why = "in use" if error.errno == errno.EADDRINUSE else f"not available ({error.strerror or error})"
+            raise Failure(f"the port {options.port} is {why}; choose another one with --port") from error
+        yield site
 
 
 def _check(parser: Parser, _: argparse.Namespace, rest: list[str]) -> None:

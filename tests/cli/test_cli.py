@@ -246,6 +246,25 @@ WRONG = {
     "a blank prompt": ([" \n", "--demo"], "the prompt is empty"),
     "nothing on stdin": (["-", "--demo"], "the prompt is empty"),
     "two words": (["Hello", "--demo", "world"], "the prompt is one argument, not 2: put it in quotes"),
+    "a word that is not a command": (
+        ["docter", "https://example.org"],
+        "'docter' is not a command, and the prompt is one argument, not 2: put it in quotes (see chatgpt4online --help)",
+    ),
+    "two words behind ask": (["ask", "Hello", "--demo", "you"], "chatgpt4online: the prompt is one argument, not 2"),
+    "nothing": ([], "(see chatgpt4online --help)"),
+    "a site for bots": (["bots", "--site", "https://example.org"], "unknown option --site; write the address alone"),
+    "a site for doctor": (["doctor", "--site=https://example.org"], "; write the address alone"),
+    "a demo for doctor": (["doctor", "--demo"], "; start a site with chatgpt4online serve-demo, and write its address"),
+    "a demo for export": (["export", "--demo"], "unknown option --demo (see chatgpt4online export --help)"),
+    "no site for export": (
+        ["export"],
+        "no site is given: add --site ADDRESS, or set the environment variable CHATGPT4ONLINE_SITE (see",
+    ),
+    "no site for doctor": (
+        ["doctor"],
+        "no site is given: add its address, or set the environment variable CHATGPT4ONLINE_SITE (see",
+    ),
+    "a missing file": (["Hello", "--demo", "--file", "none"], "the file cannot be read: No such file or directory: 'n"),
     "three words": (["Hello", "big", "world", "--demo"], "the prompt is one argument, not 3: put it in quotes"),
     "stdin and a word": (["-", "--demo", "Hello"], "the prompt is given twice"),
     "two words and stdin": (["Hello", "you", "--demo", "-"], "the prompt is given twice"),
@@ -285,6 +304,19 @@ class TestArguments:
         run = run_program("Hi", env={"CHATGPT4ONLINE_SITE": "nowhere"})
         assert (run.returncode, run.stdout) == (2, "")
         assert run.stderr.startswith("chatgpt4online: CHATGPT4ONLINE_SITE: a site is a web address such as")
+
+    def test_error_of_the_system_is_reported_with_its_number(self, tmp_path: Path) -> None:
+        path = tmp_path / "none" / "a.json"
+        run = run_program("Hi", "--demo", "--conversation", str(path))
+        assert (run.returncode, run.stdout) == (1, "")
+        assert run.stderr == f"chatgpt4online: {path}: No such file or directory\n"
+
+    def test_port_in_use_is_not_explained(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            run = run_program("serve-demo", "--port", str(port))
+        assert (run.returncode, run.stdout) == (1, "")
+        assert run.stderr == f"chatgpt4online: the port {port} is in use; choose another one with --port\n"
 
     def test_prompt_after_two_hyphens_may_begin_with_a_hyphen(self) -> None:
         assert run_program("--demo", "--", "--help").stdout == "You said: --help\n"

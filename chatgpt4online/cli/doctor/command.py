@@ -9,7 +9,7 @@ from ..command import Command, Parser, refuse_words, seconds
 from ..connection import ENVIRONMENT, add_address, add_connection, check_site
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Add the arguments of ``doctor``."""
     add_address(parser, "the page that shows the chat, or the site's address for its home page")
     group = parser.add_argument_group("the question")
