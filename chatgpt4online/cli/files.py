@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,20 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from .streams import Failure
+
+
+def check_place(path: str, what: str) -> None:
+    """Raise Failure if ``replaced`` could not write this file. For a check before work that costs money."""
+    folder = os.path.dirname(os.path.realpath(path))
+    if os.path.isdir(path):
+        problem = errno.EISDIR
+    elif not os.path.isdir(folder):
+        problem = errno.ENOENT
+    elif not os.access(folder, os.W_OK) and (os.path.isfile(path) or not os.path.exists(path)):
+        problem = errno.EACCES
+    else:
+        return
+    raise Failure(f"{what} cannot be written to {path}: {os.strerror(problem)}")
 
 
 @contextmanager

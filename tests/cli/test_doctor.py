@@ -368,7 +368,14 @@ ODD = [
         "nonce that the site refuses",
         on(SESSION, lambda answer: answer.adding(re.sub(rb'(restNonce":")\w+', rb"\g<1>0123456789", answer.body))),
     ),
-    Odd("start_session that fails", "session", "unknown", "HTTP 500", on(SESSION, replaced(b"<html>", "500 Oops"))),
+    Odd("start_session that fails", "session", "problem", "error logs", on(SESSION, replaced(b"<html>", "500 Oops"))),
+    Odd(
+        "start_session of another server",
+        "session",
+        "unknown",
+        "See the step front",
+        on(SESSION, replaced(b"<html>", Content_Type="text/html")),
+    ),
     Odd(
         "stale nonce in a cached page",
         "nonce",
@@ -492,6 +499,14 @@ ODD = [
         "sk-***",
         arguments=("--ask", "Hello"),
         answer=[ServerError("Wrong key sk-abcdefgh12345678.")],
+    ),
+    Odd(
+        "error of the model",
+        "ask",
+        "problem",
+        "Look into the logs of AI Engine and PHP",
+        arguments=("--ask", "Hello"),
+        answer=[ServerError("No.")],
     ),
     Odd(
         "error without a key",

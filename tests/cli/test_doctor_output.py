@@ -247,9 +247,10 @@ class TestTextfile:
 
     def test_folder_that_does_not_exist_is_not_named(self, site: Site, tmp_path: Path) -> None:
         path = tmp_path / "none" / "site.prom"
-        ended = run_program("doctor", site.url, "--textfile", str(path))
+        ended = run_program("doctor", site.url, "--ask", "Hello", "--textfile", str(path))
         assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
         assert f"the metrics cannot be written to {path}: No such file or directory" in ended.stderr
+        assert site.chats == []  # nobody pays for an answer whose measurements are lost
 
     def test_failed_write_leaves_a_file_behind(self, tmp_path: Path) -> None:
         (tmp_path / "site.prom").mkdir()
@@ -280,7 +281,9 @@ class TestWatch:
         options = "--watch", "0.5", "--ask", "Hello", "--ask-every", "3600", "--textfile", str(path)
         with start_program("doctor", site.url, *options) as process:
             assert process.stderr.readline() == b"one question every 3600 s: 24 a day\n"
-            records = [json.loads(process.stdout.readline()) for _ in range(3)]
+            records = [json.loads(process.stdout.readline())]
+            assert "chatgpt4online_doctor_healthy{" in path.read_text("utf-8")  # the metrics of this line
+            records += [json.loads(process.stdout.readline()) for _ in range(2)]
             process.send_signal(signal.SIGINT)
             assert (process.wait(), process.stderr.read()) == (130, b"")
         asked = [[finding["step"] for finding in record["findings"]].count("ask") for record in records]

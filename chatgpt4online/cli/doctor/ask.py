@@ -10,7 +10,7 @@ from functools import partial
 from itertools import pairwise
 from statistics import median
 
-from ... import Bot, LimitReached, RateLimited, Session, Submission, Truncated, Turn
+from ... import Bot, LimitReached, RateLimited, ServerError, Session, Submission, Truncated, Turn
 from .causes import find_fixes
 from .findings import Finding, Fix
 from .front import cache_plugins
@@ -25,7 +25,7 @@ _SHORT = 20  # characters; a model may send a shorter answer in one piece
 _LONG_PAUSE = 0.5  # seconds between two blocks; a model that writes so many pieces in a block does not wait so long
 _MOST_PER_BLOCK = 10  # pieces; blocks with more look like a buffer that was filled
 
-_LONGER = 'Ask for a longer answer: --ask "Count from 1 to 50 in words."'
+_LONGER = 'Ask for a longer answer: --ask "Count to 50 in words."'
 _MODEL = (
     "The model or the plugin sends the answer in one piece. This is so for bots that make pictures, for Replicate, for "
     "Google in AI Engine 2.8.2 to 3.5.5, and for code of the site that answers in place of the model. Choose another "
@@ -108,6 +108,7 @@ def read_stream(measurement: Measurement, *, plugins: Sequence[str] = (), is_pla
     return Finding("ask", "ok", f"the answer streams ({times})", data=data)
 
 
+_FAILED = "The text comes from AI Engine or from the provider of the model. Look into the logs of AI Engine and PHP."
 _EMPTY = "Usually the model has failed. The reason is in the logs of AI Engine."
 
 
@@ -141,7 +142,7 @@ def _at_once(measurement: Measurement, times: str, data: dict[str, object], fixe
 
 def _failed(measurement: Measurement, data: dict[str, object]) -> Finding:
     error = measurement.error
-    advice = ""
+    advice = _FAILED if isinstance(error, ServerError) else ""
     if isinstance(error, LimitReached):
         advice = "The limit is in the settings of AI Engine (Insights, Limits)."
     elif isinstance(error, RateLimited):

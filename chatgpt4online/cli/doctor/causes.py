@@ -60,6 +60,7 @@ _PHP = (
     "; php.ini, or .user.ini in the folder of WordPress",
     "output_buffering = Off",
     "zlib.output_compression = Off",
+    "; then restart PHP-FPM; for .user.ini, wait 5 minutes",
 )
 _PLUGIN = (
     f"exclude {_PATH} from caches, compression and optimisers",
@@ -85,13 +86,15 @@ _LINES = {
         "# or in the block that has proxy_pass (nginx in front of a web server)",
         "proxy_buffering off;",
         "gzip off;",
+        "# then: nginx -t && nginx -s reload",
     ),
     "Apache": (
         "# in the configuration of the site; the address is that of PHP-FPM",
         '<Proxy "fcgi://127.0.0.1:9000">',
         "    ProxySet flushpackets=on",
         "</Proxy>",
-        "# there, or in .htaccess",
+        "# then: apachectl configtest && apachectl graceful",
+        "# in the same place, or in .htaccess",
         f'SetEnvIf Request_URI "^{_PATH}" no-gzip',
     ),
     "LiteSpeed": (

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 
 from ... import InvalidInput, Submission
-from ..command import Command, Parser, refuse_words, seconds
-from ..connection import ENVIRONMENT, add_address, add_connection, check_site
+from ..command import Command, Parser, names_files, refuse_words, seconds
+from ..connection import ADDRESS_HINTS, ENVIRONMENT, add_address, add_connection, check_site
 
 
-def add_arguments(parser: Parser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``doctor``."""
     add_address(parser, "the page that shows the chat, or the site's address for its home page")
     group = parser.add_argument_group("the question")
@@ -38,11 +38,12 @@ def add_arguments(parser: Parser) -> None:
         type=seconds,
         help="with --watch and --ask: ask again after this time; the number of questions a day is printed first",
     )
-    group.add_argument(
+    textfile = group.add_argument(
         "--textfile",
         metavar="PATH",
         help="also write the result as metrics for Prometheus: a .prom file in the folder of a node exporter",
     )
+    names_files(textfile)
     add_connection(parser)
 
 
@@ -53,7 +54,7 @@ def _check(parser: Parser, options: argparse.Namespace, rest: list[str]) -> None
     if options.watch is not None and options.ask is not None and options.ask_every is None:
         parser.error("--watch with --ask needs --ask-every SECONDS, since each question costs money")
     if options.ask_every is not None and options.ask_every < options.watch:
-        parser.error("--ask-every is at least as long as --watch")
+        parser.error("--ask-every must be at least as long as --watch")
     if options.watch is not None and options.report:
         parser.error("--report does not go together with --watch, which prints JSON")
     check_site(parser, options)
@@ -83,8 +84,8 @@ COMMAND = Command(
     ),
     examples="""\
 chatgpt4online doctor https://example.org
-chatgpt4online doctor https://example.org/help --ask "Count from 1 to 50."
-chatgpt4online doctor https://example.org --ask "Hello" --report > report.md
+chatgpt4online doctor https://example.org --ask "Count to 50 in words."
+chatgpt4online doctor https://example.org --ask "Tell a story." --report > r.md
 chatgpt4online doctor https://example.org --user anna
 chatgpt4online doctor https://example.org --json
 chatgpt4online doctor https://example.org --watch 300 --textfile site.prom
@@ -104,6 +105,7 @@ the public API, the MCP endpoint, and API keys in the texts of errors.
 {ENVIRONMENT}""",
     add_arguments=add_arguments,
     check=_check,
+    hints=ADDRESS_HINTS,
     run=run,
     statuses={
         0: "healthy: no step has found a problem",

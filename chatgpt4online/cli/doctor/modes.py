@@ -13,7 +13,7 @@ from ..streams import open_output, write, write_error, write_json
 from .findings import Finding, is_healthy
 from .output import WHAT, print_finding, print_summary, record, report
 from .run import Settings, run_checks
-from .textfile import metrics, write_textfile
+from .textfile import check_textfile, metrics, write_textfile
 
 _DAY = 86_400
 
@@ -46,6 +46,7 @@ class Schedule:
 def once(options: argparse.Namespace) -> int:
     """Check the site once, and print the findings. The exit status is 0 if it is healthy, else 1."""
     open_output(WHAT)  # before the question is sent, which costs the owner money
+    check_textfile(options)
     settings = Settings.of(options)
     is_text = not (options.json or options.report)
     start = time.monotonic()
@@ -65,6 +66,7 @@ def once(options: argparse.Namespace) -> int:
 def watch(options: argparse.Namespace) -> int:
     """Check the site until Ctrl-C, and print a line of JSON for each run."""
     open_output(WHAT)
+    check_textfile(options)
     settings = Settings.of(options)
     schedule = Schedule.of(options.watch, options.ask_every)
     if schedule.rounds:
@@ -78,9 +80,9 @@ def watch(options: argparse.Namespace) -> int:
         findings = _collect(settings, options.ask if schedule.asks(number) else None, prints=False)
         seconds, now = round(time.monotonic() - start, 3), time.time()
         asked = _asked(findings) or asked
-        write_json(record(settings.shown_address, findings, seconds, now), WHAT)
-        if options.textfile is not None:
+        if options.textfile is not None:  # before the line, so that its reader finds the metrics of the same run
             write_textfile(options.textfile, metrics(settings.shown_address, findings, seconds, now, asked))
+        write_json(record(settings.shown_address, findings, seconds, now), WHAT)
         time.sleep(schedule.pause(begin, time.monotonic()))
         number = round((time.monotonic() - begin) / schedule.seconds)
 

@@ -55,9 +55,12 @@ def _without_nonce(answer: Answer, root: Root, data: dict[str, object], *, page_
         return Finding("session", "warning", seen, _PAGE_CACHES, data=data)
     if answer.status in (401, 403) and answer.code:
         return Finding("session", "problem", f"{what}: guests get no nonce, and cannot chat", _CLOSED, data=data)
+    if answer.status >= 500 and answer.status != 503:
+        seen = f"{what}, and no nonce"
+        return Finding("session", "warning" if page_has_nonce else "problem", seen, _ERROR_LOGS, data=data)
     if answer.status in (429, 503) or not answer.json:
         return Finding("session", "unknown", f"{what}; another server may answer. See the step front.", data=data)
-    return Finding("session", "problem", f"{what}, without a nonce", "Look into the error log of PHP.", data=data)
+    return Finding("session", "problem", f"{what}, without a nonce", _ERROR_LOGS, data=data)
 
 
 def _same_session(first: Answer, second: Answer) -> str:
@@ -85,6 +88,7 @@ _CLOSED = (
     "AI Engine 2.9.0 and 2.9.1 refuse all guests here: update. In other releases a security plugin or the filter "
     "mwai_allow_session refuses them: allow /mwai/v1/start_session there."
 )
+_ERROR_LOGS = "Look into the error logs of PHP and of the web server."
 _PAGE_CACHES = (
     "Keep pages with a chat in caches for at most 10 hours, since a nonce becomes stale after 12 to 24 hours; or allow "
     "/mwai/v1/start_session (a security plugin or the filter mwai_allow_session refuses it)."

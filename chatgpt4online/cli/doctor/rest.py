@@ -56,16 +56,16 @@ _OPEN = (
 )
 _MISSING = "Check that the address is a WordPress site, and the one of its home page or of a page."
 _MOVED = (
-    "The chat window sends its questions to the named address, and a redirect loses them. Correct both addresses in "
-    "Settings, General of WordPress: https, and with or without www."
+    "The chat window sends its questions to the named address, and a redirect loses them. Set both addresses in "
+    "Settings, General of WordPress to the one to which the redirect leads."
 )
 _RULES = (
     "The chat window uses the address that the page names. Save Settings, Permalinks in WordPress once: for Apache "
     "that writes the rules for it into .htaccess again. Then look into the configuration of the web server:"
 )
 _REWRITE = (
-    Fix("nginx", "its rules are not written by WordPress", ("location / {", f"    {_TRY}", "}")),
-    Fix("Apache", "it reads .htaccess only if it may", ("AllowOverride All",)),
+    Fix("nginx", "WordPress does not write its rules", ("location / {", f"    {_TRY}", "}")),
+    Fix("Apache", "it reads .htaccess only if its configuration allows that", ("AllowOverride All",)),
 )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..files import replaced
+from ..files import check_place, replaced
 from .findings import VERDICTS, Finding, is_healthy
 
+_WHAT = "the metrics"
 _PREFIX = "chatgpt4online_doctor"
 _MEASURED = {  # fields of the step ask
     "head_seconds": "Time from the question to the head of the answer.",
@@ -45,9 +47,15 @@ def metrics(site: str, findings: Sequence[Finding], seconds: float, now: float, 
     return "\n".join(lines) + "\n"
 
 
+def check_textfile(options: argparse.Namespace) -> None:
+    """Raise Failure if the file of ``--textfile`` cannot be written."""
+    if options.textfile is not None:
+        check_place(options.textfile, _WHAT)
+
+
 def write_textfile(path: str, text: str) -> None:
     """Replace a file as a whole, so that no reader sees a part of it. Raises Failure."""
-    with replaced(path, "the metrics") as file:
+    with replaced(path, _WHAT) as file:
         file.write(text.encode())
 
 
