@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import Bot
 from .command import Command, Parser, refuse_words
-from .connection import ENVIRONMENT, add_address, add_connection, check_site, open_client
+from .connection import ADDRESS_HINTS, ENVIRONMENT, add_address, add_connection, check_site, open_client
 from .streams import write_json
 from .tables import print_table
 
@@ -16,7 +16,7 @@ _SECRETS = ("nonce", "session_id")
 _WHAT = "the list"
 
 
-def add_arguments(parser: Parser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``bots``."""
     add_address(parser, "the page, or the site's address for its home page")
     parser.add_argument("--json", action="store_true", help="print each bot as a line of JSON")
@@ -66,5 +66,6 @@ chatgpt4online bots https://example.org/help --json
     notes=ENVIRONMENT,
     add_arguments=add_arguments,
     check=_check,
+    hints=ADDRESS_HINTS,
     run=run,
 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from .streams import write, write_error
@@ -30,7 +30,8 @@ class Command:
     """A command: its name, the parts of its help, and the functions that define its arguments and carry it out.
 
     ``usage`` is the line after the name. ``examples`` are lines of a shell, without indentation. ``statuses`` replaces
-    meanings of exit statuses (see ``STATUSES``). ``check`` gets the parser, the options, and the words that no argument
+    meanings of exit statuses (see ``STATUSES``). ``hints`` are the ends of the messages about options that only other
+    commands have. ``check`` gets the parser, the options, and the words that no argument
     uses; it ends the program, or raises InvalidInput, if they do not fit together. ``run`` returns the exit status.
     """
 
@@ -39,11 +40,12 @@ class Command:
     usage: str
     description: str
     examples: str
-    add_arguments: Callable[[Parser], object]
+    add_arguments: Callable[[argparse.ArgumentParser], object]
     check: Callable[[Parser, argparse.Namespace, list[str]], object]
     run: Callable[[argparse.Namespace], int]
     notes: str = ""
     statuses: dict[int, str] | None = None
+    hints: Mapping[str, str] = field(default_factory=dict)
 
     def help_end(self) -> str:
         """Return the end of the help: the examples, the notes and the exit statuses."""
@@ -58,7 +60,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *, prog: str, usage: str, description: str, epilog: str, **_: object) -> None:
         self.see = prog  # the command whose --help the messages name
-        self.hints: dict[str, str] = {}  # what to write in place of an option that only other commands have
+        self.hints: Mapping[str, str] = {}  # see Command
         super().__init__(
             prog=prog,
             usage=f"%(prog)s {usage}",
@@ -94,6 +96,7 @@ def command_parser(command: Command) -> Parser:
         description=command.description,
         epilog=command.help_end(),
     )
+    parser.hints = command.hints
     command.add_arguments(parser)
     return parser
 

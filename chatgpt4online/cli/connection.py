@@ -30,6 +30,12 @@ _LIMITS = {
 }
 _USUAL = Timeout()
 
+# What to write in place of options of other commands, in a command that has add_address.
+ADDRESS_HINTS = {
+    "--site": "; write the address alone",
+    "--demo": "; start a site with chatgpt4online serve-demo, and write its address",
+}
+
 ENVIRONMENT = """\
 environment, ignored if the arguments name another site:
   CHATGPT4ONLINE_SITE      the site's address
@@ -55,13 +61,9 @@ def add_site(parser: argparse.ArgumentParser, *, demo: bool = True) -> None:
         )
 
 
-def add_address(parser: Parser, what: str) -> None:
+def add_address(parser: argparse.ArgumentParser, what: str) -> None:
     """Add the argument that names the site in a command without ``--site``."""
     parser.add_argument("site", nargs="?", metavar="ADDRESS", help=f"{what} (default: the environment variable {SITE})")
-    parser.hints |= {
-        "--site": "; write the address alone",
-        "--demo": "; start a site with chatgpt4online serve-demo, and write its address",
-    }
 
 
 def add_connection(parser: argparse.ArgumentParser) -> None:
@@ -115,7 +117,7 @@ def _header(text: str) -> tuple[str, str]:
 
 def check_site(parser: Parser, options: argparse.Namespace) -> None:
     """End the program if no site is named. Raises InvalidInput for an address that cannot be used."""
-    has_address = "--site" in parser.hints  # see add_address
+    has_address = parser.hints is ADDRESS_HINTS
     if options.site is not None:
         check_address("ADDRESS" if has_address else "--site", options.site)
     elif not (is_demo(options) or os.environ.get(SITE)):

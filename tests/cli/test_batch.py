@@ -161,11 +161,37 @@ class TestAnswers:
         assert os.listdir().count("results.xml.part") == 0
 
     def test_junit_file_that_cannot_be_written_loses_no_answer(self, server: Server) -> None:
+        if not os.path.exists("/dev/full"):
+            pytest.skip("this system has no /dev/full")
         ask_names("a")
-        ended = batch(server.url, "--junit", "missing/results.xml")
+        ended = batch(server.url, "--junit", "/dev/full")
         assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
         assert "the results cannot be written to " in ended.stderr
         assert statuses() == [("a", "answered")]
+
+    @pytest.mark.parametrize(
+        ("path", "problem"), [("missing/results.xml", "No such file or directory"), (".", "Is a directory")]
+    )
+    def test_questions_are_asked_before_a_wrong_junit_file_is_noticed(
+        self, path: str, problem: str, server: Server
+    ) -> None:
+        ask_names("a")
+        ended = batch(server.url, "--junit", path)
+        assert (ended.returncode, ended.stdout, asked(server)) == (1, "", [])
+        assert ended.stderr == f"chatgpt4online: the results cannot be written to {path}: {problem}\n"
+
+    def test_site_that_is_not_there_leaves_no_junit_file(self) -> None:
+        with Server(site(echo)) as server:
+            ask_names("ab")
+            address = server.url
+            batch(address)
+        ask_names("abc")
+        ended = batch(address, "--junit", "results.xml")
+        assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
+        suite = ElementTree.parse("results.xml").getroot()[0]
+        assert [[child.tag for child in case] for case in suite] == [["system-out"], ["system-out"], ["error"]]
+        error = suite[2][0]
+        assert (error.get("type"), "connection refused" in str(error.text)) == ("NotAsked", True)
 
 
 class TestFailures:
@@ -396,6 +422,20 @@ class TestArguments:
         ended = batch(server.url, "--bot", "support")
         assert (ended.returncode, asked(server)) == (2, ["a"])
         assert "'a' has an answer of the bot 'default', not of 'support'" in ended.stderr
+
+    def test_each_answer_of_another_site_is_a_line(self, server: Server) -> None:
+        ask_names("abc")
+        batch(server.url)
+        ended = run_program("batch", QUESTIONS, "-o", ANSWERS, "--demo")
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert ended.stderr == (
+            f"chatgpt4online: questions.jsonl, line 1: 'a' has an answer of the site {server.url}, not of demo, "
+            "and 2 more like it; use a new -o file\n"
+        )
+
+    def test_file_without_a_question_is_reported_as_a_line(self, server: Server) -> None:
+        write_questions()
+        assert batch(server.url).stderr == "chatgpt4online: questions.jsonl: it has no question\n"
 
     def test_environment_names_the_site_and_the_bot(self, server: Server) -> None:
         ask_names("a")

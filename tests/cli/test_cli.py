@@ -248,7 +248,7 @@ WRONG = {
     "two words": (["Hello", "--demo", "world"], "the prompt is one argument, not 2: put it in quotes"),
     "a word that is not a command": (
         ["docter", "https://example.org"],
-        "'docter' is not a command, and the prompt is one argument, not 2: put it in quotes (see chatgpt4online --help)",
+        "'docter' is not a command, and the prompt is one argument, not 2: put it in quotes (see chatgpt4online --h",
     ),
     "two words behind ask": (["ask", "Hello", "--demo", "you"], "chatgpt4online: the prompt is one argument, not 2"),
     "nothing": ([], "(see chatgpt4online --help)"),

@@ -53,6 +53,7 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("chatgpt4online ask --file ", {"talk.json"}),
         ("chatgpt4online chat --conversation ta", {"talk.json"}),
         ("chatgpt4online batch ta", {"talk.json"}),
+        ("chatgpt4online doctor --textfile ta", {"talk.json"}),
         ("chatgpt4online export -o ta", {"talk.json"}),
         ("chatgpt4online --print-completion ", {"bash", "zsh", "tcsh"}),
     ],

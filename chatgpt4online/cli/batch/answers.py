@@ -6,6 +6,7 @@ docs/guides/batch.rst describes the fields of a line.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from .questions import Question
 
 ANSWERED = "answered"
 FAILED = "failed"
+CHANGED = "has changed"  # of a prompt
 _BEGINNING = b'{"id": "'  # of each line
 _NO_TEXT = (
     "the answer has no text; usually the model failed on the site's side, and the site's owner finds the reason in the "
@@ -51,7 +53,7 @@ class Stored:
             return f"has an answer of the site {self.target.site}, not of {target.site}"
         if self.target.bot != target.bot:
             return f"has an answer of the bot {self.target.bot!r}, not of {target.bot!r}"
-        return "" if self.fingerprint == question.fingerprint else "has changed"
+        return "" if self.fingerprint == question.fingerprint else CHANGED
 
 
 @dataclass(slots=True)
@@ -84,11 +86,19 @@ class Answers:
 
     def conflicts(self, questions: Iterable[Question], target: Target) -> list[str]:
         """Return a sentence for each question whose id has the answer to another question."""
-        problems = []
+        found = []
         for question in questions:
             stored = self.by_id.get(question.id)
             if stored is not None and stored.is_answered and (difference := stored.differs_from(question, target)):
-                problems.append(f"line {question.line}: {question.id!r} {difference}; use a new id or a new -o file")
+                found.append((question, difference))
+        numbers = Counter(difference for _, difference in found if difference != CHANGED)
+        problems = []
+        for question, difference in found:
+            line = f"line {question.line}: {question.id!r} {difference}"
+            if difference == CHANGED or numbers[difference] == 1:
+                problems.append(f"{line}; use a new id or a new -o file")
+            elif others := numbers.pop(difference, 0):
+                problems.append(f"{line}, and {others - 1} more like it; use a new -o file")
         return problems
 
 

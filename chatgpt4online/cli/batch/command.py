@@ -5,20 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from ... import InvalidInput
+from ... import ChatError, InvalidInput, LocalError
 from ..command import FAILED, WRONG_CALL, Command, Parser, count, fail, names_files, refuse_words
-from ..connection import ENVIRONMENT, add_connection, add_site, check_site, served_demo, site_and_bot
-from ..files import replaced
+from ..connection import ENVIRONMENT, add_connection, add_site, check_site, reason, served_demo, site_and_bot
+from ..files import check_place, replaced
 from ..streams import Failure, open_output, prepared
 from .answers import Target
 from .junit import junit_xml
 from .questions import Question, read_questions
-from .report import OK, WHAT, Result, print_report, results_of
+from .report import NOT_ASKED, OK, WHAT, Result, print_report, results_of
 from .store import AnswerFile, open_answers
 
 _STDIN = "-"
+_RESULTS = "the results"
 _CONCURRENCY = 2  # questions at a time: a small site has few PHP processes, and each answer occupies one
 _MOST_PROBLEMS = 20  # lines; more would hide the first ones
 
@@ -62,6 +64,8 @@ def _check(parser: Parser, options: argparse.Namespace, rest: list[str]) -> None
 def run(options: argparse.Namespace) -> int:
     """Ask the questions that have no answer, and compare all answers with their expectations."""
     open_output(WHAT)  # before a question is sent, which costs the site's owner money
+    if options.junit is not None:
+        check_place(options.junit, _RESULTS)
     questions, problems = read_questions(_read(options.questions))
     if problems:
         return _refuse(options.questions, problems)
@@ -69,7 +73,12 @@ def run(options: argparse.Namespace) -> int:
     with open_answers(options.output) as file, served_demo(options):
         from .session import run_batch  # noqa: PLC0415  # it imports asyncio, which --help does not need
 
-        ended = run_batch(options, target, questions, file)
+        try:
+            ended = run_batch(options, target, questions, file)
+        except ChatError as error:
+            if options.junit is not None and not isinstance(error, LocalError):
+                _write_junit(options, results_of(questions, file.answers, target), reason(error))
+            raise
         if ended.problems:
             return _refuse(options.questions, ended.problems)
         if ended.interrupted:
@@ -77,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
             raise KeyboardInterrupt
         results = results_of(questions, file.answers, ended.target)
         if options.junit is not None:
-            _write_junit(options.junit, results, options.questions)
+            _write_junit(options, results, ended.stopped)
         print_report(results)
         if ended.stopped:
             return fail(f"stopped: {_left(questions, file, ended.target)}: {ended.stopped}", FAILED)
@@ -104,7 +113,7 @@ def _refuse(path: str, problems: Sequence[str]) -> int:
     """Write the problems of the questions, each in a line, and return the exit status."""
     name = "standard input" if path == _STDIN else path
     for problem in problems[:_MOST_PROBLEMS]:
-        fail(f"{name}, {problem}", WRONG_CALL)
+        fail(f"{name}{', ' if problem.startswith('line ') else ': '}{problem}", WRONG_CALL)
     if len(problems) > _MOST_PROBLEMS:
         fail(f"{name} has {len(problems) - _MOST_PROBLEMS} more such lines", WRONG_CALL)
     return WRONG_CALL
@@ -117,9 +126,13 @@ def _left(questions: list[Question], file: AnswerFile, target: Target) -> str:
     return f"{len(questions) - left} of {len(questions)} questions are answered in {file.path}{others}"
 
 
-def _write_junit(path: str, results: Sequence[Result], questions: str) -> None:
-    name = "questions" if questions == _STDIN else Path(questions).stem
-    with replaced(path, "the results") as output:
+def _write_junit(options: argparse.Namespace, results: Sequence[Result], stopped: str) -> None:
+    """Write the results for ``--junit``. ``stopped`` is the reason why questions were not asked, or ``""``."""
+    name = "questions" if options.questions == _STDIN else Path(options.questions).stem
+    if stopped:
+        why = (f"it was not asked: {stopped}",)
+        results = [replace(result, reasons=why) if result.kind == NOT_ASKED else result for result in results]
+    with replaced(options.junit, _RESULTS) as output:
         output.write(junit_xml(results, name))
 
 
