@@ -48,11 +48,14 @@ class Command:
     hints: Mapping[str, str] = field(default_factory=dict)
 
     def help_end(self) -> str:
-        """Return the end of the help: the examples, the notes and the exit statuses."""
+        """Return the end of the help: the notes, the exit statuses and the examples.
+
+        The examples come last, since a terminal shows only the end of a long text.
+        """
         examples = "\n".join(f"  {line}" for line in self.examples.strip().splitlines())
         statuses = "\n".join(f"  {code:<4}{text}" for code, text in (STATUSES | (self.statuses or {})).items())
         notes = f"{self.notes.strip()}\n\n" if self.notes else ""
-        return f"examples:\n{examples}\n\n{notes}exit status:\n{statuses}\n"
+        return f"{notes}exit status:\n{statuses}\n\nexamples:\n{examples}\n"
 
 
 class Parser(argparse.ArgumentParser):

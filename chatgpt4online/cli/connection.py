@@ -30,7 +30,7 @@ _LIMITS = {
 }
 _USUAL = Timeout()
 
-# What to write in place of options of other commands, in a command that has add_address.
+# The ends of the messages about options of other commands, in a command that has add_address.
 ADDRESS_HINTS = {
     "--site": "; write the address alone",
     "--demo": "; start a site with chatgpt4online serve-demo, and write its address",

@@ -68,9 +68,9 @@ def program_parser() -> Parser:
         prog=PROGRAM,
         usage="[COMMAND] ...",
         description="Talk to the chatbot of a WordPress site that runs AI Engine, and test it.",
-        epilog=f"commands ({PROGRAM} COMMAND --help explains each):\n{rows}\n\n"
-        f"Any other first word is a question: it means {PROGRAM} {_USUAL}.\n\n"
-        f"examples:\n{examples}\n\n{ENVIRONMENT}\nexit status:\n{statuses}\n",
+        epilog=f"{ENVIRONMENT}\nexit status:\n{statuses}\n\n"
+        f"commands ({PROGRAM} COMMAND --help explains each):\n{rows}\n\n"
+        f"Any other first word is a question: it means {PROGRAM} {_USUAL}.\n\nexamples:\n{examples}\n",
     )
     version = f"{PROGRAM} {__version__}\n"
     parser.add_argument("--version", action=Print, make=lambda: version, help="show the version and exit")

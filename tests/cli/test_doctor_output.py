@@ -28,7 +28,7 @@ from chatgpt4online.testing import Chat
 
 from ..site import serve_site
 from ..support.front import Relayed, front
-from ..support.program import read_terminal, run_in_shell, run_program, start_program, terminal
+from ..support.program import PROGRAM, environment_of, read_terminal, run_in_shell, run_program, start_program, terminal
 from ..support.server import Server
 
 USERS = {"anna": "abcd EFGH ijkl MNOP qrst UVWX"}
@@ -263,6 +263,49 @@ class TestTextfile:
         assert 'chatgpt4online_doctor_healthy{site="https://example.org/\\"\\\\"} 1' in text
         assert "certificate_expiry_timestamp_seconds" in text
         assert "chatgpt4online_doctor_last_run_timestamp_seconds" in text
+
+    def test_problem_of_the_latest_answer_is_gone_after_the_next_run(self) -> None:
+        asked = Finding("ask", "problem", "", data={"pieces": 3})
+        lines = metrics("https://example.org", [Finding("tls", "ok", "")], 1.5, 9.7, asked).splitlines()
+        assert 'chatgpt4online_doctor_healthy{site="https://example.org"} 0' in lines
+        assert 'chatgpt4online_doctor_step{site="https://example.org",step="ask",verdict="problem"} 1' in lines
+        again = metrics("https://example.org", [Finding("tls", "ok", ""), asked], 1.5, 9.7, asked).splitlines()
+        assert again == lines
+
+
+GUIDE = (Path(__file__).parent.parent.parent / "docs/guides/doctor.rst").read_text("utf-8")
+
+
+class TestGuide:
+    def test_line_for_cron_is_wrong(self, site: Site) -> None:
+        """The line prints nothing for a healthy site, and the findings for another one."""
+        (line,) = re.findall(r"^    \*/15 \* \* \* \* (.+)$", GUIDE, re.MULTILINE)
+        line = line.replace("/opt/doctor/bin/chatgpt4online", shlex.join(PROGRAM))
+        for address, shown in ((site.url, ""), (f"{site.url}/nothing.here", "\nnot healthy: 1 problem\n")):
+            script = line.replace("https://example.org", address)
+            command, env = ["sh", "-c", script], environment_of()
+            ended = subprocess.run(command, capture_output=True, text=True, env=env, check=True)
+            assert ended.stdout.endswith(shown)
+            assert bool(ended.stdout) == bool(shown)
+
+    def test_unit_of_systemd_is_wrong(self, site: Site, tmp_path: Path) -> None:
+        (line,) = re.findall(r"^    ExecStart=((?:.+\\\n)*.+)$", GUIDE, re.MULTILINE)
+        program, *arguments = shlex.split(line.replace("https://example.org", site.url).replace("\\\n", " "))
+        assert program == "/opt/doctor/bin/chatgpt4online"
+        folder = "/var/lib/prometheus/node-exporter"
+        with start_program(*(word.replace(folder, str(tmp_path)) for word in arguments)) as process:
+            assert json.loads(process.stdout.readline())["healthy"] is True
+            process.terminate()
+            assert (process.wait(), process.stderr.read()) == (-signal.SIGTERM, b"")
+        assert [path.name for path in tmp_path.iterdir()] == ["example.prom"]
+
+    def test_alert_names_a_metric_that_does_not_exist(self, site: Site, tmp_path: Path) -> None:
+        path = tmp_path / "site.prom"
+        run_program("doctor", site.url, "--ask", "Hello", "--textfile", str(path))
+        written = set(re.findall(r"^chatgpt4online_doctor_\w+", path.read_text("utf-8"), re.MULTILINE))
+        named = set(re.findall(r"expr: .*?(chatgpt4online_doctor_\w+)", GUIDE))
+        assert len(named) == 3
+        assert named - written == {"chatgpt4online_doctor_certificate_expiry_timestamp_seconds"}  # needs TLS
 
 
 class TestWatch:

@@ -85,7 +85,7 @@ COMMAND = Command(
     examples="""\
 chatgpt4online doctor https://example.org
 chatgpt4online doctor https://example.org --ask "Count to 50 in words."
-chatgpt4online doctor https://example.org --ask "Tell a story." --report > r.md
+chatgpt4online doctor https://example.org --ask "Tell a tale" --report > r.md
 chatgpt4online doctor https://example.org --user anna
 chatgpt4online doctor https://example.org --json
 chatgpt4online doctor https://example.org --watch 300 --textfile site.prom

@@ -20,7 +20,12 @@ _MEASURED = {  # fields of the step ask
 
 
 def metrics(site: str, findings: Sequence[Finding], seconds: float, now: float, asked: Finding | None) -> str:
-    """Return the metrics of a run. ``now`` is a time in seconds since 1970; ``asked`` is the latest step ``ask``."""
+    """Return the metrics of a run. ``now`` is a time in seconds since 1970; ``asked`` is the latest step ``ask``.
+
+    The verdict of that step counts until the next question: an alert would not see it in one run of many.
+    """
+    if asked is not None and asked not in findings:
+        findings = [*findings, asked]
     label = f'site="{_escaped(site)}"'
     lines = [
         *_metric("healthy", "Whether the run found no problem.", {label: int(is_healthy(findings))}),
