@@ -668,7 +668,8 @@ class TestCommands:
             say(person, "One")
             assert "Hi! How can I help you?" in say(person, "/bot default")
             say(person, "Two")
-            assert say(person, "/bot elsewhere") == ["A new conversation with the bot elsewhere."]
+            note = "A new conversation with the bot elsewhere. The page does not show it."
+            assert say(person, "/bot elsewhere") == [note]
             end(person)
         assert [chat.bot_id for chat in either.chats] == ["support", "default"]
         assert len(either.chats[-1].messages) == 1

@@ -311,6 +311,17 @@ class TestArguments:
         assert (run.returncode, run.stdout) == (1, "")
         assert run.stderr == f"chatgpt4online: {path}: No such file or directory\n"
 
+    def test_guide_shows_another_demo(self) -> None:
+        guide = (README.parent / "docs/guides/command-line.rst").read_text("utf-8")
+        shown = re.search(r"^    \$ chatgpt4online serve-demo\n    (.+)\n", guide, re.MULTILINE)
+        assert shown is not None
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = str(other.getsockname()[1])
+        with start_program("serve-demo", "--port", port) as process:
+            assert process.stdout.readline().decode() == shown[1].replace("8080", port) + "\n"
+            process.send_signal(signal.SIGINT)
+            assert (process.wait(), process.stderr.read()) == (130, b"")
+
     def test_port_in_use_is_not_explained(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as other:
             port = other.getsockname()[1]

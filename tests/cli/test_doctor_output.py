@@ -60,7 +60,7 @@ class TestText:
     def test_each_step_is_not_a_line(self, site: Site) -> None:
         ended = run_program("doctor", site.url)
         assert (ended.returncode, ended.stderr) == (0, "")
-        *lines, empty, last = ended.stdout.splitlines()
+        *lines, empty, last, hint = ended.stdout.splitlines()
         assert [line.split()[:2] for line in lines] == [
             ["ok", "address:"],
             ["ok", "tls:"],
@@ -73,6 +73,9 @@ class TestText:
             ["ok", "warnings:"],
         ]
         assert (empty, last) == ("", "healthy: no problem was found")
+        assert hint == 'To check whether answers stream, add --ask "Count to 50 in words." It asks one question.'
+        asked = run_program("doctor", site.url, "--ask", "Hello").stdout
+        assert asked.splitlines()[-1] == "healthy: no problem was found"
 
     def test_problem_has_no_advice_and_no_lines(self, site: Site) -> None:
         def broken(answer: Relayed) -> Relayed:

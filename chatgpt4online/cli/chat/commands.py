@@ -89,7 +89,9 @@ def _retry(session: ChatSession, _: str) -> None:
 
 def _bot(session: ChatSession, bot_id: str) -> None:
     if bot_id:
-        note = f"A new conversation with the bot {bot_id}." + _kept(session)
+        is_shown = not session.bots or any(bot_id in (bot.bot_id, bot.custom_id) for bot in session.bots)
+        unknown = "" if is_shown else " The page does not show it."
+        note = f"A new conversation with the bot {bot_id}.{unknown}{_kept(session)}"
         session.change_bot(bot_id)
         session.screen.note(note)
         session.show_start()

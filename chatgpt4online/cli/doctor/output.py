@@ -15,15 +15,14 @@ from .findings import Finding, is_healthy
 WHAT = "the findings"
 _INDENT = " " * 10
 _WIDTH = 88  # columns in a pipe
+_HINT = 'To check whether answers stream, add --ask "Count to 50 in words." It asks one question.'
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "bold red", "unknown": "cyan", "skipped": "dim"}
 
 
 def print_finding(finding: Finding) -> None:
     """Print a finding as text: the verdict, the step, what was seen, what to do, and lines of configuration."""
-    is_terminal = open_output(WHAT).isatty()
-    width = shutil.get_terminal_size((_WIDTH, 0)).columns if is_terminal else _WIDTH
-    text = "\n".join(_lines(finding, width)) + "\n"
-    if is_terminal:
+    text = "\n".join(_lines(finding, _columns())) + "\n"
+    if open_output(WHAT).isatty():
         with suppress(ImportError):  # rich is in the extra "cli"
             _print_rich(finding, text)
             return
@@ -31,9 +30,20 @@ def print_finding(finding: Finding) -> None:
     write(text, WHAT)
 
 
+def _columns() -> int:
+    """Return the width of the terminal, or of the text in a pipe."""
+    return shutil.get_terminal_size((_WIDTH, 0)).columns if open_output(WHAT).isatty() else _WIDTH
+
+
 def print_summary(findings: Sequence[Finding]) -> None:
-    """Print the last line: healthy or not, and the number of problems and warnings."""
-    write(f"\n{summary(findings)}\n", WHAT)
+    """Print the last line: healthy or not, and the number of problems and warnings.
+
+    For a healthy site, the next line says how to check whether answers stream, if that was not checked.
+    """
+    hint = ""
+    if is_healthy(findings) and all(finding.step != "ask" for finding in findings):
+        hint = textwrap.fill(_HINT, _columns()) + "\n"
+    write(f"\n{summary(findings)}\n{hint}", WHAT)
 
 
 def summary(findings: Sequence[Finding]) -> str:
