@@ -361,7 +361,7 @@ class TestCtrlC:
             person.type("hang" + ENTER)
             person.wait_for("Half of")
             person.type(CTRL_C + CTRL_C)
-            person.wait_for("Stopped. The question is not part of the conversation.")
+            person.wait_for("Stopped. The conversation stays as it was.")
             assert say(person, "Next") == ["You said: Next"]
             end(person)
         assert [message["content"] for message in either.chats[-1].messages] == ["How can I *help*?"]
@@ -602,10 +602,21 @@ class TestCommands:
             person.type("/retry" + ENTER)
             person.wait_for("Half of")
             person.type(CTRL_C)
-            person.wait_for("Stopped.")
+            person.wait_for("Stopped. The conversation stays as it was.")
             say(person, "Next")
             end(person)
         assert [message["content"] for message in either.chats[-1].messages][1:] == ["again", "One"]
+
+    def test_long_question_fills_the_screen_when_it_is_removed(self, either: Place) -> None:
+        with either.chat(columns=200) as person:
+            say(person, "x" * 100)
+            assert say(person, "/undo") == [f"Removed: {'x' * 67}..."]
+            end(person)
+
+    def test_bot_that_the_page_does_not_show_is_not_noticed(self, either: Place) -> None:
+        with either.chat("--bot", "elsewhere") as person:
+            person.wait_for("A chat. The page does not show the bot elsewhere. /help lists the commands.")
+            end(person)
 
     def test_new_begins_another_conversation(self, either: Place) -> None:
         with either.chat() as person:

@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
             return _ask_lines(session)
         history = TypedHistory(None if options.no_history else history_path())
         editor = choose_editor(history, [command.name for command in COMMANDS])
-        session.screen.note(f"{_named(session.bot)} /help lists the commands.")
+        session.screen.note(f"{_named(session, options)} /help lists the commands.")
         if history.problem:
             session.screen.note(f"The lines that you type are not stored. {history.problem}")
         if session.path is not None and len(session.conversation.messages) > 1:
@@ -114,9 +114,11 @@ def _find_bots(client: Client, options: argparse.Namespace) -> tuple[list[Bot], 
     return bots, next((bot for bot in bots if wanted in (None, bot.bot_id, bot.custom_id)), None)
 
 
-def _named(bot: Bot | None) -> str:
+def _named(session: ChatSession, options: argparse.Namespace) -> str:
+    """Return the first words of a chat, with the name of the bot if the page shows it."""
+    bot, wanted = session.bot, wanted_bot(options)
     if bot is None:
-        return "A chat."
+        return f"A chat. The page does not show the bot {wanted}." if wanted and session.bots else "A chat."
     name = bot.name.strip().removesuffix(":")
     return f"A chat with {name} ({bot.custom_id or bot.bot_id})."
 

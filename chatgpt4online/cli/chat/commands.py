@@ -79,8 +79,12 @@ def _load(session: ChatSession, path: str) -> None:
     show_opened(session)
 
 
+_LONGEST = 70  # characters of a question in the note: a line of most terminals
+
+
 def _undo(session: ChatSession, _: str) -> None:
-    session.screen.note(f"Removed: {' '.join(session.undo().split())}")
+    question = " ".join(session.undo().split())
+    session.screen.note(f"Removed: {question if len(question) <= _LONGEST else question[: _LONGEST - 3] + '...'}")
 
 
 def _retry(session: ChatSession, _: str) -> None:

@@ -167,7 +167,7 @@ class ChatSession:
                 shown = stream.reply.text
                 answer.add(shown)
         if not is_whole:
-            self.screen.note("Stopped. The question is not part of the conversation.")
+            self.screen.note("Stopped. The conversation stays as it was.")
             return
         self.conversation = conversation
         if (place := self._last_question()) is not None:
