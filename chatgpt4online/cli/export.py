@@ -56,7 +56,8 @@ def run(options: argparse.Namespace) -> int:
         for discussion in _discussions(client, _bots(client, options)):
             output(_as_markdown(discussion, count) if options.format == "markdown" else _as_json(discussion))
             count += 1
-    write_error(f"{count} {'discussion' if count == 1 else 'discussions'}\n")
+    hint = "" if count or options.all_bots else "; another bot may have some: see --bot"
+    write_error(f"{count} {'discussion' if count == 1 else 'discussions'}{hint}\n")
     return 0
 
 

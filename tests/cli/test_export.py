@@ -67,11 +67,10 @@ def test_discussions_of_a_login_are_lines_of_json(site: Site) -> None:
     ("options", "questions"),
     [
         (["--bot", "support"], ["Help # me\n```"]),
-        (["--bot", "unused"], []),
         (["--bot", "support", "--bot", "default", "--bot", "support"], ["Help # me\n```", *ALL_OF_DEFAULT]),
         (["--all-bots"], [*ALL_OF_DEFAULT, "Help # me\n```"]),
     ],
-    ids=["one bot", "a bot without discussions", "two bots, one of them twice", "all bots"],
+    ids=["one bot", "two bots, one of them twice", "all bots"],
 )
 def test_bots_are_those_of_the_options(options: list[str], questions: list[str], site: Site) -> None:
     ended = export(site, *options)
@@ -134,6 +133,12 @@ class TestFile:
         ended = export(site, "-o", path)
         assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
         assert ended.stderr.startswith("chatgpt4online: the discussions cannot be written to ")
+
+
+def test_bot_without_discussions_ends_without_a_hint(site: Site) -> None:
+    ended = export(site, "--bot", "elsewhere")
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert ended.stderr == "0 discussions; another bot may have some: see --bot\n"
 
 
 class TestErrors:
