@@ -12,7 +12,7 @@ from io import StringIO
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]  # the stubs leave it out
 from typing import Any
 
-from .decoding import decode_json, scan_json
+from .decoding import SingleLine, decode_json, scan_json
 from .errors import ChatError, InvalidInput, InvalidState, ServerError, TooLarge
 from .events import Done, Event, Failed, Json, Notice, Text, read_notice, read_reply, to_text
 from .lines import LineBuffer
@@ -403,29 +403,13 @@ class EventParser:
         self._safe_size = min(self._max_event_size, self._max_body_size - size)
 
 
-class _Line(str):
-    """A single line, in which the standard library creates each JSON error in constant time.
-
-    The standard library counts the line ends before each error. That takes quadratic time for a long line with many
-    places that look like an event. A single line has no line ends, so these methods do not search for them.
-    """
-
-    __slots__ = ()
-
-    def count(self, *_: Any) -> int:
-        return 0
-
-    def rfind(self, *_: Any) -> int:
-        return -1
-
-
 def _find_event(line: str) -> tuple[Any, str] | None:
     """Return the decoded event after other output in a line, and the line from its ``data:`` on. None: no event.
 
     The event begins at the first ``data:`` after which there is only one JSON object with a string ``type``. Spaces and
     tabs may surround the object. The event is None if it exceeds Python's limits on numbers and nesting.
     """
-    line = _Line(line.rstrip(" \t"))
+    line = SingleLine(line.rstrip(" \t"))
     for start in _EVENT_START.finditer(line):
         try:
             event, end = scan_json(line, start.end())
