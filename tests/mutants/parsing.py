@@ -252,6 +252,12 @@ MUTANTS = [
         PARSER,
     ),
     Mutant("a text without end has no limit", _PARSER + "_fits", returns(True), PARSER),
+    Mutant(
+        "comments are other output",
+        "protocol.parsing.parser:_OUTPUT",
+        constant(re.compile(r"^\ufeff*+(?!event:|id:|retry:|[^\S\n]*+\n)(.*\n)", re.MULTILINE)),
+        PARSER,
+    ),
     Mutant("the final reply has no limit", "protocol.parsing.parser:_utf8_size", returns(0), PARSER),
     Mutant(
         "a notice shows secrets", "protocol.parsing.parser:_malformed", edited(without_function("mask_keys")), PARSER

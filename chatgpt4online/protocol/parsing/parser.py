@@ -43,6 +43,8 @@ _NEXT_OBJECT = "\n\n" + _OBJECT
 # The end of a line before one that may hold an event or other output: no blank line, no comment, no other field.
 _NEXT_LINE = re.compile(r"\n(?!\n|:|(?:event|id|retry):[^{\n]*+\n)")
 _EVENT_START = re.compile(r"data:[ \t]*(?=\{)")
+# A line that holds other output, behind a byte order mark: no blank line, no comment, no other field.
+_OUTPUT = re.compile(r"^\ufeff*+(?!:|event:|id:|retry:|[^\S\n]*+\n)(.*\n)", re.MULTILINE)
 _ONE_LINE = re.compile(rb"[^\r\n]*[\r\n]?")
 
 
@@ -178,7 +180,7 @@ class EventParser:
                 self._read(lines, events)
 
     def _read(self, text: str, events: list[Event]) -> None:
-        """Read whole lines: the run of events at each place, or else the line."""
+        """Read whole lines. At each place that is a run of events, a line with an event, or lines without events."""
         text = text.replace("\r", "\n")
         position, may_have_run = 0, True
         while position < len(text):
@@ -188,9 +190,14 @@ class EventParser:
                     return
             end = text.find("\n", position)
             if end > position:
-                self._read_line(text[position:end], events)
-                if self._over:
-                    return
+                data = text.find("data:", position)
+                if 0 <= data < end:
+                    self._read_line(text[position:end], events)
+                    if self._over:
+                        return
+                else:
+                    end = text.rfind("\n", position, data) if data >= 0 else len(text) - 1
+                    self._keep_output(text[position : end + 1])
             # The pattern matches at the end of the last line, so there is always a match.
             position = _NEXT_LINE.search(text, end).end()  # type: ignore[union-attr]  # see above
 
@@ -285,14 +292,18 @@ class EventParser:
         elif found := _find_event(line):  # the output before it in the line is ignored, as other lines before an event
             event, line = found
         else:
-            if not line.startswith(("event:", "id:", "retry:")):
-                self._non_events.write(line + "\n")
-                self._set_non_event_size(self._non_event_size + len(line) + 1)
-                self._in_events = False
+            self._keep_output(line + "\n")
             return
         if not self._in_events:
             self._enter_events()
         self._read_event(event, line, events)
+
+    def _keep_output(self, lines: str) -> None:
+        """Store the other output in lines without events, such as JSON, a page or a warning of PHP."""
+        if output := "".join(_OUTPUT.findall(lines)):
+            self._non_events.write(output)
+            self._set_non_event_size(self._non_event_size + len(output))
+            self._in_events = False
 
     def _read_event(self, event: Any, line: str, events: list[Event]) -> None:
         kind = event.get("type") if event.__class__ is dict else None
