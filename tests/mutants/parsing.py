@@ -238,7 +238,7 @@ MUTANTS = [
     ),
     Mutant("a run of events skips a character", _PARSER + "_read_run", _skips_byte_after_run, PARSER),
     Mutant("a run of events loses its last text", _PARSER + "_add_texts", edited(_shorter_join), PARSER),
-    Mutant("an event behind other output is lost", "protocol.parsing.parser:_find_event", returns(None), PARSER),
+    Mutant("an event behind other output is lost", "protocol.parsing.parser:find_event", returns(None), PARSER),
     Mutant(
         "an event behind another field is lost",
         "protocol.parsing.parser:_NEXT_LINE",

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from io import StringIO
-from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]  # the stubs leave it out
+from json.decoder import scanstring  # type: ignore[attr-defined]  # the stubs leave it out
 from typing import Any
 
-from .decoding import decode_json, scan_json
+from .decoding import decode_json, find_event, scan_json
 from .errors import ChatError, InvalidInput, InvalidState, ServerError, TooLarge
 from .events import Done, Event, Failed, Json, Notice, Text, read_notice, read_reply, to_text
 from .lines import LineBuffer
@@ -42,7 +42,6 @@ _OBJECT_START = len("data: ")
 _NEXT_OBJECT = "\n\n" + _OBJECT
 # The end of a line before one that may hold an event or other output: no blank line, no comment, no other field.
 _NEXT_LINE = re.compile(r"\n(?!\n|:|(?:event|id|retry):[^{\n]*+\n)")
-_EVENT_START = re.compile(r"data:[ \t]*(?=\{)")
 # A line that holds other output, behind a byte order mark: no blank line, no comment, no other field.
 _OUTPUT = re.compile(r"^\ufeff*+(?!:|event:|id:|retry:|[^\S\n]*+\n)(.*\n)", re.MULTILINE)
 _ONE_LINE = re.compile(rb"[^\r\n]*[\r\n]?")
@@ -289,7 +288,7 @@ class EventParser:
             event = _decode(line[_FIELD_SIZE:].strip(" \t"))
         elif line.startswith(":") or not line.strip():
             return
-        elif found := _find_event(line):  # the output before it in the line is ignored, as other lines before an event
+        elif found := find_event(line):  # the output before it in the line is ignored, as other lines before an event
             event, line = found
         else:
             self._keep_output(line + "\n")
@@ -412,41 +411,6 @@ class EventParser:
     def _set_non_event_size(self, size: int) -> None:
         self._non_event_size = size
         self._safe_size = min(self._max_event_size, self._max_body_size - size)
-
-
-class _Line(str):
-    """A single line, in which the standard library creates each JSON error in constant time.
-
-    The standard library counts the line ends before each error. That takes quadratic time for a long line with many
-    places that look like an event. A single line has no line ends, so these methods do not search for them.
-    """
-
-    __slots__ = ()
-
-    def count(self, *_: Any) -> int:
-        return 0
-
-    def rfind(self, *_: Any) -> int:
-        return -1
-
-
-def _find_event(line: str) -> tuple[Any, str] | None:
-    """Return the decoded event after other output in a line, and the line from its ``data:`` on. None: no event.
-
-    The event begins at the first ``data:`` after which there is only one JSON object with a string ``type``. Spaces and
-    tabs may surround the object. The event is None if it exceeds Python's limits on numbers and nesting.
-    """
-    line = _Line(line.rstrip(" \t"))
-    for start in _EVENT_START.finditer(line):
-        try:
-            event, end = scan_json(line, start.end())
-        except (JSONDecodeError, StopIteration):
-            continue
-        except (ValueError, RecursionError):
-            return None, line[start.start() :]
-        if end == len(line) and isinstance(event.get("type"), str):
-            return event, line[start.start() :]
-    return None
 
 
 def _decode(payload: str) -> Any:
