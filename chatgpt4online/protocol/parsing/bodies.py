@@ -78,7 +78,6 @@ _NAMED_KEY = re.compile(
     r"|(key(?: provided)?[\"']?: ?[\"']?)(?=[^\s\d]{0,64}\d)[\w.~+/=-]{7,}[\w~+/=-]",
     re.IGNORECASE,
 )
-_SHORTEST_SECRET = len("key=1234")  # with its name, as in the patterns above and below
 _NAMED_SECRET = re.compile(  # in JSON, which may be a string in other JSON
     r"""((?:restNonce|new_token|sessionId|session|nonce)\\*["']\s*:\s*\\*["'])[^"'\\]+"""
 )
@@ -118,8 +117,6 @@ def printable(text: str) -> str:
 
 def mask_keys(text: str) -> str:
     """Return the text with the API keys, nonces and session ids in it masked: ``sk-***`` for ``sk-`` and a key."""
-    if len(text) < _SHORTEST_SECRET:  # a site can send thousands of short malformed events at once
-        return text
     text = _NAMED_SECRET.sub(r"\1***", _KEY.sub(r"\1***", text))
     return _NAMED_KEY.sub(lambda match: f"{match[1] or match[2]}***", text)
 

@@ -25,6 +25,7 @@ _LARGEST_CHARACTER = 4  # bytes of UTF-8
 # few are separate in a short answer. In a long one, more of them make counting and the list of batches cheaper.
 _SMALLEST_BATCH, _LARGEST_BATCH = 256, 4096
 _MALFORMED_SHOWN = 200  # characters of a malformed event that a Notice shows: enough to recognise it
+_SHORTEST_SECRET = len("key=1234")  # shorter texts are not searched: a site can send thousands of them at once
 
 _FIELD_SIZE = len("data:")
 
@@ -416,9 +417,10 @@ class EventParser:
 def _decode(payload: str) -> Any:
     """Return the JSON value of a payload. None means invalid JSON, since no valid event is null."""
     try:
-        return decode_json(payload)
-    except ValueError:
+        value, end = scan_json(payload, 0)
+    except (StopIteration, ValueError, RecursionError):
         return None
+    return value if end == len(payload) else None
 
 
 def _utf8_size(text: str) -> int:
@@ -435,9 +437,12 @@ def check_limits(**limits: int) -> None:
 
 
 def _malformed(line: str) -> Notice:
-    from .bodies import mask_keys  # noqa: PLC0415  # see the top
+    shown = line[_FIELD_SIZE:].strip()[: 2 * _MALFORMED_SHOWN]
+    if len(shown) >= _SHORTEST_SECRET:
+        from .bodies import mask_keys  # noqa: PLC0415  # see the top
 
-    return Notice("malformed", mask_keys(line[_FIELD_SIZE:].strip()[: 2 * _MALFORMED_SHOWN])[:_MALFORMED_SHOWN])
+        shown = mask_keys(shown)[:_MALFORMED_SHOWN]
+    return Notice("malformed", shown)
 
 
 def _to_bytes(data: Any) -> bytes:
