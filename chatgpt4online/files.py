@@ -65,7 +65,8 @@ def multipart(
 
 def file_ids(files: Iterable[str | File]) -> tuple[str, ...]:
     """Return the ids of uploaded files. Raises InvalidInput for anything else, such as the path of a file."""
-    if isinstance(files, str | bytes | File | Mapping) or not isinstance(files, Iterable):
+    is_list = isinstance(files, list | tuple)  # checked first, since the check of an abstract class takes longer
+    if not is_list and (isinstance(files, str | bytes | File | Mapping) or not isinstance(files, Iterable)):
         raise InvalidInput(
             f"files is a list of uploaded files, or of their ids, not {kind_of(files)}: put it in a list"
         )

@@ -287,9 +287,7 @@ class AsyncStream(AsyncGenerator[T, None]):
             return await self._continue(self._response, self._deadline)
         request = self._call.next_request()
         if request is None:
-            self._ended = True
-            if self._owns_transport:
-                await self._transport.close()
+            await self._end()
             return []
         return await self._run_interruptibly(
             self._find_nonce(self._deadline) if request.exclusive else self._ask(request, self._deadline)
@@ -340,6 +338,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         if call.over:
             await response.finish()
             self._response = None
+            await self._end()
             return []
         try:
             data = await response.read(deadline)
@@ -352,6 +351,12 @@ class AsyncStream(AsyncGenerator[T, None]):
             return call.receive_data(data)
         self._close_response()
         return call.receive_eof()
+
+    async def _end(self) -> None:
+        """End the stream, since no request is left."""
+        self._ended = True
+        if self._owns_transport:
+            await self._transport.close()
 
     def _check_loop(self) -> None:
         """Raise InvalidState if no asyncio event loop runs, or if another loop reads this answer."""

@@ -11,7 +11,7 @@ from ..net.forks import disown
 from .errors import WaitExpired
 
 _UNREAD_LIMIT = 262_144  # bytes that are stored before reading pauses
-BUFFER_SIZE = 65_536  # bytes of one read, as many as one turn of a task handles
+BUFFER_SIZE = 32_768  # bytes of one read, as many as one turn of a task handles: the worst lines take about 10 ms
 
 
 class Connection(asyncio.BufferedProtocol):

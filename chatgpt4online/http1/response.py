@@ -103,7 +103,7 @@ class Response:
         self._since_turn = 0  # bytes handled since other tasks could run
 
     async def read(self, timeout: float | None) -> bytes:
-        """Return the next bytes of the body, at most 64 KiB, or 16 KiB of a compressed one, or ``b""`` at its end.
+        """Return the next bytes of the body, at most 32 KiB, or 16 KiB of a compressed one, or ``b""`` at its end.
 
         Other tasks can run after every 16 KiB. ``timeout`` is in seconds and restarts with any byte of the body, but
         not with chunk sizes, chunk extensions and trailers.

@@ -42,6 +42,8 @@ class Cookies:
         """
         own = next((value for name, value in headers.items() if name.lower() == "cookie"), "")
         kept, jar = "", self._jar
+        if not (own or jar):
+            return ""
         if jar and not is_site:
             jar = CookieJar()
             for stored in self._jar or ():
@@ -60,11 +62,12 @@ class Cookies:
 
     def keep(self, url: str, values: Iterable[str]) -> None:
         """Store the cookies that a response from ``url`` sets; ``values`` are those of its Set-Cookie headers."""
+        values = list(values)
+        if not values:
+            return
         headers = Message()
         for value in values:
             headers["Set-Cookie"] = value
-        if not headers:
-            return
         request = Request(parse_url(url).address)  # noqa: S310  # the request is never opened
         self._own_jar().extract_cookies(cast(HTTPResponse, _Headers(headers)), request)
 

@@ -34,6 +34,8 @@ _SHOWN = 40  # bytes that an error shows of an answer that is not HTTP: enough t
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _STATUS_LINE = re.compile(rb"(HTTP/1\.[0-9])[ \t]+([1-9][0-9]{2})(?:[ \t]+(.*))?")
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NAME = re.compile(_TOKEN.pattern.decode())
+_VALUE = re.compile(r"(?![ \t])[\t\x20-\x7e\x80-\xff]*(?<![ \t])")  # latin-1 without controls, no space around it
 _CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _EDGES = bytes(range(0x21)) + b"\x7f"  # white space and control characters
 _ESSENTIAL = {b"content-length", b"transfer-encoding", b"content-encoding"}
@@ -160,16 +162,15 @@ def check_header(name: object, value: object) -> None:
     """Raise ValueError unless a request can have this header. The message has the name, but never the value."""
     if not isinstance(name, str) or not isinstance(value, str):
         raise ValueError(f"the header {name!r} must be a str with a str as its value")
-    if not name.isascii() or not _TOKEN.fullmatch(name.encode()):
+    if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} is not the name of a header")
-    try:
-        raw = value.encode("latin-1")
-    except UnicodeEncodeError:
-        raise ValueError(f"the value of the header {name} has a character outside of latin-1") from None
-    if _CONTROLS.search(raw):
+    if _VALUE.fullmatch(value):
+        return
+    if max(value) > "\xff":
+        raise ValueError(f"the value of the header {name} has a character outside of latin-1")
+    if _CONTROLS.search(value.encode("latin-1")):
         raise ValueError(f"the value of the header {name} has a control character, such as a line end")
-    if value != value.strip(" \t"):
-        raise ValueError(f"the value of the header {name} has white space around it")
+    raise ValueError(f"the value of the header {name} has white space around it")
 
 
 def _not_http(begin: bytes) -> str:
@@ -197,23 +198,24 @@ def _fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
 
 def _framed(fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """Return the headers with at most one that defines the length of the body. Raises BadHead."""
-    lengths = _items(fields, b"content-length")
+    lengths: list[bytes] = []
+    codings: list[bytes] = []
+    items = {b"content-length": lengths, b"transfer-encoding": codings}  # each of these headers may be a list
+    others = []
+    for name, value in fields:
+        if (found := items.get(name.lower())) is None:
+            others.append((name, value))
+        else:
+            found += [item.strip(b" \t") for item in value.split(b",")]
     if any(not _DIGITS.fullmatch(length) for length in lengths):
         raise BadHead(f"Content-Length is not a number: {b', '.join(lengths)[:100]!r}")
     if len({int(length) for length in lengths}) > 1:
         raise BadHead(f"Content-Length has contradictory values: {b', '.join(lengths)[:100]!r}")
-    codings = [coding.lower() for coding in _items(fields, b"transfer-encoding") if coding]
-    codings = [coding for coding in codings if coding != b"identity"]
+    codings = [coding.lower() for coding in codings if coding and coding.lower() != b"identity"]
     if codings and codings != [b"chunked"]:
         raise BadHead(f"the Transfer-Encoding cannot be read: {b', '.join(codings)[:100]!r}")
-    others = [field for field in fields if field[0].lower() not in (b"content-length", b"transfer-encoding")]
     if codings:
         framing = (b"Transfer-Encoding", b"chunked")
         # A server may send both headers to forge the next response on the connection, so the connection is closed.
         return [(b"Connection", b"close"), *others, framing] if lengths else [*others, framing]
     return [*others, (b"Content-Length", b"%d" % int(lengths[0]))] if lengths else others
-
-
-def _items(fields: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
-    """Return the items of all headers with this name. Each header may be a list."""
-    return [item.strip(b" \t") for field, value in fields if field.lower() == name for item in value.split(b",")]

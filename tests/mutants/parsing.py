@@ -238,7 +238,7 @@ MUTANTS = [
     ),
     Mutant("a run of events skips a character", _PARSER + "_read_run", _skips_byte_after_run, PARSER),
     Mutant("a run of events loses its last text", _PARSER + "_add_texts", edited(_shorter_join), PARSER),
-    Mutant("an event behind other output is lost", "protocol.parsing.parser:_find_event", returns(None), PARSER),
+    Mutant("an event behind other output is lost", "protocol.parsing.parser:find_event", returns(None), PARSER),
     Mutant(
         "an event behind another field is lost",
         "protocol.parsing.parser:_NEXT_LINE",
@@ -252,6 +252,12 @@ MUTANTS = [
         PARSER,
     ),
     Mutant("a text without end has no limit", _PARSER + "_fits", returns(True), PARSER),
+    Mutant(
+        "comments are other output",
+        "protocol.parsing.parser:_OUTPUT",
+        constant(re.compile(r"^\ufeff*+(?!event:|id:|retry:|[^\S\n]*+\n)(.*\n)", re.MULTILINE)),
+        PARSER,
+    ),
     Mutant("the final reply has no limit", "protocol.parsing.parser:_utf8_size", returns(0), PARSER),
     Mutant(
         "a notice shows secrets", "protocol.parsing.parser:_malformed", edited(without_function("mask_keys")), PARSER

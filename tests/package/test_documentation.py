@@ -48,7 +48,7 @@ PAGES = [ROOT / "README.rst", *sorted({*DOCS.rglob("*.rst")} - {GENERATED})]
 LONGEST_LINE = 120
 LONGEST_CODE_LINE = 88
 ONE_LINE = "    python3 -m venv "  # the README's two commands; .ci/run reads one of them
-MOST_THAT_DO_NOT_RUN = 8
+MOST_THAT_DO_NOT_RUN = 9
 
 _ENTRY = re.compile(r"^\.\. (?:auto\w+|py:\w+):: ([\w.]+)", re.MULTILINE)
 

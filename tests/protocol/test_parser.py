@@ -892,6 +892,26 @@ class TestLimits:
         assert seconds(80_000) < 9 * seconds(20_000)
 
 
+def test_lines_without_events_are_read_one_by_one() -> None:
+    """A site can send 16,000 of them in one piece, and no other task runs while the parser reads it."""
+
+    def calls(lines: int) -> int:
+        count, body, parser = 0, b"<br>\n" * lines + live("text") + b"\n\n", EventParser()
+
+        def watch(_frame: object, event: str, _argument: object) -> None:
+            nonlocal count
+            count += event.endswith("call")
+
+        sys.setprofile(watch)
+        try:
+            assert parser.receive_data(body) == [Text("text")]
+        finally:
+            sys.setprofile(None)
+        return count
+
+    assert calls(1000) == calls(10)
+
+
 @pytest.mark.parametrize("kind", ["live", "status", "usage", "error", "end"])
 def test_no_depth_of_nesting_raises(kind: str) -> None:
     """Some JSON can be read but not written again, because the stack is deeper at that point. It must not raise."""

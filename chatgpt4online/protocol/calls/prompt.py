@@ -108,18 +108,18 @@ class Submission:
             "previousResponseId": self.previous_response_id,
         }
         fields.update((key, value) for key, value in optional.items() if value)
-        return _encode(fields)
+        return _JSON.encode(fields)[1:-1].encode()
 
     def body(self, session_id: str, uploaded: Sequence[str] = ()) -> bytes:
         """Return the JSON body of the request in UTF-8. ``uploaded`` are the ids of more files."""
-        file_ids = [*self.file_ids, *uploaded]
+        # A new encoder is made for each object, but not for a string.
+        file_ids = [_JSON.encode(name) for name in (*self.file_ids, *uploaded)]
         several = len(file_ids) > 1
-        fields: Json = {
-            "session": session_id or None,
-            "newFileId": file_ids[0] if file_ids and not several else None,
-            "newFileIds": file_ids if several else None,
-        }
-        return b"{%b,%b}" % (_encode(fields), self._encoded)
+        session = _JSON.encode(session_id) if session_id else "null"
+        one = file_ids[0] if file_ids and not several else "null"
+        many = f"[{','.join(file_ids)}]" if several else "null"
+        fields = f'"session":{session},"newFileId":{one},"newFileIds":{many}'
+        return b"{%b,%b}" % (fields.encode(), self._encoded)
 
 
 class CheckedMessages(tuple[dict[str, str], ...]):
@@ -144,11 +144,6 @@ def checked_messages(messages: Iterable[Mapping[str, Any]]) -> CheckedMessages:
 
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
-
-def _encode(fields: Json) -> bytes:
-    """Return a JSON object in UTF-8 without its braces. Raises UnicodeEncodeError for a lone surrogate."""
-    return _JSON.encode(fields)[1:-1].encode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from io import StringIO
-from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]  # the stubs leave it out
+from json.decoder import scanstring  # type: ignore[attr-defined]  # the stubs leave it out
 from typing import Any
 
-from .decoding import decode_json, scan_json
+from .decoding import decode_json, find_event, scan_json
 from .errors import ChatError, InvalidInput, InvalidState, ServerError, TooLarge
 from .events import Done, Event, Failed, Json, Notice, Text, read_notice, read_reply, to_text
 from .lines import LineBuffer
@@ -25,6 +25,7 @@ _LARGEST_CHARACTER = 4  # bytes of UTF-8
 # few are separate in a short answer. In a long one, more of them make counting and the list of batches cheaper.
 _SMALLEST_BATCH, _LARGEST_BATCH = 256, 4096
 _MALFORMED_SHOWN = 200  # characters of a malformed event that a Notice shows: enough to recognise it
+_SHORTEST_SECRET = len("key=1234")  # shorter texts are not searched: a site can send thousands of them at once
 
 _FIELD_SIZE = len("data:")
 
@@ -42,7 +43,8 @@ _OBJECT_START = len("data: ")
 _NEXT_OBJECT = "\n\n" + _OBJECT
 # The end of a line before one that may hold an event or other output: no blank line, no comment, no other field.
 _NEXT_LINE = re.compile(r"\n(?!\n|:|(?:event|id|retry):[^{\n]*+\n)")
-_EVENT_START = re.compile(r"data:[ \t]*(?=\{)")
+# A line that holds other output, behind a byte order mark: no blank line, no comment, no other field.
+_OUTPUT = re.compile(r"^\ufeff*+(?!:|event:|id:|retry:|[^\S\n]*+\n)(.*\n)", re.MULTILINE)
 _ONE_LINE = re.compile(rb"[^\r\n]*[\r\n]?")
 
 
@@ -178,7 +180,7 @@ class EventParser:
                 self._read(lines, events)
 
     def _read(self, text: str, events: list[Event]) -> None:
-        """Read whole lines: the run of events at each place, or else the line."""
+        """Read whole lines. At each place that is a run of events, a line with an event, or lines without events."""
         text = text.replace("\r", "\n")
         position, may_have_run = 0, True
         while position < len(text):
@@ -188,9 +190,14 @@ class EventParser:
                     return
             end = text.find("\n", position)
             if end > position:
-                self._read_line(text[position:end], events)
-                if self._over:
-                    return
+                data = text.find("data:", position)
+                if 0 <= data < end:
+                    self._read_line(text[position:end], events)
+                    if self._over:
+                        return
+                else:
+                    end = text.rfind("\n", position, data) if data >= 0 else len(text) - 1
+                    self._keep_output(text[position : end + 1])
             # The pattern matches at the end of the last line, so there is always a match.
             position = _NEXT_LINE.search(text, end).end()  # type: ignore[union-attr]  # see above
 
@@ -282,17 +289,21 @@ class EventParser:
             event = _decode(line[_FIELD_SIZE:].strip(" \t"))
         elif line.startswith(":") or not line.strip():
             return
-        elif found := _find_event(line):  # the output before it in the line is ignored, as other lines before an event
+        elif found := find_event(line):  # the output before it in the line is ignored, as other lines before an event
             event, line = found
         else:
-            if not line.startswith(("event:", "id:", "retry:")):
-                self._non_events.write(line + "\n")
-                self._set_non_event_size(self._non_event_size + len(line) + 1)
-                self._in_events = False
+            self._keep_output(line + "\n")
             return
         if not self._in_events:
             self._enter_events()
         self._read_event(event, line, events)
+
+    def _keep_output(self, lines: str) -> None:
+        """Store the other output in lines without events, such as JSON, a page or a warning of PHP."""
+        if output := "".join(_OUTPUT.findall(lines)):
+            self._non_events.write(output)
+            self._set_non_event_size(self._non_event_size + len(output))
+            self._in_events = False
 
     def _read_event(self, event: Any, line: str, events: list[Event]) -> None:
         kind = event.get("type") if event.__class__ is dict else None
@@ -403,47 +414,13 @@ class EventParser:
         self._safe_size = min(self._max_event_size, self._max_body_size - size)
 
 
-class _Line(str):
-    """A single line, in which the standard library creates each JSON error in constant time.
-
-    The standard library counts the line ends before each error. That takes quadratic time for a long line with many
-    places that look like an event. A single line has no line ends, so these methods do not search for them.
-    """
-
-    __slots__ = ()
-
-    def count(self, *_: Any) -> int:
-        return 0
-
-    def rfind(self, *_: Any) -> int:
-        return -1
-
-
-def _find_event(line: str) -> tuple[Any, str] | None:
-    """Return the decoded event after other output in a line, and the line from its ``data:`` on. None: no event.
-
-    The event begins at the first ``data:`` after which there is only one JSON object with a string ``type``. Spaces and
-    tabs may surround the object. The event is None if it exceeds Python's limits on numbers and nesting.
-    """
-    line = _Line(line.rstrip(" \t"))
-    for start in _EVENT_START.finditer(line):
-        try:
-            event, end = scan_json(line, start.end())
-        except (JSONDecodeError, StopIteration):
-            continue
-        except (ValueError, RecursionError):
-            return None, line[start.start() :]
-        if end == len(line) and isinstance(event.get("type"), str):
-            return event, line[start.start() :]
-    return None
-
-
 def _decode(payload: str) -> Any:
     """Return the JSON value of a payload. None means invalid JSON, since no valid event is null."""
     try:
-        return decode_json(payload)
-    except ValueError:
+        value, end = scan_json(payload, 0)
+    except (StopIteration, ValueError, RecursionError):
         return None
+    return value if end == len(payload) else None
 
 
 def _utf8_size(text: str) -> int:
@@ -460,9 +437,12 @@ def check_limits(**limits: int) -> None:
 
 
 def _malformed(line: str) -> Notice:
-    from .bodies import mask_keys  # noqa: PLC0415  # see the top
+    shown = line[_FIELD_SIZE:].strip()[: 2 * _MALFORMED_SHOWN]
+    if len(shown) >= _SHORTEST_SECRET:
+        from .bodies import mask_keys  # noqa: PLC0415  # see the top
 
-    return Notice("malformed", mask_keys(line[_FIELD_SIZE:].strip()[: 2 * _MALFORMED_SHOWN])[:_MALFORMED_SHOWN])
+        shown = mask_keys(shown)[:_MALFORMED_SHOWN]
+    return Notice("malformed", shown)
 
 
 def _to_bytes(data: Any) -> bytes:
