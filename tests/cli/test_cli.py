@@ -707,21 +707,6 @@ def test_time_limit_is_named_as_the_option(option: str) -> None:
     assert f"within 0.5 s; raise {option} if the site needs longer" in run.stderr
 
 
-@pytest.fixture
-def _usual_signal_handlers() -> Iterator[None]:
-    """Set the usual handlers of signals: tests that run under nohup or in the background ignore some signals."""
-    usual: dict[int, Any] = {
-        signal.SIGINT: signal.default_int_handler,
-        signal.SIGTERM: signal.SIG_DFL,
-        signal.SIGHUP: signal.SIG_DFL,
-    }
-    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.mark.usefixtures("_usual_signal_handlers")
 class TestSignals:
     def test_ctrl_c_ends_the_program_quietly(self, hanging: Server) -> None:
         with start_program("Hi", "--site", hanging.url) as process:
