@@ -158,7 +158,19 @@ class TestAnswers:
             ("good", "questions", ["system-out"]),
             ("bad", "questions", ["failure", "system-out"]),
         ]
-        assert os.listdir().count("results.xml.part") == 0
+        assert not [name for name in os.listdir() if name.endswith(".part")]
+
+    @pytest.mark.parametrize("junit", ["answers.jsonl", "./questions.jsonl", "linked.jsonl", "hard.jsonl"])
+    def test_results_that_would_replace_the_answers_are_refused(self, junit: str, server: Server) -> None:
+        ask_names("a")
+        assert batch(server.url).returncode == 0
+        Path("linked.jsonl").symlink_to(ANSWERS)
+        os.link(ANSWERS, "hard.jsonl")
+        before = Path(ANSWERS).read_bytes(), Path(QUESTIONS).read_bytes()
+        ended = batch(server.url, "--junit", junit)
+        assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+        assert "--junit name the same file" in ended.stderr
+        assert (Path(ANSWERS).read_bytes(), Path(QUESTIONS).read_bytes()) == before
 
     def test_junit_file_that_cannot_be_written_loses_no_answer(self, server: Server) -> None:
         ask_names("a")
