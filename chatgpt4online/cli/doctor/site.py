@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from ... import Blocked, Bot, ChatError, RateLimited
-from .fetch import Answer, Fetcher, Unreachable
+from .fetch import Answer, Fetcher, Unreachable, origin
 from .findings import Skip
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ class Root:
 
     ``named`` is the one that the page names, if it is not there. ``state`` is ``open``, ``hidden`` (WordPress answers,
     but not with its index), ``closed`` (to guests), ``blocked`` (a bot check or a limit answers in its place) or
-    ``missing``.
+    ``missing``. ``failure`` says why there is no ``answer``, or is ``""``.
     """
 
     url: str
@@ -36,6 +36,7 @@ class Root:
     answer: Answer | None
     namespaces: tuple[str, ...] = ()
     named: Root | None = None
+    failure: str = ""
 
     @property
     def is_plain(self) -> bool:
@@ -117,8 +118,14 @@ class Site:
     async def find_root(self) -> Root:
         """Return the REST API, or the place where it should be. Raises Unreachable."""
         missing: list[Root] = []
+        home = origin((await self.visit())[-1].url)
         for url in await self._roots():
-            root = _read_index(url, await self.fetcher.get(rest_url(url, "/", INDEX)))
+            try:
+                root = _read_index(url, await self.fetcher.get(rest_url(url, "/", INDEX)))
+            except Unreachable as error:
+                if origin(url) == home:  # each further request would wait for as long
+                    raise
+                root = Root(url, "missing", None, failure=str(error))
             if root.state != "missing":
                 named = await self._named_roots()
                 return replace(root, named=next((other for other in missing if other.url in named), None))
