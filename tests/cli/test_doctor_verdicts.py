@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from chatgpt4online import Done, EventParser, Reply, Session, Submission, Text, Timeout, Turn
+from chatgpt4online.cli.connection import start_page
 from chatgpt4online.cli.doctor import releases
 from chatgpt4online.cli.doctor.address import Certificate, read_certificate, read_plain
 from chatgpt4online.cli.doctor.ask import read_stream
@@ -23,7 +24,7 @@ from chatgpt4online.cli.doctor.front import cache_plugins, cache_sign, products,
 from chatgpt4online.cli.doctor.modes import Schedule
 from chatgpt4online.cli.doctor.owner import read_keys
 from chatgpt4online.cli.doctor.releases import Evidence, find_release
-from chatgpt4online.cli.doctor.site import rest_url, start_page
+from chatgpt4online.cli.doctor.site import rest_url
 from chatgpt4online.cli.doctor.stream import Measurement, measure
 from chatgpt4online.http1 import Pool
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from ... import Blocked, Bot, ChatError, RateLimited
+from ..connection import start_page
 from .fetch import Answer, Fetcher, Unreachable, origin
 from .findings import Skip
 
@@ -205,12 +206,6 @@ def _read_index(url: str, answer: Answer) -> Root:
     if answer.status == 503 or isinstance(answer.error, Blocked | RateLimited):
         return Root(url, "blocked", answer)
     return Root(url, "missing", answer)
-
-
-def start_page(address: str) -> str:
-    """Return the address of the page: the given one, or the start page of a REST root."""
-    address = re.sub(r"[?&]rest_route=.*", "", address.strip().partition("#")[0])
-    return re.sub(r"(?:/wp-json(?:/.*)?|/index\.php)$", "/", address)
 
 
 def rest_url(root: str, route: str, query: Mapping[str, str] | None = None) -> str:
