@@ -437,7 +437,10 @@ class TestArguments:
         "no site": (["batch", QUESTIONS, "-o", ANSWERS], "no site is given"),
         "a missing file": (["batch", "x.jsonl", "-o", ANSWERS, "--demo"], "x.jsonl cannot be read: No such file or d"),
         "a folder": (["batch", ".", "-o", ANSWERS, "--demo"], ". cannot be read: Is a directory"),
-        "the questions as answers": (["batch", QUESTIONS, "-o", QUESTIONS, "--demo"], "is not a file of answers: line"),
+        "the questions as answers": (
+            ["batch", QUESTIONS, "-o", QUESTIONS, "--demo"],
+            "QUESTIONS.jsonl and -o name the same file",
+        ),
         "a folder of answers": (["batch", QUESTIONS, "-o", ".", "--demo"], ". cannot be opened: Is a directory"),
         "no concurrency": (["batch", QUESTIONS, "-o", ANSWERS, "--demo", "--concurrency", "0"], "a whole number above"),
         "half a rate": (["batch", QUESTIONS, "-o", ANSWERS, "--demo", "--rate", "0.5"], "a whole number above 0"),
