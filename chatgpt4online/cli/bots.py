@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import Bot
 from .command import Command, Parser, refuse_words
-from .connection import ADDRESS_HINTS, ENVIRONMENT, add_address, add_connection, check_site, open_client
+from .connection import ADDRESS_HINTS, ENVIRONMENT, add_address, add_connection, check_site, home_page, open_client
 from .streams import write_json
 from .tables import print_table
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the bots of the page."""
     with open_client(options) as client:
-        bots = client.bots(options.site or "/")
+        bots = client.bots(home_page(options))
     if options.json:
         for bot in bots:
             write_json(_record(bot), _WHAT)

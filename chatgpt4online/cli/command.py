@@ -13,6 +13,7 @@ PROGRAM = "chatgpt4online"
 FAILED = 1
 WRONG_CALL = 2  # the exit status of argparse
 _HELP_WIDTH = 79  # columns, on any terminal
+_MOST_SECONDS = 1e7  # almost 4 months, as for the time limits of a client; system calls refuse much longer waits
 # The names of files in the form of shtab, which reads them from the argument.
 _FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
 
@@ -124,13 +125,14 @@ def names_files(*arguments: argparse.Action) -> None:
 
 
 def seconds(text: str) -> float:
-    """Return a number of seconds above 0. For ``type=`` of an argument."""
+    """Return a number of seconds above 0 and up to 10,000,000. For ``type=`` of an argument."""
     try:
         number = float(text)
     except ValueError:
         number = 0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"a number of seconds above 0 is expected, not {text!r}")
+    if not 0 < number <= _MOST_SECONDS:
+        limit = f" and up to {_MOST_SECONDS:g}" if number > 0 else ""
+        raise argparse.ArgumentTypeError(f"a number of seconds above 0{limit} is expected, not {text!r}")
     return number
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import os
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -181,6 +182,17 @@ def site_and_bot(options: argparse.Namespace) -> tuple[str, str]:
     """Return the site's address, or ``"demo"``, and the bot's id of the arguments or of the environment."""
     site = "demo" if is_demo(options) else options.site or os.environ[SITE]
     return site.rstrip("/"), wanted_bot(options) or "default"
+
+
+def home_page(options: argparse.Namespace) -> str:
+    """Return the address of the site's home page, which may be in a directory. ``served_demo`` serves the demo's."""
+    return start_page(options.site or os.environ[SITE])
+
+
+def start_page(address: str) -> str:
+    """Return the address of the page: the given one, or the start page of a REST root."""
+    address = re.sub(r"[?&]rest_route=.*", "", address.strip().partition("#")[0])
+    return re.sub(r"(?:/wp-json(?:/.*)?|/index\.php)$", "/", address)
 
 
 def wanted_bot(options: argparse.Namespace) -> str | None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from .streams import Failure
+
+_LONGEST = 50  # characters of the name in that of the new file: at most 200 bytes, and file systems allow 255
 
 
 def check_place(path: str, what: str) -> None:
@@ -30,17 +33,20 @@ def check_place(path: str, what: str) -> None:
 def replaced(path: str, what: str) -> Iterator[BinaryIO]:
     """Open a new file, which replaces the file ``path`` at the end of the block. An error in the block removes it.
 
-    A device or a pipe is written directly. A new file has the usual permissions, and an old one keeps its own. Raises
-    Failure, which names the content as ``what``, if the file cannot be written.
+    A device or a pipe is written directly. A new file has the usual permissions, and an old one keeps its own. The new
+    file has a name that no other file has, so that two programs can write the same file, and the last one replaces it.
+    Raises Failure, which names the content as ``what``, if the file cannot be written.
     """
     whole = os.path.realpath(path)
-    part = f"{whole}.part"  # beside the file, since a file system can rename only its own files
+    folder, name = os.path.split(whole)
+    # Beside the file, since a file system can rename only its own files.
+    part = os.path.join(folder, f".{name[:_LONGEST]}.{secrets.token_hex(8)}.part")
     try:
         if os.path.exists(path) and not os.path.isfile(path):
             with open(path, "wb") as file:
                 yield file
             return
-        with open(part, "wb") as file:
+        with open(part, "xb") as file:
             if os.path.exists(whole):
                 shutil.copymode(whole, part)
             yield file

@@ -29,7 +29,9 @@ def _print_rich(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table  # noqa: PLC0415  # as above
     from rich.text import Text  # noqa: PLC0415  # as above
 
-    table = Table(*heads, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in heads:
+        table.add_column(head, overflow="fold")  # on a narrow terminal, a part of an id would be useless
     for row in rows:
         table.add_row(*(Text(visible(cell)) for cell in row))
     Console().print(table)

@@ -158,7 +158,19 @@ class TestAnswers:
             ("good", "questions", ["system-out"]),
             ("bad", "questions", ["failure", "system-out"]),
         ]
-        assert os.listdir().count("results.xml.part") == 0
+        assert not [name for name in os.listdir() if name.endswith(".part")]
+
+    @pytest.mark.parametrize("junit", ["answers.jsonl", "./questions.jsonl", "linked.jsonl", "hard.jsonl"])
+    def test_results_that_would_replace_the_answers_are_refused(self, junit: str, server: Server) -> None:
+        ask_names("a")
+        assert batch(server.url).returncode == 0
+        Path("linked.jsonl").symlink_to(ANSWERS)
+        os.link(ANSWERS, "hard.jsonl")
+        before = Path(ANSWERS).read_bytes(), Path(QUESTIONS).read_bytes()
+        ended = batch(server.url, "--junit", junit)
+        assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+        assert "--junit name the same file" in ended.stderr
+        assert (Path(ANSWERS).read_bytes(), Path(QUESTIONS).read_bytes()) == before
 
     def test_junit_file_that_cannot_be_written_loses_no_answer(self, server: Server) -> None:
         if not os.path.exists("/dev/full"):
@@ -465,7 +477,10 @@ class TestArguments:
         "no site": (["batch", QUESTIONS, "-o", ANSWERS], "no site is given"),
         "a missing file": (["batch", "x.jsonl", "-o", ANSWERS, "--demo"], "x.jsonl cannot be read: No such file or d"),
         "a folder": (["batch", ".", "-o", ANSWERS, "--demo"], ". cannot be read: Is a directory"),
-        "the questions as answers": (["batch", QUESTIONS, "-o", QUESTIONS, "--demo"], "is not a file of answers: line"),
+        "the questions as answers": (
+            ["batch", QUESTIONS, "-o", QUESTIONS, "--demo"],
+            "QUESTIONS.jsonl and -o name the same file",
+        ),
         "a folder of answers": (["batch", QUESTIONS, "-o", ".", "--demo"], ". cannot be opened: Is a directory"),
         "no concurrency": (["batch", QUESTIONS, "-o", ANSWERS, "--demo", "--concurrency", "0"], "a whole number above"),
         "half a rate": (["batch", QUESTIONS, "-o", ANSWERS, "--demo", "--rate", "0.5"], "a whole number above 0"),

@@ -1,6 +1,7 @@
 """The lines of questions and their expectations, without any I/O."""
 
 import json
+import warnings
 from typing import Any
 
 import pytest
@@ -91,6 +92,12 @@ def test_malformed_line_is_reported_with_its_number(name: str) -> None:
     assert reason in problems[0]
     assert "\n" not in problems[0]
     assert len(problems[0]) < 250
+
+
+def test_pattern_that_python_warns_about_is_accepted() -> None:
+    data = b'{"id": "a", "prompt": "b", "expect": {"regex": "[[a]"}}'
+    with warnings.catch_warnings(action="error"):
+        assert read_questions(data)[1] == []
 
 
 def test_every_malformed_line_is_reported() -> None:

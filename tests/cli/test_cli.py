@@ -21,6 +21,7 @@ import pytest
 from chatgpt4online.cli import main
 from chatgpt4online.cli.program import COMMANDS
 
+from ..site import serve_site as site_in_a_directory
 from ..support.behaviours import HELLO, streamed
 from ..support.program import (
     SECONDS,
@@ -775,3 +776,12 @@ class TestSignals:
             assert process.stdout.read(3) == b"Hel"
             process.send_signal(number)
             assert (process.wait(), process.stdout.read(), process.stderr.read()) == (-number, b"", b"")
+
+
+@pytest.mark.parametrize("end", ["", "/", "/wp-json"])
+@pytest.mark.parametrize("command", ["bots", "chat"])
+def test_home_page_of_a_site_in_a_directory_is_not_found(command: str, end: str) -> None:
+    with site_in_a_directory("Hello", path="/blog") as site:
+        ended = run_program(command, prompt=b"Hi\n", env={"CHATGPT4ONLINE_SITE": site.url + end})
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert site.requests[0].path.rstrip("/") == "/blog"

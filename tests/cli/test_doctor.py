@@ -272,7 +272,25 @@ ODD = [
             lambda answer: answer.adding(answer.body.replace(b"\\/wp-json", b"\\/old\\/wp-json")),
         ),
     ),
+    Odd(
+        "page with a REST API on a host that is gone",
+        "rest",
+        "problem",
+        "the page names http://127.0.0.1:1/wp-json, which cannot be reached: no connection",
+        lambda answer: answer.adding(re.sub(rb":\d+\\/wp-json", rb":1\\/wp-json", answer.body)),
+    ),
     # The plugin
+    Odd(
+        "files on a host that is gone",
+        "plugin",
+        "ok",
+        "AI Engine, release",
+        lambda answer: (
+            before(b"http://127.0.0.1:1/wp-content/plugins/ai-engine/x.js")(answer)
+            if answer.request.target == "/"
+            else answer
+        ),
+    ),
     Odd(
         "no AI Engine",
         "plugin",
@@ -692,6 +710,39 @@ def test_redirect_that_sets_a_cookie_is_a_loop(method: str, step: str) -> None:
     with serve_site() as site, Server(front(site.url, on(place, change))) as server:
         checked = check(f"{server.url}/?page")
     assert checked.findings[step]["verdict"] == "ok"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["--header", "X: a\r\nY: b"],
+        ["--header", "X Y: a"],
+        ["--token", "two words"],
+        ["--user-of-environment", "anna"],
+        ["--watch", "1e300"],
+    ],
+    ids=lambda values: values[0] + " " + values[1][:3],
+)
+def test_value_that_cannot_be_sent_is_a_problem_of_the_site(values: list[str]) -> None:
+    with serve_site("Hello") as site:
+        env = {"CHATGPT4ONLINE_SITE": site.url, "CHATGPT4ONLINE_USER": "anna"}
+        if values[0] == "--user-of-environment":  # without its password
+            ended = run_program("doctor", env=env)
+        else:
+            ended = run_program("doctor", site.url, *values)
+        assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+        assert not site.requests
+
+
+def test_part_of_a_header_is_shown_by_a_site_that_prints_it() -> None:
+    def echo(answer: Relayed) -> Relayed:
+        sent = answer.request.headers.get("authorization", "").removeprefix("Bearer ")
+        return answer.adding(f"<b>Warning</b>: {sent}\n".encode() + answer.body) if answer.has("/wp-json") else answer
+
+    with serve_site("Hello") as site, Server(front(site.url, echo)) as server:
+        ended = run_program("doctor", server.url, "--header", "Authorization: Bearer tok-1234")
+    assert "tok-1234" not in ended.stdout
+    assert "***" in ended.stdout
 
 
 def test_login_is_sent_to_another_host() -> None:

@@ -23,6 +23,7 @@ from chatgpt4online.cli.doctor.command import COMMAND
 from chatgpt4online.cli.doctor.findings import Finding, Fix
 from chatgpt4online.cli.doctor.output import report, summary
 from chatgpt4online.cli.doctor.textfile import metrics, write_textfile
+from chatgpt4online.cli.files import replaced
 from chatgpt4online.cli.streams import Failure
 from chatgpt4online.testing import Chat
 
@@ -247,6 +248,21 @@ class TestTextfile:
             write_textfile(str(path), "new")
             assert reader.read() == "old"
         assert path.read_text() == "new"
+
+    def test_two_programs_that_write_one_file_mix_or_fail(self, tmp_path: Path) -> None:
+        path = tmp_path / "site.prom"
+        other = tmp_path / "site.prom.part"
+        other.write_text("a file of the user")
+        with replaced(str(path), "the metrics") as first:
+            first.write(b"first")
+            with replaced(str(path), "the metrics") as second:
+                second.write(b"second, which is longer")
+            assert path.read_text() == "second, which is longer"
+        assert path.read_text() == "first"
+        assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {
+            "site.prom": "first",
+            "site.prom.part": "a file of the user",
+        }
 
     def test_folder_that_does_not_exist_is_not_named(self, site: Site, tmp_path: Path) -> None:
         path = tmp_path / "none" / "site.prom"

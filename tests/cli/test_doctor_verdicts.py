@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,18 @@ from typing import Any
 import pytest
 
 from chatgpt4online import Done, EventParser, Reply, Session, Submission, Text, Timeout, Turn
+from chatgpt4online.cli.connection import start_page
 from chatgpt4online.cli.doctor import releases
 from chatgpt4online.cli.doctor.address import Certificate, read_certificate, read_plain
 from chatgpt4online.cli.doctor.ask import read_stream
 from chatgpt4online.cli.doctor.causes import find_fixes
-from chatgpt4online.cli.doctor.fetch import Answer, Fetcher, cookie_header, shown
+from chatgpt4online.cli.doctor.fetch import Answer, Fetcher, cookie_header, next_hop, shown
 from chatgpt4online.cli.doctor.findings import VERDICTS, Finding, Mask, find_keys, is_healthy
 from chatgpt4online.cli.doctor.front import cache_plugins, cache_sign, products, read_warnings
 from chatgpt4online.cli.doctor.modes import Schedule
 from chatgpt4online.cli.doctor.owner import read_keys
 from chatgpt4online.cli.doctor.releases import Evidence, find_release
-from chatgpt4online.cli.doctor.site import rest_url, start_page
+from chatgpt4online.cli.doctor.site import rest_url
 from chatgpt4online.cli.doctor.stream import Measurement, measure
 from chatgpt4online.http1 import Pool
 
@@ -490,6 +491,46 @@ def test_parameters_of_a_shown_address_are_secret() -> None:
     )
 
 
+def test_login_in_an_address_is_shown_or_followed() -> None:
+    answer = Answer("GET", "https://example.org/", 301, {"location": "https://anna:secret@example.org:8443/a@b"})
+    assert next_hop(answer) == "https://example.org:8443/a@b"
+    assert shown("https://anna:secret@example.org/x") == "https://example.org/x"
+    assert Mask().text("see https://anna:secret@example.org/x and a@b.org") == "see https://example.org/x and a@b.org"
+
+
+@pytest.mark.parametrize("body", [b'{"":' * 900_000, b'{"a":1 ' * 500_000], ids=["nested", "begun"])
+def test_text_that_begins_many_objects_takes_minutes(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+    decode = json.JSONDecoder.raw_decode
+    monkeypatch.setattr(json.JSONDecoder, "raw_decode", lambda *given: tries.append(0) or decode(*given))
+    assert Answer("GET", "https://example.org/", 200, {}, body).json == {}
+    assert 0 < len(tries) <= 100
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "secrets"),
+    [
+        ("Authorization", "Bearer tok-1234", ["tok-1234"]),
+        ("authorization", "Basic YW5uYTphYmNkIEVGR0g=", ["YW5uYTphYmNkIEVGR0g=", "abcd EFGH", "abcdEFGH"]),
+        ("Proxy-Authorization", "Basic YTpiOmNkZQ==", ["YTpiOmNkZQ==", "b:cde"]),
+        ("Authorization", "Basic 5", ["Basic 5"]),
+        ("Cookie", "first=one-1; second=two=2", ["one-1", "two=2"]),
+        ("X-Key", "key-1234", ["key-1234"]),
+    ],
+)
+def test_part_of_a_secret_header_is_shown(name: str, value: str, secrets: list[str]) -> None:
+    mask = Mask()
+    mask.add_header(name, value)
+    for secret in [value, *secrets]:
+        assert mask.text(f"<{secret}>") == "<***>"
+
+
+def test_password_without_spaces_or_in_a_header_is_shown() -> None:
+    mask = Mask()
+    mask.add_login("anna", "abcd EFGH")
+    assert mask.text("abcd EFGH, abcdEFGH, YW5uYTphYmNkIEVGR0g=") == "***, ***, ***"
+
+
 def test_php_session_is_sent_back() -> None:
     assert cookie_header(["a=1; path=/", "PHPSESSID=2", "a=3; HttpOnly", "b=4"]) == {"Cookie": "a=3; b=4"}
 
@@ -529,8 +570,22 @@ def test_question_is_asked_in_another_run(
     seconds: float, ask_every: float | None, asking: list[int], a_day: int
 ) -> None:
     schedule = Schedule.of(seconds, ask_every)
-    assert [number for number in range(6) if schedule.asks(number)] == asking
+    assert _asking(schedule, range(6)) == asking
     assert schedule.questions_a_day() == a_day
+
+
+def test_question_of_a_run_that_was_left_out_is_forgotten() -> None:
+    schedule = Schedule.of(300, 900)
+    assert _asking(schedule, [0, 2, 4, 5, 7, 8, 13]) == [0, 4, 7, 13]
+
+
+def _asking(schedule: Schedule, numbers: Iterable[int]) -> list[int]:
+    """Return the numbers of the runs that ask, if the runs with the other numbers are left out."""
+    asking: list[int] = []
+    for number in numbers:
+        if schedule.asks(number, asking[-1] if asking else None):
+            asking.append(number)
+    return asking
 
 
 @pytest.mark.parametrize(("spent", "pause"), [(0, 60), (10, 50), (59, 1), (70, 50), (130, 50)])

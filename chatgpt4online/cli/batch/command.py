@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 from ... import ChatError, InvalidInput, LocalError
@@ -59,6 +61,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _check(parser: Parser, options: argparse.Namespace, rest: list[str]) -> None:
     refuse_words(parser, rest)
     check_site(parser, options)
+    paths = {"QUESTIONS.jsonl": options.questions, "-o": options.output, "--junit": options.junit}
+    named = [(name, os.path.realpath(path)) for name, path in paths.items() if path not in (None, _STDIN)]
+    for (first, path), (second, other) in combinations(named, 2):
+        if path == other or _is_same(path, other):
+            raise InvalidInput(f"{first} and {second} name the same file, which would be replaced: {path}")
+
+
+def _is_same(path: str, other: str) -> bool:
+    """Return whether two paths lead to one regular file, also by a hard link."""
+    return os.path.isfile(path) and os.path.isfile(other) and os.path.samefile(path, other)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +68,8 @@ def _texts(fields: dict[str, Any], name: str) -> tuple[str, ...]:
 
 def _pattern(text: str) -> re.Pattern[str]:
     try:
-        return re.compile(text)
+        with warnings.catch_warnings(action="ignore"):  # about patterns that a later Python may read differently
+            return re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
         raise InvalidInput(f'"regex" has a pattern that Python cannot read: {error}') from None
 

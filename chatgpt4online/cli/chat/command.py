@@ -15,6 +15,7 @@ from ..connection import (
     add_connection,
     add_site,
     check_site,
+    home_page,
     open_client,
     pick_bot,
     reason,
@@ -30,7 +31,6 @@ from .typed_history import TypedHistory, history_path
 if TYPE_CHECKING:
     from ... import Client
 
-_HOME = "/"  # the page that is read for bots if no other one is named
 _BYTE_ORDER_MARK = "\ufeff"
 _HISTORY = """\
   The up key brings back what you typed, also in earlier chats: the file
@@ -106,7 +106,7 @@ def _find_bots(client: Client, options: argparse.Namespace) -> tuple[list[Bot], 
         bots = client.bots(options.page)
         return bots, pick_bot(bots, wanted)
     try:
-        bots = client.bots(_HOME)
+        bots = client.bots(home_page(options))
     except (ConnectionFailed, LocalError):
         raise
     except ChatError:  # the home page has no bot, or is not for everyone: the bot may still answer

@@ -7,11 +7,12 @@ import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from ... import ChatError, EventParser, Failed, Timeout, __version__
-from .findings import Mask
+from .findings import Mask, without_login
 
 if TYPE_CHECKING:
     from ...http1 import Pool, Response
@@ -21,6 +22,7 @@ _log = logging.getLogger("chatgpt4online")
 _SECONDS = 30.0  # the longest wait for the head of an answer, and for its body, that needs no model
 _MOST = 4 * 1024 * 1024  # bytes of a body that are read: large pages have about 1 MB
 _MOST_HOPS = 6
+_MOST_BEGINS = 100  # places where a JSON object may begin: a text with more of them would take minutes
 _LEAST = 8  # characters of a cookie that names a visitor; shorter ones are settings, such as "true"
 README = "/readme.txt"
 _CREDENTIALS = {"authorization", "cookie", "proxy-authorization", "x-wp-nonce"}
@@ -99,7 +101,7 @@ class Answer:
         text = self.text
         if "html" in self.headers.get("content-type", ""):
             return "", {}, ""
-        for start in re.finditer(r"\{(?=\s*[\"}])", text[:_MOST]):
+        for start in islice(re.finditer(r"\{(?=\s*[\"}])", text), _MOST_BEGINS):
             try:
                 found, end = json.JSONDecoder().raw_decode(text, start.start())
             except (ValueError, RecursionError):
@@ -245,12 +247,12 @@ def origin(url: str) -> tuple[str, str, int | None]:
 
 
 def next_hop(answer: Answer) -> str:
-    """Return the address that an answer redirects to, or ``""``."""
+    """Return the address that an answer redirects to, without a login in it, or ``""``."""
     location = answer.headers.get("location", "")
     if answer.status not in (301, 302, 303, 307, 308) or not location:
         return ""
     try:
-        target = urljoin(answer.url, location)
+        target = without_login(urljoin(answer.url, location))
         return target if urlsplit(target).scheme in ("http", "https") else ""
     except ValueError:
         return ""
@@ -270,8 +272,8 @@ def cookie_header(cookies: Iterable[str]) -> dict[str, str]:
 
 
 def shown(url: str) -> str:
-    """Return an address without its parameters, which may hold secrets. The name of a REST route stays."""
-    address, mark, query = url.partition("?")
+    """Return an address without its parameters and a login, which are secrets. The name of a REST route stays."""
+    address, mark, query = without_login(url).partition("?")
     if route := re.match(r"rest_route=[\w./-]*", query):
         return f"{address}?{route[0]}"
     return f"{address}?..." if mark else address

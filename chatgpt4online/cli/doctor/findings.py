@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
@@ -52,6 +54,7 @@ def is_healthy(findings: Iterable[Finding]) -> bool:
 
 
 _KEY = re.compile(r"\b(sk-|AIza|gsk_|xai-|hf_|r8_|pplx-|AKIA)[\w*-]{4,}")
+_USERINFO = re.compile(r"(?<=://)[^\s/?#@]*@")
 _ADDRESS = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w.:]*\w)")
 
 
@@ -60,9 +63,14 @@ def find_keys(text: str) -> list[str]:
     return [f"{match[1]}***" for match in _KEY.finditer(text)]
 
 
+def without_login(text: str) -> str:
+    """Return a text in which the web addresses have no name and no password."""
+    return _USERINFO.sub("", text)
+
+
 @dataclass(slots=True)
 class Mask:
-    """Removes secrets from texts for people: API keys, IP addresses, and the ``secrets`` that are known.
+    """Removes secrets from texts for people: API keys, IP addresses, logins in web addresses, and known ``secrets``.
 
     The IP addresses in ``shown`` stay, such as that of a site without a name. So do loopback addresses.
     """
@@ -74,11 +82,27 @@ class Mask:
         """Add values that no text may show. Values of fewer than 4 characters would match parts of other words."""
         self.secrets.update(secret for secret in secrets if len(secret) >= 4)
 
+    def add_login(self, name: str, password: str) -> None:
+        """Add a password, also as WordPress compares it, without spaces, and as a header sends it."""
+        sent = b64encode(f"{name}:{password}".encode()).decode()
+        self.add(password, password.replace(" ", ""), sent)
+
+    def add_header(self, name: str, value: str) -> None:
+        """Add the value of a header, and the secrets in it: a site may show a part of a login, or one cookie."""
+        self.add(value)
+        if name.lower() in ("authorization", "proxy-authorization"):
+            sent = value.partition(" ")[2].strip()
+            self.add(sent)
+            with suppress(ValueError):  # not base64, or not a text
+                self.add_login(*b64decode(sent, validate=True).decode().split(":", 1))
+        elif name.lower() == "cookie":
+            self.add(*(pair.partition("=")[2].strip() for pair in value.split(";")))
+
     def text(self, text: str) -> str:
         """Return the text without secrets."""
         for secret in sorted(self.secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
-        return _ADDRESS.sub(self._address, _KEY.sub(r"\1***", text))
+        return _ADDRESS.sub(self._address, _KEY.sub(r"\1***", without_login(text)))
 
     def value(self, value: Any) -> Any:
         """Return a value of JSON without secrets in its texts."""

@@ -20,7 +20,7 @@ _DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A run begins every ``seconds``. Every ``rounds``-th run asks the question, or none of them if it is 0."""
+    """A run begins every ``seconds``. One run in ``rounds`` asks the question, or none of them if it is 0."""
 
     seconds: float
     rounds: int = 0
@@ -30,9 +30,12 @@ class Schedule:
         """Return the schedule with at least ``ask_every`` seconds between two questions."""
         return cls(seconds, 0 if ask_every is None else math.ceil(ask_every / seconds))
 
-    def asks(self, number: int) -> bool:
-        """Return whether a run asks the question. The first run has the number 0."""
-        return self.rounds > 0 and number % self.rounds == 0
+    def asks(self, number: int, last: int | None) -> bool:
+        """Return whether a run asks the question, given the number of the ``last`` one that did, or None.
+
+        Long runs leave out others, and their numbers too. The question of a run that was left out comes with the next.
+        """
+        return self.rounds > 0 and (last is None or number - last >= self.rounds)
 
     def questions_a_day(self) -> int:
         """Return the largest number of questions in 24 hours."""
@@ -73,11 +76,13 @@ def watch(options: argparse.Namespace) -> int:
         write_error(
             f"one question every {schedule.rounds * schedule.seconds:g} s: {schedule.questions_a_day()} a day\n"
         )
-    number, asked = 0, None
+    number, last, asked = 0, None, None
     begin = time.monotonic()
     while True:
         start = time.monotonic()
-        findings = _collect(settings, options.ask if schedule.asks(number) else None, prints=False)
+        is_asking = schedule.asks(number, last)
+        last = number if is_asking else last
+        findings = _collect(settings, options.ask if is_asking else None, prints=False)
         seconds, now = round(time.monotonic() - start, 3), time.time()
         asked = _asked(findings) or asked
         if options.textfile is not None:  # before the line, so that its reader finds the metrics of the same run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .fetch import README, next_hop, shown
+from .fetch import README, Unreachable, next_hop, origin, shown
 from .findings import Finding, Fix
 from .releases import Evidence, Release, features, find_release, readme_release
 from .site import Root, Site
@@ -26,6 +26,9 @@ def read_rest(root: Root, *, chats_are_open: bool = False) -> Finding:
     where = f"the REST API is at {root.url} ({form})"
     status = root.answer.status if root.answer else 0
     code = root.answer.code if root.answer else ""
+    if root.named is not None and root.named.failure:
+        seen = f"{where}, but the page names {root.named.url}, which cannot be reached: {root.named.failure}"
+        return Finding("rest", "problem", seen, _MOVED, data=data)
     if root.named is not None and root.named.answer is not None:
         status, other = root.named.answer.status, root.named.url
         if next_hop(root.named.answer):
@@ -44,6 +47,9 @@ def read_rest(root: Root, *, chats_are_open: bool = False) -> Finding:
     if root.state == "blocked":
         seen = f"another server answers {shown(root.url)} with HTTP {status}; see the step front"
         return Finding("rest", "unknown", seen, data=data)
+    if root.failure:
+        seen = f"the page names {root.url} as its REST API, which cannot be reached: {root.failure}"
+        return Finding("rest", "problem", seen, _MOVED, data=data)
     return Finding(
         "rest", "problem", f"there is no REST API: HTTP {status} from {shown(root.url)}", _MISSING, data=data
     )
@@ -77,9 +83,19 @@ async def check_plugin(site: Site) -> Finding:
     home = (await site.visit())[-1]
     plugin = plugin_address(home.text)
     folder = plugin or _site_address(root.url) + "/wp-content/plugins/ai-engine"
-    stated = readme_release((await site.fetcher.get(folder + README)).text)
+    stated = await _stated_release(site, folder + README, home.url)
     evidence = Evidence(home.text, await site.routes(), sessions[0], stated, bool(page.bots))
     return read_plugin(root, find_release(evidence), evidence)
+
+
+async def _stated_release(site: Site, readme: str, page: str) -> str:
+    """Return the release in the readme file, or ``""``. A network for files that does not answer is no problem."""
+    try:
+        return readme_release((await site.fetcher.get(readme)).text)
+    except Unreachable:
+        if origin(readme) == origin(page):
+            raise
+        return ""
 
 
 def read_plugin(root: Root, release: Release, evidence: Evidence) -> Finding:

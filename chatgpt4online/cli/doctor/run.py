@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from ... import InvalidInput, Timeout
+from ... import ChatError, InvalidInput, Timeout
 from ..connection import SITE, client_options, timeout
 from .address import check_address, check_tls
 from .ask import Question
@@ -56,7 +56,11 @@ class Settings:
 
         Raises InvalidInput for values that cannot be used.
         """
+        from ... import AsyncClient  # noqa: PLC0415  # it imports an HTTP library, which --help does not need
+
         found = client_options(options)
+        # It refuses what cannot be sent, and a part of a login, as in the other commands. It opens no connection.
+        _ = AsyncClient(**found) if options.site is None else AsyncClient(options.site, **found)
         login, token, bot_id = found.get("auth"), found.get("token"), options.bot
         if options.site is None:  # the variables of the environment belong together
             name, password = os.environ.get("CHATGPT4ONLINE_USER"), os.environ.get("CHATGPT4ONLINE_PASSWORD")
@@ -76,7 +80,11 @@ class Settings:
     def mask(self) -> Mask:
         """Return a mask that knows the secrets in these settings."""
         mask = Mask(frozenset({urlsplit(self.address).hostname or ""}))
-        mask.add(*self.headers.values(), *(self.login or ())[1:], self.token or "")
+        for name, value in self.headers.items():
+            mask.add_header(name, value)
+        if self.login is not None:
+            mask.add_login(*self.login)
+        mask.add(self.token or "")
         return mask
 
     @property
@@ -122,6 +130,8 @@ async def _carry_out(name: str, check: Check, site: Site) -> Finding:
         return await check(site)
     except Skip as reason:
         return Finding(name, "skipped", str(reason))
+    except ChatError as error:  # the site names an address that the package refuses
+        return Finding(name, "unknown", str(error))
     except Unreachable as error:
         if error.reported_by:
             return Finding(name, "skipped", f"no answer, as in the step {error.reported_by}")

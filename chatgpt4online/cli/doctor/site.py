@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from ... import Blocked, Bot, ChatError, RateLimited
-from .fetch import Answer, Fetcher, Unreachable
+from ..connection import start_page
+from .fetch import Answer, Fetcher, Unreachable, origin
 from .findings import Skip
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ class Root:
 
     ``named`` is the one that the page names, if it is not there. ``state`` is ``open``, ``hidden`` (WordPress answers,
     but not with its index), ``closed`` (to guests), ``blocked`` (a bot check or a limit answers in its place) or
-    ``missing``.
+    ``missing``. ``failure`` says why there is no ``answer``, or is ``""``.
     """
 
     url: str
@@ -36,6 +37,7 @@ class Root:
     answer: Answer | None
     namespaces: tuple[str, ...] = ()
     named: Root | None = None
+    failure: str = ""
 
     @property
     def is_plain(self) -> bool:
@@ -117,8 +119,14 @@ class Site:
     async def find_root(self) -> Root:
         """Return the REST API, or the place where it should be. Raises Unreachable."""
         missing: list[Root] = []
+        home = origin((await self.visit())[-1].url)
         for url in await self._roots():
-            root = _read_index(url, await self.fetcher.get(rest_url(url, "/", INDEX)))
+            try:
+                root = _read_index(url, await self.fetcher.get(rest_url(url, "/", INDEX)))
+            except Unreachable as error:
+                if origin(url) == home:  # each further request would wait for as long
+                    raise
+                root = Root(url, "missing", None, failure=str(error))
             if root.state != "missing":
                 named = await self._named_roots()
                 return replace(root, named=next((other for other in missing if other.url in named), None))
@@ -198,12 +206,6 @@ def _read_index(url: str, answer: Answer) -> Root:
     if answer.status == 503 or isinstance(answer.error, Blocked | RateLimited):
         return Root(url, "blocked", answer)
     return Root(url, "missing", answer)
-
-
-def start_page(address: str) -> str:
-    """Return the address of the page: the given one, or the start page of a REST root."""
-    address = re.sub(r"[?&]rest_route=.*", "", address.strip().partition("#")[0])
-    return re.sub(r"(?:/wp-json(?:/.*)?|/index\.php)$", "/", address)
 
 
 def rest_url(root: str, route: str, query: Mapping[str, str] | None = None) -> str:
