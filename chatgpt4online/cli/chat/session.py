@@ -7,7 +7,6 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
 from ... import Bot, Event, Notice, Reply, Shortcut, Text
@@ -25,6 +24,16 @@ _FOR_BROWSERS = ("actions", "blocks")  # the parts of a reply that only a browse
 
 class Problem(Exception):
     """One input has failed, and the chat goes on. The message says why."""
+
+
+@dataclass(slots=True)
+class Stop:
+    """Whether Ctrl-C has stopped an answer.
+
+    The handler of the signal sets it. A threading.Event has a lock, which a second Ctrl-C would wait for without end.
+    """
+
+    is_set: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +171,7 @@ class ChatSession:
                         answer.add(text)
                     case Notice(kind, text) if self.shows_notices:
                         answer.notice(f"[{kind}] {text}")
-            is_whole = not stop.is_set() or conversation.messages != before  # it may have ended at that moment
+            is_whole = not stop.is_set or conversation.messages != before  # it may have ended at that moment
             if is_whole and not shown.strip():
                 shown = stream.reply.text
                 answer.add(shown)
@@ -177,18 +186,18 @@ class ChatSession:
         self._finish(stream.reply, shown)
 
     @contextmanager
-    def _stoppable(self, stream: Stream[Any]) -> Iterator[Flag]:
-        """Let Ctrl-C close a stream in this block, and set the event that this context returns.
+    def _stoppable(self, stream: Stream[Any]) -> Iterator[Stop]:
+        """Let Ctrl-C close a stream in this block, and set the flag that this context returns.
 
         The handler raises nothing, so a second Ctrl-C does no harm while the screen shows the end of the answer.
         """
-        stop = Flag()
+        stop = Stop()
         if not self.is_interactive:
             yield stop
             return
 
         def close(*_: object) -> None:
-            stop.set()
+            stop.is_set = True
             stream.close()
 
         before = signal.signal(signal.SIGINT, close)
