@@ -360,11 +360,20 @@ class TestCtrlC:
             ready(person)
             person.type("hang" + ENTER)
             person.wait_for("Half of")
-            person.type(CTRL_C + CTRL_C)
+            person.type(CTRL_C)
             person.wait_for("Stopped. The conversation stays as it was.")
             assert say(person, "Next") == ["You said: Next"]
             end(person)
         assert [message["content"] for message in either.chats[-1].messages] == ["How can I *help*?"]
+
+    def test_second_ctrl_c_at_once_does_not_block_the_program(self, either: Place) -> None:
+        with either.chat() as person:
+            ready(person)
+            person.type("hang" + ENTER)
+            person.wait_for("Half of")
+            for _ in range(2):  # not typed: at each Ctrl-C, a terminal discards the output that is on its way
+                person.process.send_signal(signal.SIGINT)
+            person.wait_for("Stopped.")
 
     def test_ctrl_c_before_the_answer_begins_keeps_the_session(self, either: Place) -> None:
         asked = threading.Event()
