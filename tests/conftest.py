@@ -1,9 +1,10 @@
-"""Hypothesis's profiles, and a guard: no test leaves this machine."""
+"""Hypothesis's profiles, the usual signals, and a guard: no test leaves this machine."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -60,3 +61,17 @@ def _no_variables() -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith("CHATGPT4ONLINE_")]:
             patch.delenv(name)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _usual_signal_handlers() -> Iterator[None]:
+    """Set the usual handlers of signals: a process that is started under nohup or in the background ignores some."""
+    usual: dict[int, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
