@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from .. import Bot
-from .command import Command, Parser, refuse_words
-from .connection import ADDRESS_HINTS, ENVIRONMENT, add_address, add_connection, check_site, home_page, open_client
+from .command import Command
+from .connection import ADDRESS_HINTS, ENVIRONMENT, add_address, add_connection, check_words, home_page, open_client
 from .streams import write_json
 from .tables import print_table
 
@@ -46,11 +46,6 @@ def _row(bot: Bot) -> tuple[str, ...]:
     return bot.custom_id or bot.bot_id or "", bot.name, size, files, bot.start_sentence
 
 
-def _check(parser: Parser, options: argparse.Namespace, rest: list[str]) -> None:
-    refuse_words(parser, rest)
-    check_site(parser, options)
-
-
 COMMAND = Command(
     name="bots",
     summary="list the bots of a page",
@@ -65,7 +60,7 @@ chatgpt4online bots https://example.org/help --json
 """,
     notes=ENVIRONMENT,
     add_arguments=add_arguments,
-    check=_check,
+    check=check_words,
     hints=ADDRESS_HINTS,
     run=run,
 )

@@ -105,8 +105,8 @@ def command_parser(command: Command) -> Parser:
     return parser
 
 
-def refuse_words(parser: Parser, rest: list[str]) -> None:
-    """End the program if there are words that no argument uses."""
+def refuse_words(parser: Parser, _: argparse.Namespace, rest: list[str]) -> None:
+    """End the program if there are words that no argument uses. For ``check`` of a command."""
     for word in rest:
         hint = parser.hints.get(word.partition("=")[0], "")
         parser.error(f"unknown option {word}{hint}" if word.startswith("-") else f"unknown argument {word!r}")

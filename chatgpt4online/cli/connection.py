@@ -12,17 +12,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .. import Bot, ChatError, InvalidInput, Submission, TimedOut, Timeout, Turn
-from .command import Parser, seconds
+from .command import Parser, refuse_words, seconds
 
 if TYPE_CHECKING:
     from .. import AsyncClient, Client, ClientOptions
 
 SITE = "CHATGPT4ONLINE_SITE"
 _BOT = "CHATGPT4ONLINE_BOT"
-_USER = "CHATGPT4ONLINE_USER"
-_PASSWORD = "CHATGPT4ONLINE_PASSWORD"  # noqa: S105  # the name of the variable
+USER = "CHATGPT4ONLINE_USER"
+PASSWORD = "CHATGPT4ONLINE_PASSWORD"  # noqa: S105  # the name of the variable
+TOKEN = "CHATGPT4ONLINE_TOKEN"  # noqa: S105  # as above
 _LOG = "CHATGPT4ONLINE_LOG"
-_DEMO_PAUSE = 0.05  # seconds between the pieces of the demo's answer, so that a user sees it stream
+DEMO_PAUSE = 0.05  # seconds between the pieces of the demo's answer, so that a user sees it stream
 _LIMITS = {
     "connect": ("--connect-timeout", "the longest wait for a connection"),
     "first_byte": ("--first-byte-timeout", "the longest wait for the start of an answer"),
@@ -116,6 +117,12 @@ def _header(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+def check_words(parser: Parser, options: argparse.Namespace, rest: list[str]) -> None:
+    """End the program if there are words that no argument uses, or if no site is named. See :func:`check_site`."""
+    refuse_words(parser, options, rest)
+    check_site(parser, options)
+
+
 def check_site(parser: Parser, options: argparse.Namespace) -> None:
     """End the program if no site is named. Raises InvalidInput for an address that cannot be used."""
     has_address = parser.hints is ADDRESS_HINTS
@@ -150,7 +157,7 @@ def served_demo(options: argparse.Namespace) -> Iterator[None]:
     from ..testing import serve_site  # noqa: PLC0415  # only the demo needs a server
 
     os.environ["no_proxy"] = "127.0.0.1"  # the environment's proxy would not reach this machine
-    with serve_site(pause=_DEMO_PAUSE) as site:
+    with serve_site(pause=DEMO_PAUSE) as site:
         options.demo, options.site = False, site.url
         yield
 
@@ -166,15 +173,13 @@ def open_client(options: argparse.Namespace) -> Iterator[Client]:
             yield client
 
 
-def make_async_client(options: argparse.Namespace) -> AsyncClient:
-    """Return a client for asyncio, for the site, the bot and the login of the arguments. The caller closes it.
+def make_async_client(options: argparse.Namespace, found: ClientOptions) -> AsyncClient:
+    """Return a client for asyncio, for the site of the arguments. The caller closes it.
 
-    Call it outside of an event loop, since it may ask for a password. With ``--demo``, ``served_demo`` has to serve the
-    site.
+    ``found`` are the :func:`client_options` of the arguments. With ``--demo``, ``served_demo`` has to serve the site.
     """
     from .. import AsyncClient  # noqa: PLC0415  # it imports asyncio, which --help does not need
 
-    found = client_options(options)
     return AsyncClient(**found) if options.site is None else AsyncClient(options.site, **found)
 
 
@@ -219,7 +224,7 @@ def pick_bot(bots: Iterable[Bot], bot_id: str | None) -> Bot:
 
 
 def client_options(options: argparse.Namespace) -> ClientOptions:
-    """Return the options of a client from the arguments, without the site.
+    """Return the options of a client from the arguments, without the site. May ask for the password of ``--user``.
 
     Raises InvalidInput for a login that cannot be used.
     """
@@ -261,14 +266,14 @@ def as_option(message: str, clock: str) -> str:
 def _password(options: argparse.Namespace) -> str:
     """Return the password of ``--user``: that of the environment if it is for this site, or one that a person types."""
     if _is_for_this_site(options, os.environ):
-        return os.environ[_PASSWORD]
+        return os.environ[PASSWORD]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", getpass.GetPassWarning)
             return getpass.getpass(f"Application password of {options.user}: ")
     except (getpass.GetPassWarning, EOFError, OSError):
         raise InvalidInput(
-            f"--user: no terminal can be asked for the password; set {SITE}, {_USER} and {_PASSWORD}, "
+            f"--user: no terminal can be asked for the password; set {SITE}, {USER} and {PASSWORD}, "
             "and leave out --site and --user"
         ) from None
 
@@ -276,5 +281,5 @@ def _password(options: argparse.Namespace) -> str:
 def _is_for_this_site(options: argparse.Namespace, environ: Mapping[str, str]) -> bool:
     """Return whether the password of the environment belongs to the user and the site of the arguments."""
     same_site = options.site is None or options.site.rstrip("/") == environ.get(SITE, "").rstrip("/")
-    same_user = environ.get(_USER, options.user) == options.user
-    return bool(environ.get(_PASSWORD)) and same_site and same_user
+    same_user = environ.get(USER, options.user) == options.user
+    return bool(environ.get(PASSWORD)) and same_site and same_user

@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from .. import Discussion, StatusError
-from .command import Command, Parser, names_files, refuse_words
-from .connection import ENVIRONMENT, add_connection, add_site, check_site, open_client
+from .command import Command, names_files
+from .connection import ENVIRONMENT, add_connection, add_site, check_words, open_client
 from .files import replaced
 from .streams import Failure, open_output, write, write_error
 
@@ -102,11 +102,6 @@ def _as_markdown(discussion: Discussion, number: int) -> str:
     return ("\n" if number else "") + discussion.to_markdown()
 
 
-def _check(parser: Parser, options: argparse.Namespace, rest: list[str]) -> None:
-    refuse_words(parser, rest)
-    check_site(parser, options)
-
-
 _LOGIN = """\
 A site gives each user only the user's own discussions. An administrator also
 gets only those: AI Engine has no public route for the discussions of all
@@ -133,6 +128,6 @@ chatgpt4online export --bot default --bot support --format markdown
 """,
     notes=f"{_LOGIN}\n{ENVIRONMENT}",
     add_arguments=add_arguments,
-    check=_check,
+    check=check_words,
     run=run,
 )

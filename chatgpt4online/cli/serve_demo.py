@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from .command import Command, Parser, count, refuse_words, seconds
+from .command import Command, count, refuse_words, seconds
+from .connection import DEMO_PAUSE
 from .streams import Failure, write
 
 if TYPE_CHECKING:
     from ..testing import Site
-
-_PAUSE = 0.05  # seconds, as for --demo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,9 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pause",
         type=seconds,
-        default=_PAUSE,
+        default=DEMO_PAUSE,
         metavar="SECONDS",
-        help=f"the time between two pieces of an answer (default: {_PAUSE})",
+        help=f"the time between two pieces of an answer (default: {DEMO_PAUSE})",
     )
     parser.add_argument(
         "--limit-after",
@@ -68,10 +67,6 @@ def _served(options: argparse.Namespace) -> Iterator[Site]:
         yield site
 
 
-def _check(parser: Parser, _: argparse.Namespace, rest: list[str]) -> None:
-    refuse_words(parser, rest)
-
-
 COMMAND = Command(
     name="serve-demo",
     summary="serve a small site on this machine, to try the other commands",
@@ -86,6 +81,6 @@ chatgpt4online serve-demo --port 9000 --pause 0.5
 chatgpt4online "Hello" --site http://127.0.0.1:9000
 """,
     add_arguments=add_arguments,
-    check=_check,
+    check=refuse_words,
     run=run,
 )

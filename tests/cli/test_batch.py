@@ -27,9 +27,11 @@ from ..support.program import (
     SECONDS,
     Ended,
     environment_of,
+    examples_of,
     read_terminal,
     run_in_shell,
     run_program,
+    run_script,
     start_program,
     terminal,
 )
@@ -623,26 +625,12 @@ class TestTerminal:
         assert (ended.returncode, seen) == (0, b"1 of 5 questions are answered in answers.jsonl already\r\n")
 
 
-def _examples() -> str:
-    found = run_program("batch", "--help").stdout.partition("examples:\n")[2].partition("\n\n")[0]
-    return re.sub("^  ", "", found, flags=re.MULTILINE)
-
-
 def test_examples_of_the_help_work(server: Server) -> None:
     ask_names("ab")
     Path("some.jsonl").write_bytes(Path(QUESTIONS).read_bytes())
-    script = re.sub("https?://example.org", server.url, _examples()).replace("--rate 10", "--rate 600")
+    script = re.sub("https?://example.org", server.url, examples_of("batch")).replace("--rate 10", "--rate 600")
     assert script.count("chatgpt4online batch") == 4
-    program = 'chatgpt4online() { "$PYTHON" -W error -m chatgpt4online "$@"; }\nset -eu\n'
-    ended = subprocess.run(
-        ["sh", "-c", program + script],
-        env=environment_of(PYTHON=sys.executable),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    ended = run_script(script)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == (SUMMARY + "2          2   0      0       0\n") * 4
     assert sorted(asked(server)) == ["a", "a", "b", "b"]

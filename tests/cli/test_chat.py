@@ -24,7 +24,7 @@ from chatgpt4online.testing import Answer, Chat, Site, Widget
 
 from ..site import serve_site
 from ..support.behaviours import HELLO, streamed
-from ..support.program import PROGRAM, SECONDS, environment_of
+from ..support.program import PROGRAM, SECONDS, environment_of, examples_of, run_script
 from ..support.server import Peer, Received, Server, response
 from ..support.server import site as serve_chats
 from ..support.terminal import Terminal, terminal
@@ -871,19 +871,8 @@ class TestGuide:
             assert person.everything() == shown
 
     def test_examples_of_the_help_do_not_work(self, place: Place, tmp_path: Path) -> None:
-        shown = subprocess.run([*PROGRAM, "chat", "--help"], env=place.env, capture_output=True, text=True, check=True)
-        script = textwrap.dedent(shown.stdout.partition("examples:\n")[2].partition("\n\n")[0])
-        program = f'chatgpt4online() {{ {shlex.join(PROGRAM)} "$@"; }}\nset -eu\n'
-        run = subprocess.run(
-            ["sh", "-c", program + script.replace("https://example.org", place.site.url)],
-            cwd=tmp_path,
-            env=place.env | {"PYTHONPATH": str(ROOT)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        script = examples_of("chat")
+        run = run_script(script.replace("https://example.org", place.site.url), tmp_path, {"HOME": str(place.home)})
         assert (run.returncode, run.stderr) == (0, "")
         assert run.stdout == "You said: Hello\n\nYou said: And now?\n"
         assert script.count("chatgpt4online chat") == 4

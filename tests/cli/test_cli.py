@@ -25,10 +25,11 @@ from ..site import serve_site as site_in_a_directory
 from ..support.behaviours import HELLO, streamed
 from ..support.program import (
     SECONDS,
-    environment_of,
+    examples_of,
     read_terminal,
     run_in_shell,
     run_program,
+    run_script,
     start_program,
     terminal,
 )
@@ -375,8 +376,7 @@ class TestHelp:
 
 
 def _commands_of_help() -> str:
-    examples = run_program("ask", "--help").stdout.partition("examples:\n")[2].partition("\n\n")[0]
-    return re.sub("^  ", "", examples, flags=re.MULTILINE)
+    return examples_of("ask")
 
 
 def _command_to_try() -> str:
@@ -395,17 +395,7 @@ def test_documented_command_works(commands: Callable[[], str], hello: Server, tm
     script = re.sub("https?://example.org", hello.url, script).replace("python -m chatgpt4online", "chatgpt4online")
     for name in ("question.txt", "log.txt"):
         (tmp_path / name).write_text("What is a nonce?\n")
-    program = 'chatgpt4online() { "$PYTHON" -W error -m chatgpt4online "$@"; }\nset -eu\n'
-    run = subprocess.run(
-        ["sh", "-c", program + script],
-        cwd=tmp_path,
-        env=environment_of(PYTHON=sys.executable),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    run = run_script(script, tmp_path)
     assert (run.returncode, run.stderr) == (0, ""), script
     assert run.stdout.count("\n") >= script.count("chatgpt4online ")
 

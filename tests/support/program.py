@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 Ended = subprocess.CompletedProcess[str]
@@ -58,6 +61,26 @@ def run_in_shell(redirection: str, *arguments: str, env: dict[str, str] | None =
         timeout=SECONDS,
         check=False,
         env=environment_of(**env or {}),
+    )
+    return _decoded(ended)
+
+
+def examples_of(command: str) -> str:
+    """Return the examples in the help of a command, as a script for a shell."""
+    return textwrap.dedent(run_program(command, "--help").stdout.partition("examples:\n")[2].partition("\n\n")[0])
+
+
+def run_script(script: str, folder: Path | None = None, env: dict[str, str] | None = None) -> Ended:
+    """Run a script of a shell that calls the program by its name; return its exit status and its output."""
+    program = f'chatgpt4online() {{ {shlex.join(PROGRAM)} "$@"; }}\nset -eu\n'
+    ended = subprocess.run(
+        ["sh", "-c", program + script],
+        cwd=folder,
+        env=environment_of(**env or {}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=SECONDS,
+        check=False,
     )
     return _decoded(ended)
 

@@ -11,8 +11,8 @@ from itertools import combinations
 from pathlib import Path
 
 from ... import ChatError, InvalidInput, LocalError
-from ..command import FAILED, WRONG_CALL, Command, Parser, count, fail, names_files, refuse_words
-from ..connection import ENVIRONMENT, add_connection, add_site, check_site, reason, served_demo, site_and_bot
+from ..command import FAILED, WRONG_CALL, Command, Parser, count, fail, names_files
+from ..connection import ENVIRONMENT, add_connection, add_site, check_words, reason, served_demo, site_and_bot
 from ..files import check_place, replaced
 from ..streams import Failure, open_output, prepared
 from .answers import Target
@@ -59,8 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(parser: Parser, options: argparse.Namespace, rest: list[str]) -> None:
-    refuse_words(parser, rest)
-    check_site(parser, options)
+    check_words(parser, options, rest)
     paths = {"QUESTIONS.jsonl": options.questions, "-o": options.output, "--junit": options.junit}
     named = [(name, os.path.realpath(path)) for name, path in paths.items() if path not in (None, _STDIN)]
     for (first, path), (second, other) in combinations(named, 2):

@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import dataclass
 
 from ... import AsyncClient
-from ..connection import make_async_client, pick_bot
+from ..connection import client_options, make_async_client, pick_bot
 from .answers import Target
 from .pace import Pace
 from .progress import Counts, shown_progress
@@ -34,7 +34,8 @@ class Ended:
 
 def run_batch(options: argparse.Namespace, target: Target, questions: list[Question], file: AnswerFile) -> Ended:
     """Ask the questions without an answer. ``target`` names the bot of the arguments; ``--page`` names another one."""
-    return asyncio.run(_run(make_async_client(options), options, target, questions, file))
+    client = make_async_client(options, client_options(options))  # outside of the loop: it may ask for a password
+    return asyncio.run(_run(client, options, target, questions, file))
 
 
 async def _run(

@@ -9,12 +9,12 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from ... import Bot, ChatError, ConnectionFailed, LocalError
-from ..command import FAILED, Command, Parser, fail, names_files, refuse_words
+from ..command import FAILED, Command, fail, names_files
 from ..connection import (
     ENVIRONMENT,
     add_connection,
     add_site,
-    check_site,
+    check_words,
     home_page,
     open_client,
     pick_bot,
@@ -197,11 +197,6 @@ def _notes() -> str:
     return f"in a chat:\n{rows}\n{keys}\n{_HISTORY}\n{ENVIRONMENT}"
 
 
-def _check(parser: Parser, options: argparse.Namespace, rest: list[str]) -> None:
-    refuse_words(parser, rest)
-    check_site(parser, options)
-
-
 COMMAND = Command(
     name="chat",
     summary="talk to a bot, with commands such as /undo and /save",
@@ -220,7 +215,7 @@ printf 'Hello\\nAnd now?\\n' | chatgpt4online chat --demo
 """,
     notes=_notes(),
     add_arguments=add_arguments,
-    check=_check,
+    check=check_words,
     run=run,
     statuses={
         0: "the person ended the chat, or each question of a pipe was answered",

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(parser: Parser, options: argparse.Namespace, rest: list[str]) -> None:
-    refuse_words(parser, rest)
+    refuse_words(parser, options, rest)
     if options.ask_every is not None and (options.watch is None or options.ask is None):
         parser.error("--ask-every needs --watch and --ask")
     if options.watch is not None and options.ask is not None and options.ask_every is None:

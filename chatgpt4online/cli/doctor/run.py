@@ -10,7 +10,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from ... import ChatError, InvalidInput, Timeout
-from ..connection import SITE, client_options, timeout
+from ..connection import PASSWORD, SITE, TOKEN, USER, client_options, make_async_client, timeout, wanted_bot
 from .address import check_address, check_tls
 from .ask import Question
 from .bots import check_bots
@@ -56,17 +56,14 @@ class Settings:
 
         Raises InvalidInput for values that cannot be used.
         """
-        from ... import AsyncClient  # noqa: PLC0415  # it imports an HTTP library, which --help does not need
-
         found = client_options(options)
         # It refuses what cannot be sent, and a part of a login, as in the other commands. It opens no connection.
-        _ = AsyncClient(**found) if options.site is None else AsyncClient(options.site, **found)
-        login, token, bot_id = found.get("auth"), found.get("token"), options.bot
+        make_async_client(options, found)
+        login, token = found.get("auth"), found.get("token")
         if options.site is None:  # the variables of the environment belong together
-            name, password = os.environ.get("CHATGPT4ONLINE_USER"), os.environ.get("CHATGPT4ONLINE_PASSWORD")
+            name, password = os.environ.get(USER), os.environ.get(PASSWORD)
             login = login or ((name, password) if name and password else None)
-            token = token or os.environ.get("CHATGPT4ONLINE_TOKEN") or None
-            bot_id = bot_id or os.environ.get("CHATGPT4ONLINE_BOT") or None
+            token = token or os.environ.get(TOKEN) or None
         return cls(
             options.site or os.environ[SITE],
             timeout(options),
@@ -74,7 +71,7 @@ class Settings:
             options.proxy,
             login,
             token,
-            bot_id,
+            wanted_bot(options),
         )
 
     def mask(self) -> Mask:

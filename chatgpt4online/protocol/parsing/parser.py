@@ -417,10 +417,9 @@ class EventParser:
 def _decode(payload: str) -> Any:
     """Return the JSON value of a payload. None means invalid JSON, since no valid event is null."""
     try:
-        value, end = scan_json(payload, 0)
-    except (StopIteration, ValueError, RecursionError):
+        return decode_json(payload)
+    except ValueError:
         return None
-    return value if end == len(payload) else None
 
 
 def _utf8_size(text: str) -> int:
