@@ -1,0 +1,159 @@
+"""The endpoints that answer a question: the same steps for chat completions and for responses."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
+
+from .. import AsyncStream, ChatError, Event, Reply
+from .errors import Json, Refusal, refusal_of
+from .http import ClientLeft, Output, read_json, run_for_client
+from .keys import Keys
+from .metrics import Metrics
+from .options import GatewayOptions
+from .requests import Question
+from .sites import Model, Sites
+
+_log = logging.getLogger(__name__)
+_PING = b": ping\n\n"  # a comment, which clients skip
+_CLIENT_LEFT = 499  # as in the log of nginx; nothing is sent
+
+
+class Writer(Protocol):
+    """Turns the events of one answer into the form of an endpoint."""
+
+    def begin(self) -> bytes:
+        """Return the beginning of a streamed answer."""
+
+    def receive(self, event: Event) -> bytes:
+        """Return the bytes for an event, or ``b""``. It gets the events of an answer that is not streamed too."""
+
+    def end(self, reply: Reply) -> bytes:
+        """Return the end of a streamed answer."""
+
+    def fail(self, refusal: Refusal) -> bytes:
+        """Return the end of a streamed answer that failed."""
+
+    def complete(self, reply: Reply) -> Json:
+        """Return the whole answer, which is not streamed."""
+
+
+Read: TypeAlias = Callable[[Mapping[str, Any], int], Question]
+MakeWriter: TypeAlias = Callable[[Question, str, int], Writer]
+
+
+@dataclass(frozen=True)
+class Service:
+    """The parts of a gateway that its endpoints share."""
+
+    options: GatewayOptions
+    sites: Sites
+    keys: Keys
+    metrics: Metrics
+
+
+class Endpoint:
+    """An ASGI application that answers the questions of one route.
+
+    ``read`` turns a body into a question. ``make_writer`` gets the question, the id of the chat, and the time in
+    seconds since 1970.
+    """
+
+    def __init__(self, service: Service, route: str, read: Read, make_writer: MakeWriter) -> None:
+        self.service = service
+        self.route = route
+        self.read = read
+        self.make_writer = make_writer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await _Call(self, scope, receive, send).run()
+
+
+class _Call:
+    """One request and its answer."""
+
+    def __init__(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+        self._endpoint = endpoint
+        self._service = endpoint.service
+        self._scope = scope
+        self._receive = receive
+        self._chat_id = secrets.token_hex(12)
+        self._output = Output(send, {"x-request-id": f"req_{self._chat_id}"})
+        self._start = time.monotonic()
+        self._model: Model | None = None
+
+    async def run(self) -> None:
+        """Answer the request, also if it is refused, and count it."""
+        status = 500
+        try:
+            key = self._service.keys.check(Headers(scope=self._scope))
+            body = await read_json(self._scope, self._receive, self._service.options.max_body)
+            question = self._endpoint.read(body, self._service.options.max_messages)
+            await run_for_client(self._answer(question, key), self._receive)
+            status = 200
+        except ClientLeft:
+            status = _CLIENT_LEFT
+        except Refusal as refusal:
+            status = refusal.status
+            await self._output.refuse(refusal)
+        finally:
+            model = self._model.id if self._model else "unknown"  # a client could write any name, and each is a series
+            self._service.metrics.requests.labels(self._endpoint.route, model, str(status)).inc()
+
+    async def _answer(self, question: Question, key: str) -> None:
+        """Ask the site, and write its answer. Raises Refusal for an error before the status is sent."""
+        try:
+            self._model = model = await self._service.sites.find(question.model)
+            site, metrics = model.site, self._service.metrics
+            async with AsyncExitStack() as stack:
+                with metrics.waiting.labels(site.label).track_inprogress():
+                    await stack.enter_async_context(site.admission.place())
+                stack.enter_context(metrics.running.labels(site.label).track_inprogress())
+                client = model.client_for(await site.sessions.client_of(f"{key} {question.user}"))
+                metrics.sessions.labels(site.label).set(len(site.sessions))
+                files = [await client.upload(file.data, file.name) for file in question.attachments]
+                writer = self._endpoint.make_writer(question, self._chat_id, int(time.time()))
+                events = client.events(question.messages, chat_id=self._chat_id, files=files)
+                await stack.enter_async_context(events)
+                await events.open()
+                metrics.first_event.labels(site.label).observe(time.monotonic() - self._start)
+                await (self._stream if question.is_streamed else self._collect)(events, writer)
+                metrics.answer.labels(site.label).observe(time.monotonic() - self._start)
+        except ChatError as error:
+            raise self._refusal(error) from error
+
+    async def _stream(self, stream: AsyncStream[Event], writer: Writer) -> None:
+        """Write each event as soon as it arrives. An error is a part of the answer, since the status was sent."""
+        output = self._output
+        await output.start_stream()
+        data = writer.begin()
+        try:
+            async for event in stream.heartbeats(self._service.options.heartbeat):
+                await output.write(data + (_PING if event is None else writer.receive(event)))
+                data = b""
+            data += writer.end(await stream.until_done())
+        except ChatError as error:
+            data += writer.fail(self._refusal(error))
+        await output.write(data)
+        await output.end_stream()
+
+    async def _collect(self, stream: AsyncStream[Event], writer: Writer) -> None:
+        """Write the whole answer at its end."""
+        async for event in stream:
+            writer.receive(event)
+        await self._output.send_json(writer.complete(await stream.until_done()))
+
+    def _refusal(self, error: ChatError) -> Refusal:
+        """Return the refusal for an error of the chat, and write the error to the log."""
+        label = self._model.site.label if self._model else "unknown"
+        self._service.metrics.failures.labels(label, type(error).__name__).inc()
+        _log.warning("request req_%s to %s failed: %s: %s", self._chat_id, label, type(error).__name__, error)
+        return refusal_of(error)

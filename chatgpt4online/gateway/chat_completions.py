@@ -1,0 +1,101 @@
+"""The answers of ``POST /v1/chat/completions``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .. import Event, Notice, Reply, Text, Usage
+from .errors import Json, Refusal
+from .requests import Question
+
+DONE = b"data: [DONE]\n\n"
+THINKING = "thinking"  # the kind of notice that holds the model's reasoning
+
+
+class ChatWriter:
+    """Turns the events of one answer into chunks of a completion, and its reply into a completion.
+
+    ``chat_id`` is the id of the chat at the site. The id of the chunks is made from it, since the site names its own id
+    only at the end. A whole completion has the id of the site, if there is one.
+    """
+
+    def __init__(self, question: Question, chat_id: str, created: int) -> None:
+        self._question = question
+        self._thinking: list[str] = []
+        self._head: Json = {"id": f"chatcmpl-{chat_id}", "created": created, "model": question.model}
+
+    def begin(self) -> bytes:
+        """Return the first chunk, which holds the role."""
+        return self._chunk({"role": "assistant", "content": ""})
+
+    def receive(self, event: Event) -> bytes:
+        """Return the chunk for an event, or ``b""``."""
+        if isinstance(event, Text):
+            return self._chunk({"content": event.text}) if event.text else b""
+        if isinstance(event, Notice) and event.kind == THINKING and event.text:
+            self._thinking.append(event.text)
+            return self._chunk({"reasoning_content": event.text})
+        return b""
+
+    def end(self, reply: Reply) -> bytes:
+        """Return the last chunks: the finish reason, the usage if the client asked for it, and the end mark."""
+        last = self._chunk({}, "stop", **_more(reply))
+        usage = usage_of(reply.usage)
+        if self._question.include_usage and usage:
+            last += self._data({"choices": [], "usage": usage})
+        return last + DONE
+
+    def fail(self, refusal: Refusal) -> bytes:
+        """Return the event that reports a failure in the middle of the answer. No end mark follows it."""
+        return b"event: error\ndata: %b\n\n" % encoded({"error": refusal.error()})
+
+    def complete(self, reply: Reply) -> Json:
+        """Return the whole completion."""
+        message: Json = {"role": "assistant", "content": reply.text}
+        if self._thinking:
+            message["reasoning_content"] = "".join(self._thinking)
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        usage = usage_of(reply.usage)
+        return {
+            **self._head,
+            **({"id": reply.response_id} if reply.response_id else {}),
+            "object": "chat.completion",
+            "choices": [choice],
+            **({"usage": usage} if usage else {}),
+            **_more(reply),
+        }
+
+    def _chunk(self, delta: Json, finish_reason: str | None = None, **more: Any) -> bytes:
+        return self._data({"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}], **more})
+
+    def _data(self, values: Json) -> bytes:
+        return b"data: %b\n\n" % encoded({**self._head, "object": "chat.completion.chunk", **values})
+
+
+def usage_of(usage: Usage | None) -> Json:
+    """Return the usage in the form of chat completions, without the numbers that the site does not send."""
+    if usage is None:
+        return {}
+    numbers = {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+    return {name: number for name, number in numbers.items() if number is not None}
+
+
+def encoded(value: object) -> bytes:
+    """Return a value as JSON in UTF-8. Half a character, which UTF-8 cannot hold, is escaped."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _more(reply: Reply) -> Json:
+    """Return the fields that OpenAI's API does not have: the ids of the chat at the site, and the pictures."""
+    ids = {"chat_id": reply.chat_id, "response_id": reply.response_id}
+    more: Json = {"ai_engine": {name: value for name, value in ids.items() if value}}
+    return more | {"images": list(reply.images)} if reply.images else more

@@ -1,0 +1,87 @@
+"""Refusals in the form of OpenAI's API."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import ChatError, InvalidInput, LimitReached, ServerError, TimedOut
+
+Json = dict[str, Any]
+
+# The type and the code of OpenAI's API for each status that an error has, and the text for its reader. The text of the
+# error itself can name the address of the site or of a proxy, so it is only logged.
+_KINDS = {
+    413: ("invalid_request_error", "request_too_large", "The site does not accept so large a request."),
+    422: ("invalid_request_error", "invalid_value", "The request cannot be sent to the site."),
+    429: ("rate_limit_error", "rate_limit_exceeded", "The site received too many requests. Try again later."),
+    500: ("server_error", "server_error", "The gateway failed."),
+    502: ("server_error", "server_error", "The site cannot answer."),
+    503: ("server_error", "service_unavailable", "The site is not available now. Try again later."),
+    504: ("server_error", "timeout", "The site took too long to answer."),
+}
+
+
+class Refusal(Exception):
+    """A request that is not answered: the status, and the error of OpenAI's API.
+
+    ``kind`` is its ``type``, ``param`` the parameter that is wrong, and ``retry_after`` the number of seconds to wait.
+    With ``final=True``, OpenAI's clients do not repeat the request by themselves. ``partial_text`` is the text that had
+    arrived.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        kind: str = "invalid_request_error",
+        code: str = "invalid_request_error",
+        param: str | None = None,
+        retry_after: float | None = None,
+        final: bool = False,
+        partial_text: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.kind = kind
+        self.code = code
+        self.param = param
+        self.retry_after = retry_after
+        self.final = final
+        self.partial_text = partial_text
+
+    def error(self) -> Json:
+        """Return the error object: ``message``, ``type``, ``param`` and ``code``, and ``partial_text`` if there is one."""
+        error: Json = {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}
+        return error | {"partial_text": self.partial_text} if self.partial_text else error
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that belong to the refusal."""
+        headers = {}
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(math.ceil(self.retry_after))
+        if self.final:
+            headers["X-Should-Retry"] = "false"
+        if self.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        return headers
+
+
+def refusal_of(error: ChatError) -> Refusal:
+    """Return the refusal for an error of a chat. Its status is ``error.http_status``."""
+    kind, code, text = _KINDS[error.http_status]
+    if isinstance(error, InvalidInput):
+        text = str(error)
+    elif isinstance(error, ServerError) and error.message:
+        text = error.message  # the site wrote it for its visitors
+    return Refusal(
+        error.http_status,
+        text,
+        kind=kind,
+        code=code,
+        retry_after=error.retry_after,
+        final=isinstance(error, LimitReached | TimedOut),  # a limit lasts for hours, and a slow site may still answer
+        partial_text=error.partial_text,
+    )

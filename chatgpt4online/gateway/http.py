@@ -1,0 +1,112 @@
+"""Reading a request, and writing a response, over ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from .chat_completions import encoded
+from .errors import Json, Refusal
+
+_STREAM_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),  # no cache stores an answer
+    (b"x-accel-buffering", b"no"),  # nginx passes each piece on at once
+]
+
+
+class ClientLeft(Exception):
+    """The client closed its connection before the response was complete."""
+
+
+class Output:
+    """The response to one request. ``status`` is the one that was sent, or None."""
+
+    def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
+        self._send = send
+        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
+        self.status: int | None = None
+
+    async def send_json(self, value: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        """Send a whole response."""
+        body = encoded(value)
+        pairs = [(name.lower().encode(), text.encode()) for name, text in (headers or {}).items()]
+        pairs += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await self._begin(status, pairs)
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def refuse(self, refusal: Refusal) -> None:
+        """Send a refusal as a whole response."""
+        await self.send_json({"error": refusal.error()}, refusal.status, refusal.headers())
+
+    async def start_stream(self) -> None:
+        """Send the head of a streamed response."""
+        await self._begin(200, list(_STREAM_HEADERS))
+
+    async def write(self, data: bytes) -> None:
+        """Send a part of a streamed response."""
+        if data:
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end_stream(self) -> None:
+        """Send the end of a streamed response."""
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.status = status
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._headers]})
+
+
+async def read_json(scope: Scope, receive: Receive, limit: int) -> dict[str, Any]:
+    """Return the JSON object in the body of a request.
+
+    Raises Refusal for a body of another kind or of more than ``limit`` bytes, and ClientLeft.
+    """
+    headers = dict(scope["headers"])
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if kind != b"application/json":  # browsers send other types to other origins without asking
+        raise Refusal(415, "The body is not JSON: send it with Content-Type: application/json.", code="invalid_content_type")
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > limit:
+            raise Refusal(413, f"The body has more than {limit} bytes.", code="request_too_large")
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise Refusal(400, "The body is not a JSON object.", code="invalid_json")
+    return value
+
+
+async def run_for_client(work: Coroutine[Any, Any, None], receive: Receive) -> None:
+    """Carry out ``work`` in a task of its own, and cancel it as soon as the client closes its connection.
+
+    Raises ClientLeft in that case. The body of the request has to be read before.
+    """
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnect(receive))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientLeft
+        task.result()  # raises its error
+    finally:
+        gone.cancel()
+        if task.cancel():  # False if it is done
+            await asyncio.wait({task})  # it closes the connection to the site
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,47 @@
+"""The check of the API key of a request."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+
+from .errors import Refusal
+
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+class Keys:
+    """Knows the API keys of a gateway."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._digests = [_digest(key) for key in keys]
+
+    def check(self, headers: Mapping[str, str]) -> str:
+        """Return a name for the key of a request, which does not reveal it. Without keys it is ``""``.
+
+        Raises Refusal with 401 for a key that is wrong or missing. Without keys, raises Refusal with 403 unless the
+        request names this machine as its host: so another host, or a web page with a name of its own for this machine,
+        gets no answer.
+        """
+        if not self._digests:
+            if _host(headers.get("host", "")) not in _LOOPBACK:
+                raise Refusal(403, "This gateway has no API key, so it answers only programs on its own machine.", code="forbidden")
+            return ""
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        digest = _digest(key.strip() if scheme.lower() == "bearer" else "")
+        # Each key is compared, and each comparison takes the same time, so that the time says nothing about the keys.
+        matches = [hmac.compare_digest(digest, known) for known in self._digests]
+        if not any(matches):
+            raise Refusal(401, "The API key is wrong or missing.", code="invalid_api_key")
+        return digest.hex()[:16]
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode(errors="replace")).digest()
+
+
+def _host(value: str) -> str:
+    """Return the host of a ``Host`` header, without the port."""
+    host, colon, port = value.rpartition(":")
+    return (host if colon and port.isdigit() else value).lower()
