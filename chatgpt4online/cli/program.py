@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from .. import ChatError, LocalError, __version__
-from . import ask, batch, bots, chat, doctor, export, serve_demo
+from . import ask, batch, bots, chat, doctor, export, serve, serve_demo
 from .command import FAILED, PROGRAM, STATUSES, WRONG_CALL, Command, Parser, Print, command_parser, fail
 from .completion import PrintCompletion
 from .connection import ENVIRONMENT, reason
@@ -29,6 +29,7 @@ COMMANDS: tuple[Command, ...] = (
     doctor.COMMAND,
     batch.COMMAND,
     export.COMMAND,
+    serve.COMMAND,
     serve_demo.COMMAND,
 )
 _USUAL = ask.COMMAND.name  # the command of arguments that begin with another word

@@ -9,7 +9,7 @@ A gateway needs the extra ``gateway``. Its options need only the standard librar
 
 from __future__ import annotations
 
-from .factory import Gateway, create_app
+from .factory import Gateway, create_app, serve
 from .options import ENVIRONMENT_VARIABLE, GatewayOptions, SiteOptions
 
-__all__ = ["ENVIRONMENT_VARIABLE", "Gateway", "GatewayOptions", "SiteOptions", "create_app"]
+__all__ = ["ENVIRONMENT_VARIABLE", "Gateway", "GatewayOptions", "SiteOptions", "create_app", "serve"]

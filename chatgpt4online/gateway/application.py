@@ -113,7 +113,11 @@ async def _health(_: Request) -> Response:
 def _page_file(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
     """Return an endpoint that sends a file of the page."""
     content = files(__package__).joinpath("page", name).read_bytes()
-    headers = {"Content-Security-Policy": _PAGE_POLICY, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
+    headers = {
+        "Content-Security-Policy": _PAGE_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-cache",
+    }
 
     async def send(_: Request) -> Response:
         return Response(content, media_type=kind, headers=headers)

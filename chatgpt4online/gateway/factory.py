@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -50,6 +51,17 @@ class Gateway:
     async def aclose(self) -> None:
         """End all answers, and close the connections to the sites. It may be called again."""
         await self._application.aclose()
+
+
+def serve(gateway: Gateway, listener: socket.socket, *, workers: int = 1, drain_seconds: float = 60.0) -> None:
+    """Answer requests at the address of a listening socket, with uvicorn, until SIGINT or SIGTERM.
+
+    Then the answers that have begun may end within ``drain_seconds``. ``workers`` is the number of processes. Several
+    processes make the gateway again from its options. The socket is closed at the end.
+    """
+    from .server import run  # noqa: PLC0415  # as above
+
+    run(gateway, listener, workers, drain_seconds)
 
 
 def create_app(options: GatewayOptions | None = None) -> Gateway:

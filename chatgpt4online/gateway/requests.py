@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from pydantic import BaseModel, Discriminator, Field, StrictBool, Tag, ValidationError
 
 from .errors import Json, Refusal
-from .parameters import CHAT_REFUSED, RESPONSES_REFUSED, Refused, check_parameters
+from .parameters import CHAT_REFUSED, RESPONSES_REFUSED, check_parameters
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -105,8 +105,7 @@ def _kind(content: Any) -> str | None:
 
 
 Content: TypeAlias = Annotated[
-    Annotated[str, Tag("<text>")]
-    | Annotated[list[Annotated[Part, Field(discriminator="type")]], Tag("<parts>")],
+    Annotated[str, Tag("<text>")] | Annotated[list[Annotated[Part, Field(discriminator="type")]], Tag("<parts>")],
     Discriminator(
         _kind,
         custom_error_type="content",
@@ -192,7 +191,9 @@ def _question(
     if not messages:
         raise _wrong(where, "at least one message is expected")
     if len(messages) > most:
-        raise _wrong(where, f"at most {most} messages are allowed, and these are {len(messages)}", "array_above_max_length")
+        raise _wrong(
+            where, f"at most {most} messages are allowed, and these are {len(messages)}", "array_above_max_length"
+        )
     if messages[-1].role != "user":
         raise _wrong(f"{where}[{len(messages) - 1}].role", "the last message is the question, so its role is 'user'")
     pictures: list[Json] = []

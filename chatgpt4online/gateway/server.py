@@ -11,28 +11,30 @@ from typing import Any
 import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
-from .factory import create_app
-from .options import ENVIRONMENT_VARIABLE, GatewayOptions
+from .factory import Gateway
+from .options import ENVIRONMENT_VARIABLE
 
 
-def serve(options: GatewayOptions, listener: socket.socket, *, workers: int, drain_seconds: float) -> None:
-    """Answer requests on a listening socket until SIGINT or SIGTERM.
+def run(gateway: Gateway, listener: socket.socket, workers: int, drain_seconds: float) -> None:
+    """Answer requests, as :func:`~chatgpt4online.gateway.serve` explains.
 
-    Then the answers that have begun may end within ``drain_seconds``. ``workers`` is the number of processes.
+    Several processes make the gateway again from its options, and listen on a socket of their own at the same address.
     """
     settings: dict[str, Any] = {
-        "fd": listener.fileno(),
         "log_config": _log_config(),
         "timeout_graceful_shutdown": max(1, round(drain_seconds)),
         "ws": "none",
     }
-    if workers == 1:
-        uvicorn.run(create_app(options), **settings)
-        return
+    with listener:
+        if workers == 1:
+            uvicorn.Server(uvicorn.Config(gateway, **settings)).run(sockets=[listener])
+            return
+        host, port = listener.getsockname()[:2]
     with tempfile.TemporaryDirectory() as folder:
-        # The processes read both when they start.
-        os.environ |= {ENVIRONMENT_VARIABLE: options.to_json(), "PROMETHEUS_MULTIPROC_DIR": folder}
-        uvicorn.run("chatgpt4online.gateway:create_app", factory=True, workers=workers, **settings)
+        # Each process reads both when it starts.
+        os.environ |= {ENVIRONMENT_VARIABLE: gateway.options.to_json(), "PROMETHEUS_MULTIPROC_DIR": folder}
+        app = "chatgpt4online.gateway:create_app"
+        uvicorn.run(app, factory=True, workers=workers, host=host, port=port, **settings)
 
 
 def _log_config() -> dict[str, Any]:
