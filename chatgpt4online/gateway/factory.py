@@ -61,7 +61,7 @@ def serve(gateway: Gateway, listener: socket.socket, *, workers: int = 1, drain_
     """
     from .server import run  # noqa: PLC0415  # as above
 
-    run(gateway, listener, workers, drain_seconds)
+    run(gateway, gateway.options, listener, workers=workers, drain_seconds=drain_seconds)
 
 
 def create_app(options: GatewayOptions | None = None) -> Gateway:

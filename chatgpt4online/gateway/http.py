@@ -69,9 +69,7 @@ async def read_json(scope: Scope, receive: Receive, limit: int) -> dict[str, Any
     headers = dict(scope["headers"])
     kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if kind != b"application/json":  # browsers send other types to other origins without asking
-        raise Refusal(
-            415, "The body is not JSON: send it with Content-Type: application/json.", code="invalid_content_type"
-        )
+        raise Refusal(415, "Send the body with Content-Type: application/json.", code="invalid_content_type")
     body = bytearray()
     more = True
     while more:

@@ -26,11 +26,7 @@ class Keys:
         """
         if not self._digests:
             if _host(headers.get("host", "")) not in _LOOPBACK:
-                raise Refusal(
-                    403,
-                    "This gateway has no API key, so it answers only programs on its own machine.",
-                    code="forbidden",
-                )
+                raise Refusal(403, "Without an API key, the gateway answers only its own machine.", code="forbidden")
             return ""
         scheme, _, key = headers.get("authorization", "").partition(" ")
         digest = _digest(key.strip() if scheme.lower() == "bearer" else "")

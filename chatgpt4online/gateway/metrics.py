@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from functools import partial
+from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
-_PREFIX = "chatgpt4online_gateway"
-_FIRST = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)  # seconds; the time that a model thinks
+_FIRST = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)  # seconds; a model can think for long before its first event
 _WHOLE = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)  # seconds; the time of an answer
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client reads it when it is imported
 
 
 class Metrics:
@@ -18,59 +21,26 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        self._registry = registry = CollectorRegistry()
-        self.requests = Counter(
-            f"{_PREFIX}_requests",
-            "Requests by their status; 499 if the client left",
-            ["route", "model", "status"],
-            registry=registry,
-        )
-        self.first_event = Histogram(
-            f"{_PREFIX}_first_event_seconds",
-            "Time from the request to the first event of the answer",
-            ["site"],
-            registry=registry,
-            buckets=_FIRST,
-        )
-        self.answer = Histogram(
-            f"{_PREFIX}_answer_seconds",
-            "Time from the request to the end of the answer",
-            ["site"],
-            registry=registry,
-            buckets=_WHOLE,
-        )
-        self.failures = Counter(
-            f"{_PREFIX}_site_errors",
-            "Answers that failed, by the class of the error",
-            ["site", "error"],
-            registry=registry,
-        )
-        self.running = Gauge(
-            f"{_PREFIX}_answers_running",
-            "Answers that are under way",
-            ["site"],
-            registry=registry,
-            multiprocess_mode="livesum",
-        )
-        self.waiting = Gauge(
-            f"{_PREFIX}_requests_waiting",
-            "Requests that wait for a place",
-            ["site"],
-            registry=registry,
-            multiprocess_mode="livesum",
-        )
-        self.sessions = Gauge(
-            f"{_PREFIX}_sessions",
-            "API users whose session is kept",
-            ["site"],
-            registry=registry,
-            multiprocess_mode="livesum",
-        )
+        self._registry = CollectorRegistry()
+        common: dict[str, Any] = {"registry": self._registry, "namespace": "chatgpt4online_gateway"}
+        counter, histogram = partial(Counter, **common), partial(Histogram, **common)
+        gauge = partial(Gauge, **common, multiprocess_mode="livesum")
+        requests = "Requests, by the status; it is 499 if the client closed the connection"
+        self.requests: Counter = counter("requests", requests, ["route", "model", "status"])
+        failures = "Answers that failed, by the class of the error"
+        self.failures: Counter = counter("site_errors", failures, ["site", "error"])
+        first = "Time from the request to the first event of the answer"
+        self.first_event: Histogram = histogram("first_event_seconds", first, ["site"], buckets=_FIRST)
+        whole = "Time from the request to the end of the answer"
+        self.answer: Histogram = histogram("answer_seconds", whole, ["site"], buckets=_WHOLE)
+        self.running: Gauge = gauge("answers_running", "Answers that are under way", ["site"])
+        self.waiting: Gauge = gauge("requests_waiting", "Requests that wait until the site is asked", ["site"])
+        self.sessions: Gauge = gauge("sessions", "API users whose session at the site is kept", ["site"])
 
     def text(self) -> bytes:
         """Return the metrics of this process, or of all processes."""
         registry = self._registry
-        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        if os.environ.get(_FOLDER):
             registry = CollectorRegistry()
-            multiprocess.MultiProcessCollector(registry)
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)

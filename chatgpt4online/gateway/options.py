@@ -23,6 +23,10 @@ _COUNTS = {"max_body": 1, "max_messages": 1, "concurrency": 1, "queue_length": 0
 _SECONDS = ("queue_seconds", "heartbeat", "models_seconds")
 
 
+def _no_options() -> ClientOptions:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class SiteOptions:
     """A site behind the gateway.
@@ -40,7 +44,7 @@ class SiteOptions:
     name: str = ""
     bots: Mapping[str, str] = field(default_factory=dict)
     pages: Sequence[str] = ()
-    client: ClientOptions = field(default_factory=lambda: {}, repr=False)  # noqa: PIE807  # mypy needs its type
+    client: ClientOptions = field(default_factory=_no_options, repr=False)
 
     def __post_init__(self) -> None:
         Turn(self.url, Submission("Hello"))  # raises InvalidInput for an address that cannot be used

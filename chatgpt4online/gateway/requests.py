@@ -191,9 +191,8 @@ def _question(
     if not messages:
         raise _wrong(where, "at least one message is expected")
     if len(messages) > most:
-        raise _wrong(
-            where, f"at most {most} messages are allowed, and these are {len(messages)}", "array_above_max_length"
-        )
+        problem = f"{len(messages)} messages are more than the {most} that are allowed"
+        raise _wrong(where, problem, "array_above_max_length")
     if messages[-1].role != "user":
         raise _wrong(f"{where}[{len(messages) - 1}].role", "the last message is the question, so its role is 'user'")
     pictures: list[Json] = []

@@ -9,16 +9,16 @@ import tempfile
 from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.config import LOGGING_CONFIG
 
-from .factory import Gateway
-from .options import ENVIRONMENT_VARIABLE
+from .options import ENVIRONMENT_VARIABLE, GatewayOptions
 
 
-def run(gateway: Gateway, listener: socket.socket, workers: int, drain_seconds: float) -> None:
+def run(app: ASGIApp, options: GatewayOptions, listener: socket.socket, *, workers: int, drain_seconds: float) -> None:
     """Answer requests, as :func:`~chatgpt4online.gateway.serve` explains.
 
-    Several processes make the gateway again from its options, and listen on a socket of their own at the same address.
+    Several processes make the application again from its options, and listen on a socket of their own at the same address.
     """
     settings: dict[str, Any] = {
         "log_config": _log_config(),
@@ -27,14 +27,14 @@ def run(gateway: Gateway, listener: socket.socket, workers: int, drain_seconds: 
     }
     with listener:
         if workers == 1:
-            uvicorn.Server(uvicorn.Config(gateway, **settings)).run(sockets=[listener])
+            uvicorn.Server(uvicorn.Config(app, **settings)).run(sockets=[listener])
             return
         host, port = listener.getsockname()[:2]
     with tempfile.TemporaryDirectory() as folder:
         # Each process reads both when it starts.
-        os.environ |= {ENVIRONMENT_VARIABLE: gateway.options.to_json(), "PROMETHEUS_MULTIPROC_DIR": folder}
-        app = "chatgpt4online.gateway:create_app"
-        uvicorn.run(app, factory=True, workers=workers, host=host, port=port, **settings)
+        os.environ |= {ENVIRONMENT_VARIABLE: options.to_json(), "PROMETHEUS_MULTIPROC_DIR": folder}
+        settings |= {"host": host, "port": port, "workers": workers, "factory": True}
+        uvicorn.run("chatgpt4online.gateway:create_app", **settings)
 
 
 def _log_config() -> dict[str, Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from .. import AsyncClient, Bot, ChatError
+from .. import AsyncClient, Bot, ChatError, ClientOptions
 from .admission import Admission
 from .errors import Json, Refusal
 from .options import GatewayOptions, SiteOptions
@@ -43,7 +43,9 @@ class Site:
 
     def __init__(self, options: SiteOptions, limits: GatewayOptions) -> None:
         self.options = options
-        self.client = AsyncClient(options.url, **{"retries": 0, **options.client})
+        client: ClientOptions = {"retries": 0}  # OpenAI's clients repeat a refused request by themselves
+        client.update(options.client)
+        self.client = AsyncClient(options.url, **client)
         self.admission = Admission(limits.concurrency, limits.queue_length, limits.queue_seconds)
         self.sessions = Sessions(self.client, limits.max_sessions)
         self.owner: str = options.name or urlsplit(options.url).hostname or ""
@@ -101,7 +103,7 @@ class Sites:
         self._aliases = options.models
         self._sites = {site.name: Site(site, options) for site in options.sites}
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Site]:
         return iter(self._sites.values())
 
     async def find(self, name: str) -> Model:

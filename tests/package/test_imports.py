@@ -42,7 +42,7 @@ FACES = (
 ONLY_FROM_NET = {"protocol/calls": {"net/url"}}  # the modules of net that the pure layer may import
 # The layers that use the package as its users do, and the modules of the public names.
 ONLY_PUBLIC_NAMES = {"gateway", "cli"}
-PUBLIC = {"__init__", "protocol/__init__", "http1/__init__", "testing/__init__"}
+PUBLIC = {"__init__", "protocol/__init__", "http1/__init__", "testing/__init__", "gateway/__init__"}
 ONLY_LAYERS = {"http1": {"net"}}  # http1 knows nothing of chats
 PURE = ("protocol/parsing", "protocol/calls", "net/url")
 FORBIDDEN_IN_PURE = {
