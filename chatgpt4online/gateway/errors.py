@@ -53,7 +53,7 @@ class Refusal(Exception):
         self.partial_text = partial_text
 
     def error(self) -> Json:
-        """Return the error object: ``message``, ``type``, ``param``, ``code``, and ``partial_text`` unless it is empty."""
+        """Return the error object: ``message``, ``type``, ``param``, ``code``, and ``partial_text`` if it has text."""
         error: Json = {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}
         return error | {"partial_text": self.partial_text} if self.partial_text else error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -23,8 +24,9 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         common: dict[str, Any] = {"registry": self._registry, "namespace": "chatgpt4online_gateway"}
-        counter, histogram = partial(Counter, **common), partial(Histogram, **common)
-        gauge = partial(Gauge, **common, multiprocess_mode="livesum")
+        counter: Callable[..., Counter] = partial(Counter, **common)
+        histogram: Callable[..., Histogram] = partial(Histogram, **common)
+        gauge: Callable[..., Gauge] = partial(Gauge, **common, multiprocess_mode="livesum")
         requests = "Requests, by the status; it is 499 if the client closed the connection"
         self.requests: Counter = counter("requests", requests, ["route", "model", "status"])
         failures = "Answers that failed, by the class of the error"

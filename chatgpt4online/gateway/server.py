@@ -18,7 +18,7 @@ from .options import ENVIRONMENT_VARIABLE, GatewayOptions
 def run(app: ASGIApp, options: GatewayOptions, listener: socket.socket, *, workers: int, drain_seconds: float) -> None:
     """Answer requests, as :func:`~chatgpt4online.gateway.serve` explains.
 
-    Several processes make the application again from its options, and listen on a socket of their own at the same address.
+    Several processes make the application again from its options, and listen at the same address.
     """
     settings: dict[str, Any] = {
         "log_config": _log_config(),
