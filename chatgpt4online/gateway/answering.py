@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from .. import AsyncStream, ChatError, Event, Reply
-from .errors import Json, Refusal, refusal_of
+from .errors import Json, Refusal, failure, refusal_of
 from .http import ClientLeft, Output, read_json, run_for_client
 from .keys import Keys
 from .metrics import Metrics
@@ -104,6 +104,10 @@ class _Call:
         except Refusal as refusal:
             status = refusal.status
             await self._output.refuse(refusal)
+        except Exception:
+            _log.exception("request req_%s failed", self._chat_id)
+            if self._output.status is None:
+                await self._output.refuse(failure())
         finally:
             model = self._model.id if self._model else "unknown"  # a client could write any name, and each is a series
             self._service.metrics.requests.labels(self._endpoint.route, model, str(status)).inc()

@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from .. import ChatError
 from .answering import Endpoint, Service
 from .chat_completions import ChatWriter
-from .errors import Refusal, refusal_of
+from .errors import Refusal, failure, refusal_of
 from .keys import Keys
 from .metrics import Metrics
 from .options import GatewayOptions
@@ -52,7 +52,7 @@ class Application:
                 *(Route(path, _page_file(name, kind)) for path, (name, kind) in _PAGE_FILES.items()),
             ],
             middleware=_middleware(options),
-            exception_handlers={HTTPException: _not_found, Refusal: _refused, ChatError: _failed},
+            exception_handlers={HTTPException: _not_found, Refusal: _refused, ChatError: _failed, Exception: _broken},
             lifespan=self._lifespan,
         )
 
@@ -133,6 +133,10 @@ async def _refused(_: Request, error: Exception) -> Response:
 async def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, ChatError)  # noqa: S101  # the handler of this class
     return await _refused(request, refusal_of(error))
+
+
+async def _broken(request: Request, _: Exception) -> Response:
+    return await _refused(request, failure())
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

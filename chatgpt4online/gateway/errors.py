@@ -69,6 +69,12 @@ class Refusal(Exception):
         return headers
 
 
+def failure() -> Refusal:
+    """Return the refusal for an error of the gateway itself."""
+    kind, code, text = _KINDS[500]
+    return Refusal(500, text, kind=kind, code=code)
+
+
 def refusal_of(error: ChatError) -> Refusal:
     """Return the refusal for an error of a chat. Its status is ``error.http_status``."""
     kind, code, text = _KINDS[error.http_status]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
 
 from .errors import Refusal
-
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 class Keys:
@@ -25,7 +25,7 @@ class Keys:
         gets no answer.
         """
         if not self._digests:
-            if _host(headers.get("host", "")) not in _LOOPBACK:
+            if not _is_loopback(headers.get("host", "")):
                 raise Refusal(403, "Without an API key, the gateway answers only its own machine.", code="forbidden")
             return ""
         scheme, _, key = headers.get("authorization", "").partition(" ")
@@ -41,7 +41,10 @@ def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode(errors="replace")).digest()
 
 
-def _host(value: str) -> str:
-    """Return the host of a ``Host`` header, without the port."""
-    host, colon, port = value.rpartition(":")
-    return (host if colon and port.isdigit() else value).lower()
+def _is_loopback(host: str) -> bool:
+    """Return whether a ``Host`` header names this machine by an address, or as ``localhost``."""
+    name = re.sub(r":\d*$", "", host) if not host.endswith("]") else host
+    try:
+        return ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return name.lower() == "localhost"

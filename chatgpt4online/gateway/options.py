@@ -126,8 +126,14 @@ class GatewayOptions:
             raise InvalidInput(f"two sites have the same name: {', '.join(names)}")
 
     def to_json(self) -> str:
-        """Return the options as a JSON object, secrets included, which :meth:`from_json` reads."""
-        return json.dumps(asdict(self))
+        """Return the options as a JSON object, secrets included, which :meth:`from_json` reads.
+
+        Raises InvalidInput if ``client`` of a site has an option that JSON cannot hold, such as an SSLContext.
+        """
+        try:
+            return json.dumps(asdict(self))
+        except TypeError as error:
+            raise InvalidInput(f"an option of a client cannot be passed to other processes: {error}") from None
 
     @classmethod
     def from_json(cls, text: str) -> Self:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import time
 from collections import OrderedDict
 
@@ -22,13 +24,15 @@ class Sessions:
         self._client = client
         self._limit = limit
         self._clients: OrderedDict[str, AsyncClient] = OrderedDict()
-        self._nonce_time = 0.0
+        self._nonce_time = float("-inf")
+        self._lock = asyncio.Lock()
 
     def __len__(self) -> int:
         return len(self._clients)
 
     async def client_of(self, user: str) -> AsyncClient:
-        """Return the client of an API user. Raises ChatError if the site refuses a nonce."""
+        """Return the client of an API user. ``user`` is any string. Raises ChatError if the site refuses a nonce."""
+        user = hashlib.sha256(user.encode(errors="surrogatepass")).hexdigest()  # a client may send a long one
         if user not in self._clients:
             await self._refresh_nonce()
         if user not in self._clients:  # another request of the same user may have added it meanwhile
@@ -40,7 +44,8 @@ class Sessions:
 
     async def _refresh_nonce(self) -> None:
         """Fetch a nonce that the clients of new users can copy, so that they need not fetch one each."""
-        now = time.monotonic()
-        if not self._client.session.nonce or now - self._nonce_time > _NONCE_SECONDS:
-            await self._client.start_session()
-            self._nonce_time = now
+        async with self._lock:
+            age = time.monotonic() - self._nonce_time
+            if not self._client.session.nonce or age > _NONCE_SECONDS:
+                await self._client.start_session()
+                self._nonce_time = time.monotonic()

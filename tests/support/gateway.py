@@ -92,13 +92,20 @@ def serve_gateway(*sites: str | SiteOptions, **options: Any) -> Iterator[Served]
     """Yield a gateway in front of these sites, behind uvicorn in a thread. ``options`` are those of GatewayOptions."""
     found = [SiteOptions(site) if isinstance(site, str) else site for site in sites]
     gateway = Gateway(GatewayOptions(found, **options))
-    server = uvicorn.Server(uvicorn.Config(gateway, log_level="warning", ws="none"))
+    with serve_app(gateway) as port:
+        keys = options.get("api_keys")
+        yield Served(gateway, port, {"Authorization": f"Bearer {keys[0]}"} if keys else {})
+
+
+@contextmanager
+def serve_app(app: Any) -> Iterator[int]:
+    """Yield the port of a uvicorn with an ASGI application, in a thread."""
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        keys = options.get("api_keys")
         try:
-            yield Served(gateway, listener.getsockname()[1], {"Authorization": f"Bearer {keys[0]}"} if keys else {})
+            yield listener.getsockname()[1]
         finally:
             server.should_exit = True
             thread.join(SECONDS)
