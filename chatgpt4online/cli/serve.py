@@ -158,9 +158,10 @@ def run(options: argparse.Namespace) -> int:
             gateway = Gateway(found)
         except ImportError as error:
             raise Failure(str(error)) from error
-        listener = _listen(options.host, options.port)
-        host, port = listener.getsockname()[:2]
-        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        listener = _bind(options.host, options.port)
+        if options.workers == 1:
+            listener.listen()  # so a client that reads the address can connect at once
+        address = _address(listener)
         lines = f"OPENAI_BASE_URL={address}/v1\n{address}/ is a page to try the models. Press Ctrl-C to stop.\n"
         write(lines, "the address")
         serve(gateway, listener, workers=options.workers, drain_seconds=options.drain)
@@ -251,14 +252,25 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket. Raises Failure for an address that is in use or not available."""
+def _bind(host: str, port: int) -> socket.socket:
+    """Return a socket with an address. Raises Failure for an address that is in use or not available."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        return listener
     except OSError as error:
+        listener.close()
         if error.errno == errno.EADDRINUSE:
             raise Failure(f"the port {port} is in use; choose another one with --port") from error
         raise Failure(f"{host} port {port} is not available: {error.strerror or error}") from error
+
+
+def _address(listener: socket.socket) -> str:
+    """Return the web address at which this machine reaches a socket."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # "any address"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _port(text: str) -> int:
@@ -280,13 +292,11 @@ COMMAND = Command(
     examples="""\
 chatgpt4online serve --demo
 chatgpt4online serve --site https://example.org --model gpt-4o=default
-chatgpt4online serve --site shop=https://example.org --site blog=https://example.com/blog
-CHATGPT4ONLINE_API_KEYS="$(openssl rand -hex 24)" chatgpt4online serve --site https://example.org --host 0.0.0.0
+chatgpt4online serve --site shop=https://example.org --site blog=https://example.com
+export CHATGPT4ONLINE_API_KEYS="$(openssl rand -hex 24)"
+chatgpt4online serve --site https://example.org --host 0.0.0.0
 """,
-    notes=f"""\
-{ENVIRONMENT}
-  {_KEYS}  the API keys that clients must send, with spaces between them
-""",
+    notes=f"{ENVIRONMENT}\n{_KEYS} has the keys that clients must send, with spaces\nbetween them.",
     add_arguments=add_arguments,
     check=check,
     run=run,

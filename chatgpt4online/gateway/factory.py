@@ -29,7 +29,8 @@ class Gateway:
         try:
             from .application import Application  # noqa: PLC0415  # the options need no other library
         except ModuleNotFoundError as error:
-            message = f"the gateway needs {error.name}: pip install 'chatgpt4online[gateway]'"
+            library = (error.name or "another library").partition(".")[0]
+            message = f"the gateway needs {library}: pip install 'chatgpt4online[gateway]'"
             raise ImportError(message, name=error.name) from error
         self.options: GatewayOptions = options
         self._application: Application = Application(options)
@@ -54,10 +55,11 @@ class Gateway:
 
 
 def serve(gateway: Gateway, listener: socket.socket, *, workers: int = 1, drain_seconds: float = 60.0) -> None:
-    """Answer requests at the address of a listening socket, with uvicorn, until SIGINT or SIGTERM.
+    """Answer requests at the address of a socket, with uvicorn, until SIGINT or SIGTERM.
 
     Then the answers that have begun may end within ``drain_seconds``. ``workers`` is the number of processes. Several
-    processes make the gateway again from its options. The socket is closed at the end.
+    processes make the gateway again from its options. ``listener`` has an address, and is closed at the end. It may
+    listen already if there is one process.
     """
     from .server import run  # noqa: PLC0415  # as above
 

@@ -148,7 +148,7 @@ class GatewayOptions:
             return cls(**{**values, "sites": sites})
         except InvalidInput:
             raise
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             problem = f"{type(error).__name__}: {error}"
         raise InvalidInput(f"the options of a gateway are a JSON object, and this one cannot be read ({problem})")
 

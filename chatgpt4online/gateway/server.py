@@ -25,12 +25,13 @@ def run(app: ASGIApp, options: GatewayOptions, listener: socket.socket, *, worke
         "timeout_graceful_shutdown": max(1, round(drain_seconds)),
         "ws": "none",
     }
-    with listener:
-        if workers == 1:
+    if workers == 1:
+        with listener:
             uvicorn.Server(uvicorn.Config(app, **settings)).run(sockets=[listener])
-            return
-        host, port = listener.getsockname()[:2]
-    with tempfile.TemporaryDirectory() as folder:
+        return
+    host, port = listener.getsockname()[:2]
+    # The processes listen on another socket, and this one keeps the port free for them.
+    with listener, tempfile.TemporaryDirectory() as folder:
         # Each process reads both when it starts.
         os.environ |= {ENVIRONMENT_VARIABLE: options.to_json(), "PROMETHEUS_MULTIPROC_DIR": folder}
         settings |= {"host": host, "port": port, "workers": workers, "factory": True}
@@ -40,5 +41,6 @@ def run(app: ASGIApp, options: GatewayOptions, listener: socket.socket, *, worke
 def _log_config() -> dict[str, Any]:
     """Return uvicorn's configuration of the log, in which the gateway writes its warnings too."""
     config = copy.deepcopy(LOGGING_CONFIG)
+    config["handlers"]["access"]["stream"] = "ext://sys.stderr"  # standard output has only the address
     config["loggers"]["chatgpt4online.gateway"] = {"handlers": ["default"], "level": "INFO", "propagate": False}
     return config

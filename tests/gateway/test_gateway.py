@@ -93,7 +93,7 @@ class TestAnswers:
         assert some[-2]["usage"] == {"total_tokens": 7}
 
     def test_thinking_is_part_of_the_text(self) -> None:
-        pieces = [Notice("thinking", "Let me "), Notice("thinking", "see."), Notice("status", "Busy"), "Yes"]
+        pieces: list[Any] = [Notice("thinking", "Let me "), Notice("thinking", "see."), Notice("status", "Busy"), "Yes"]
         with serve_site(pieces) as running, serve_gateway(running.url) as gateway:
             message = gateway.chat().json["choices"][0]["message"]
             streamed = gateway.chat(stream=True).events
@@ -144,24 +144,31 @@ LIMIT = "The site received too many requests. Try again later."
 CANNOT = "The site cannot answer."
 GONE = "The site is not available now. Try again later."
 LATE = "The site took too long to answer."
+BIG = "The site does not accept so large a request."
 SERVER, RATE, INVALID = "server_error", "rate_limit_error", "invalid_request_error"
+MANY, DOWN, LARGE = "rate_limit_exceeded", "service_unavailable", "request_too_large"
 REFUSALS: dict[str, tuple[Answer, int, str | None, str, str, str]] = {
-    "429 with a time": (Answer("x", status=429, headers={"Retry-After": "90"}), 429, "90", LIMIT, RATE, "rate_limit_exceeded"),
-    "429 without one": (Answer("x", status=429), 429, None, LIMIT, RATE, "rate_limit_exceeded"),
-    "503 with a time": (Answer("x", status=503, headers={"Retry-After": "7"}), 503, "7", GONE, SERVER, "service_unavailable"),
-    "503 without one": (Answer("x", status=503), 503, None, GONE, SERVER, "service_unavailable"),
+    "429 with a time": (Answer("x", status=429, headers={"Retry-After": "90"}), 429, "90", LIMIT, RATE, MANY),
+    "429 without one": (Answer("x", status=429), 429, None, LIMIT, RATE, MANY),
+    "503 with a time": (Answer("x", status=503, headers={"Retry-After": "7"}), 503, "7", GONE, SERVER, DOWN),
+    "503 without one": (Answer("x", status=503), 503, None, GONE, SERVER, DOWN),
     "504": (Answer("x", status=504), 504, None, LATE, SERVER, "timeout"),
-    "413": (Answer("x", status=413), 413, None, "The site does not accept so large a request.", INVALID, "request_too_large"),
+    "413": (Answer("x", status=413), 413, None, BIG, INVALID, LARGE),
     "401": (Answer("x", status=401), 502, None, CANNOT, SERVER, SERVER),
     "403": (Answer("x", status=403), 502, None, CANNOT, SERVER, SERVER),
     "404": (Answer("x", status=404), 502, None, CANNOT, SERVER, SERVER),
     "500": (Answer(ending="fatal"), 502, None, CANNOT, SERVER, SERVER),
     "an error event": (Answer(ServerError("The model is down.")), 502, None, "The model is down.", SERVER, SERVER),
     "a limit": (
-        Answer(ServerError("You have reached the limit.")), 429, None, "You have reached the limit.", RATE, "rate_limit_exceeded",
+        Answer(ServerError("You have reached the limit.")),
+        429,
+        None,
+        "You have reached the limit.",
+        RATE,
+        MANY,
     ),
     "a cut before the first piece": (Answer(ending="cut"), 502, None, CANNOT, SERVER, SERVER),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
