@@ -32,7 +32,7 @@ import docutils.utils
 import pytest
 
 import chatgpt4online
-from chatgpt4online import ConnectionFailed, TimedOut, Truncated, protocol, testing
+from chatgpt4online import ConnectionFailed, TimedOut, Truncated, gateway, protocol, testing
 from chatgpt4online.testing import Answer, Chat, Site
 
 from ..site import Post, serve_site
@@ -246,6 +246,7 @@ def test_a_page_is_in_no_table_of_contents() -> None:
 PUBLIC = sorted(
     {f"chatgpt4online.{name}" for name in {*chatgpt4online.__all__, *protocol.__all__}}
     | {f"chatgpt4online.testing.{name}" for name in testing.__all__}
+    | {f"chatgpt4online.gateway.{name}" for name in gateway.__all__}
     | {"chatgpt4online.http1.Pool"}
 )
 
