@@ -269,8 +269,8 @@ def _bind(host: str, port: int) -> socket.socket:
 def _address(listener: socket.socket) -> str:
     """Return the web address at which this machine reaches a socket."""
     host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # "any address"
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    own: str = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host) or host  # noqa: S104  # "any address"
+    return f"http://{f'[{own}]' if ':' in own else own}:{port}"
 
 
 def _port(text: str) -> int:

@@ -32,18 +32,23 @@ class Writer(Protocol):
 
     def begin(self) -> bytes:
         """Return the beginning of a streamed answer."""
+        raise NotImplementedError
 
     def receive(self, event: Event) -> bytes:
         """Return the bytes for an event, or ``b""``. It gets the events of an answer that is not streamed too."""
+        raise NotImplementedError
 
     def end(self, reply: Reply) -> bytes:
         """Return the end of a streamed answer."""
+        raise NotImplementedError
 
     def fail(self, refusal: Refusal) -> bytes:
         """Return the end of a streamed answer that failed."""
+        raise NotImplementedError
 
     def complete(self, reply: Reply) -> Json:
         """Return the whole answer, which is not streamed."""
+        raise NotImplementedError
 
 
 Read: TypeAlias = Callable[[Mapping[str, Any], int], Question]
@@ -68,10 +73,10 @@ class Endpoint:
     """
 
     def __init__(self, service: Service, route: str, read: Read, make_writer: MakeWriter) -> None:
-        self.service = service
-        self.route = route
-        self.read = read
-        self.make_writer = make_writer
+        self.service: Service = service
+        self.route: str = route
+        self.read: Read = read
+        self.make_writer: MakeWriter = make_writer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await _Call(self, scope, receive, send).run()

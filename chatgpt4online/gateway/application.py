@@ -112,7 +112,7 @@ async def _health(_: Request) -> Response:
 
 def _page_file(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
     """Return an endpoint that sends a file of the page."""
-    content = files(__package__).joinpath("page", name).read_bytes()
+    content = files("chatgpt4online.gateway").joinpath("page", name).read_bytes()
     headers = {
         "Content-Security-Policy": _PAGE_POLICY,
         "X-Content-Type-Options": "nosniff",

@@ -42,12 +42,12 @@ class Site:
     """A site: its client, its models, the sessions of the API users, and the limit on answers at once."""
 
     def __init__(self, options: SiteOptions, limits: GatewayOptions) -> None:
-        self.options = options
+        self.options: SiteOptions = options
         client: ClientOptions = {"retries": 0}  # OpenAI's clients repeat a refused request by themselves
         client.update(options.client)
-        self.client = AsyncClient(options.url, **client)
-        self.admission = Admission(limits.concurrency, limits.queue_length, limits.queue_seconds)
-        self.sessions = Sessions(self.client, limits.max_sessions)
+        self.client: AsyncClient = AsyncClient(options.url, **client)
+        self.admission: Admission = Admission(limits.concurrency, limits.queue_length, limits.queue_seconds)
+        self.sessions: Sessions = Sessions(self.client, limits.max_sessions)
         self.owner: str = options.name or urlsplit(options.url).hostname or ""
         self._seconds = limits.models_seconds
         self._models: dict[str, Model] = {}
