@@ -23,6 +23,7 @@ def run(app: ASGIApp, options: GatewayOptions, listener: socket.socket, *, worke
     settings: dict[str, Any] = {
         "log_config": _log_config(),
         "timeout_graceful_shutdown": max(1, round(drain_seconds)),
+        "timeout_keep_alive": 75,  # seconds; longer than the 60 s of nginx, which otherwise uses a closed connection
         "ws": "none",
     }
     if workers == 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import signal
 import socket
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import pytest
 from chatgpt4online.gateway import GatewayOptions
 
 from ..site import serve_site
-from ..support.program import run_program, start_program
+from ..support.program import examples_of, run_program, start_program
 
 pytestmark = pytest.mark.slow
 
@@ -209,3 +210,17 @@ def test_help_shows_other_limits() -> None:
     fields = GatewayOptions.__dataclass_fields__
     for name in ("concurrency", "queue_length", "queue_seconds", "max_body", "max_messages", "max_sessions"):
         assert f"(default: {fields[name].default})" in text
+
+
+EXAMPLES = [line for line in examples_of("serve").splitlines() if line.startswith("chatgpt4online serve")]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_example_of_the_help_does_not_start(example: str) -> None:
+    _, _, *arguments = shlex.split(example)
+    with serve_site() as site:
+        arguments = [re.sub("https://example.(org|com)", site.url, argument) for argument in arguments]
+        with serving(*arguments, env={"CHATGPT4ONLINE_API_KEYS": KEY}) as (_, address):
+            answer = ask(address, "/chat/completions", chat(), Authorization=f"Bearer {KEY}")
+            names = models(address, Authorization=f"Bearer {KEY}")
+            assert answer[0] == 200 or names == ["a/default", "b/default"]
