@@ -1,7 +1,7 @@
 """Ask the gateway of an installed package: ``python -m tests.gateway_proof PROGRAM``.
 
-``PROGRAM`` is the installed ``chatgpt4online``. Its package needs the extra ``gateway``, and has to hold the files of the
-page too.
+``PROGRAM`` is the installed ``chatgpt4online``. Its package needs the extra ``gateway``, and has to hold the page
+too.
 """
 
 from __future__ import annotations
