@@ -52,13 +52,22 @@ function show(template) {
   return view;
 }
 
-function write(element, text) { // in each frame once: the browser lays out the page again after each change
+function write(element, text) { // once a frame, since the browser lays out the page after each change
   if (text && !waiting.size) requestAnimationFrame(flush);
   if (text) waiting.set(element, (waiting.get(element) ?? "") + text);
 }
 
+function append(element, text) { // in blocks, usually of whole lines: only the last one is laid out again
+  for (const part of text.match(/.{2000,10000}?\n|.{1,10000}/gsu)) {
+    const last = element.lastChild?.textContent ?? "\n";
+    const isFull = last.length > (last.endsWith("\n") ? 2000 : 10000);
+    if (isFull || !element.lastChild) element.append(document.createElement("span"));
+    element.lastChild.append(part);
+  }
+}
+
 function flush() {
-  for (const [element, text] of waiting) element.append(text);
+  for (const [element, text] of waiting) append(element, text);
   waiting.clear();
   if (follows) $("end").scrollIntoView({block: "nearest"});
 }
@@ -108,9 +117,9 @@ async function ask(turn) {
 }
 
 function link(url) {
-  const isWeb = /^https?:/i.test(url);
   const element = Object.assign(document.createElement("a"), {textContent: url, rel: "noreferrer", target: "_blank"});
-  return isWeb ? Object.assign(element, {href: url}) : element;
+  if (/^https?:/i.test(url)) element.href = url;
+  return element;
 }
 
 function counted(usage) {
@@ -178,11 +187,12 @@ async function load() {
     models.disabled = $("send").disabled = !data.length;
     showKeyForm(false);
     tell(notice, data.length ? "" : "The gateway has no bots.");
-    if (data.length) choose();
+    choose();
   } catch (error) { tell(notice, explain(error)); }
 }
 
 function choose() {
+  if (!models.length) return;
   const wanted = new URLSearchParams(location.hash.slice(1)).get("bot");
   models.value = wanted ?? models.value;
   if (!models.value) {
@@ -241,6 +251,7 @@ $("key-form").onsubmit = event => {
   load();
 };
 models.onchange = () => {
+  tell(notice, "");
   history.replaceState(null, "", `#${new URLSearchParams({bot: models.value})}`);
   showLines();
 };
