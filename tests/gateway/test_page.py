@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 import threading
 from base64 import b64decode
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,20 @@ def open_chat(browser: Browser, chat: Callable[[Peer, Received], None]) -> Itera
         yield page
 
 
+@contextmanager
+def serve_mounted(path: str, options: GatewayOptions) -> Iterator[int]:
+    """Yield the port of another application, in which a gateway is mounted under a path."""
+    gateway = Gateway(options)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with gateway:
+            yield
+
+    with serve_app(Starlette(routes=[Mount(path, gateway)], lifespan=lifespan)) as port:
+        yield port
+
+
 class Watched:
     """A chat that sends these bytes, and reports when its question has arrived and when its connection is closed."""
 
@@ -167,14 +182,16 @@ class Watched:
         self.closed.set()
 
 
-def imitate_gateway(answer: bytes) -> Callable[[Peer], None]:
-    """Return the script of a server with the page, which answers a question with these bytes, and ends."""
+def imitate_gateway(answer: bytes, gate: Gate | None = None) -> Callable[[Peer], None]:
+    """Return the script of a server with the page. It answers a question with these bytes, waits, and ends."""
     kinds = {"/": ("index.html", "text/html"), "/page.js": ("page.js", "text/javascript")}
 
     def script(peer: Peer) -> None:
         for request in peer.requests():
             if request.method == "POST":
                 peer.send(answer)
+                if gate:
+                    gate.wait()
                 peer.close()
                 return
             if request.route == "models":
@@ -388,7 +405,6 @@ class TestFailures:
         [
             (stream_head("") + b'data: {"choices": [{"delta": {"content": "Hel"}}]}\n\n', "Hel", BROKEN),
             (stream_head("") + b'data: {"choices": [{"delta": {"content": "Hel"}}]}\n\ndata: [DON', "Hel", BROKEN),
-            (HEAD + chunk(b'data: {"choices": [{"delta": {"content": "Hel"}}]}\n\n'), "Hel", DISCONNECTED),
             (stream_head("") + b"data: <html>\n\n", "", "The answer cannot be read."),
             (b"", "", DISCONNECTED),
             (
@@ -402,7 +418,7 @@ class TestFailures:
                 "The gateway answers with the status 503. Try again after Fri, 31 Dec 1999 23:59:59 GMT.",
             ),
         ],
-        ids=["no [DONE]", "half of [DONE]", "cut", "not JSON", "no response", "HTML of a proxy", "date"],
+        ids=["no [DONE]", "half of [DONE]", "not JSON", "no response", "HTML of a proxy", "date"],
     )
     def test_failure_of_a_proxy_is_not_explained(
         self, answer: bytes, text: str, problem: str, browser: Browser
@@ -410,6 +426,15 @@ class TestFailures:
         with Server(imitate_gateway(answer)) as server, open_page(browser, server.url) as page:
             assert page.ask("Hi") == text
             assert page.texts("article .notice, .again") == [problem, "Send again"]
+
+    def test_broken_connection_is_not_explained(self, browser: Browser) -> None:
+        gate = Gate()
+        script = imitate_gateway(HEAD + chunk(b'data: {"choices": [{"delta": {"content": "Hel"}}]}\n\n'), gate)
+        with Server(script) as server, open_page(browser, server.url) as page:
+            page.send("Hi")
+            page.wait_for_texts(".answer", "Hel")
+            gate.open()
+            page.wait_for_texts(".answer, article .notice, .again", "Hel", DISCONNECTED, "Send again")
 
     def test_site_without_bots_is_not_explained(self, browser: Browser) -> None:
         with serve_site() as found:
@@ -496,8 +521,7 @@ class TestModels:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
         with serve_site() as found:
             options = GatewayOptions([SiteOptions(found.url, bots={model: "default"})], api_keys=keys)
-            mounted = Starlette(routes=[Mount("/it's", Gateway(options))])
-            with serve_app(mounted) as port, open_page(browser, f"http://127.0.0.1:{port}/it's") as page:
+            with serve_mounted("/it's", options) as port, open_page(browser, f"http://127.0.0.1:{port}/it's") as page:
                 if keys:
                     page.wait_for(page.key_form_is_shown)
                     page.element("key").send_keys(KEY + "\n")
@@ -524,8 +548,6 @@ class TestModels:
         assert done.stderr == ""
         if name == "python":
             return done.stdout
-        import json
-
         return str(json.loads(done.stdout)["choices"][0]["message"]["content"])
 
     def test_lines_are_not_copied_without_clipboard(self, browser: Browser) -> None:
@@ -541,10 +563,205 @@ class TestModels:
     @pytest.mark.parametrize("path", ["/ai", "/ai/"])
     def test_mounted_page_calls_another_path(self, path: str, browser: Browser) -> None:
         with serve_site() as found:
-            gateway = Gateway(GatewayOptions([SiteOptions(found.url)]))
-            with serve_app(Starlette(routes=[Mount("/ai", gateway)])) as port:
+            with serve_mounted("/ai", GatewayOptions([SiteOptions(found.url)])) as port:
                 with browser.page(f"http://127.0.0.1:{port}{path}") as driver:
                     page = Page(browser, driver)
                     assert page.ask("Hi") == "You said: Hi"
                     assert f"curl http://127.0.0.1:{port}/ai/v1/chat/completions " in page.texts("#curl")[0]
                     assert page.console() == []
+
+
+TEXTS = {
+    "script": """<img src=x onerror="document.title='run'"><script>document.title='run'</script>&lt;b&gt;""",
+    "long word": "W" * 5000,
+    "long address": "https://example.test/" + "a/b?c=d&" * 200,
+    "no-break spaces": "word\u00a0" * 500,
+    "right to left": "\u202eoverride " + "\u05d0\u05d1\u05d2 " * 200 + "\u2067isolate",
+    "Arabic": "\u0645\u0631\u062d\u0628\u0627 (hello) 123 " * 50,
+    "zero width": "a\u200b\u200d\u2060\ufeff" * 500,
+    "piled accents": "a" + "\u0301" * 2000,
+    "wide spaces": "a" + " \t" * 500 + "b",
+    "line breaks": "a" + "\n" * 100 + "b\n",
+    "controls": "a" + "".join(map(chr, [*range(1, 9), 11, 12, *range(14, 32), 127])) + "\ufffe\U000e0001",
+    "emoji": "\U0001f468\u200d\U0001f469\u200d\U0001f467" * 200,
+}
+LAYOUT = """
+    const boxes = [...document.querySelectorAll("article")].map(article => article.getBoundingClientRect());
+    const wide = [...document.querySelectorAll("body *:not(option)")].filter(element => !element.closest("pre"))
+        .filter(element => element.getBoundingClientRect().right > innerWidth + 1).map(element => element.outerHTML);
+    const covered = boxes.filter((box, index) => index && box.top < boxes[index - 1].bottom);
+    return [document.documentElement.scrollWidth > innerWidth, wide, covered.length]"""
+
+
+def emulate(page: Page, width: int, theme: str = "light") -> None:
+    """Give the tab the width of a window, and the theme of a system."""
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    features = [{"name": "prefers-color-scheme", "value": theme}]
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+@pytest.mark.slow
+class TestTexts:
+    """Texts that could run, or could break the layout."""
+
+    @pytest.mark.parametrize("width", [390, 1200])
+    def test_text_runs_or_breaks_the_layout(self, width: int, browser: Browser) -> None:
+        """Each text is a question, thinking and an answer. Nothing is wider than the window or covers a message."""
+        long_name = {"m" * 200: "default"}
+        with serve_site(
+            lambda chat: Answer([Notice("thinking", chat.message), chat.message], reply=chat.message), max_length=9999
+        ) as found:
+            with serve_gateway(SiteOptions(found.url, bots=long_name)) as gateway, open_page(browser, gateway.url) as page:
+                emulate(page, width)
+                page.wait_for_models()
+                for text in TEXTS.values():
+                    page.run("document.getElementById('question').value = arguments[0]", text)
+                    page.ask("")
+                page.run("document.querySelectorAll('details').forEach(details => { details.open = true })")
+                assert page.run(LAYOUT) == [False, [], 0]
+                assert page.texts(".question") == [*TEXTS.values()]
+                assert page.texts(".thinking") == [*TEXTS.values()]
+                assert page.texts(".answer") == [*TEXTS.values()]
+                assert page.driver.title == "Try the bots"
+
+    def test_long_answer_is_laid_out_again_with_each_piece(self, browser: Browser) -> None:
+        """Its blocks stay small, and those before the last one are not replaced."""
+        pieces = ["word " * 4, "word\n", "\U0001f600" * 9] * 20_000 + ["x" * 25_000, "\n" * 9]
+        with serve_site(Answer(pieces)) as found, serve_gateway(found.url) as gateway:
+            with open_page(browser, gateway.url) as page:
+                page.run(
+                    "window.removed = 0; new MutationObserver(changes => changes.forEach(change => "
+                    "{ removed += change.removedNodes.length })).observe(document.body, {childList: true, subtree: true})"
+                )
+                page.run("document.getElementById('question').value = 'Hi'")
+                before = page.run("return removed")
+                assert page.ask("") == "".join(pieces)
+                longest = "return Math.max(...[...document.querySelectorAll('.answer span')].map(e => e.textContent.length))"
+                assert page.run(longest) < 50_000
+                assert page.run("return document.querySelectorAll('.answer span').length") > 20
+                assert page.run("return removed") == before
+
+    def test_injected_script_runs(self, browser: Browser) -> None:
+        """If the page ever made HTML of an answer, its policy would still refuse it."""
+        inject = """
+            const [done] = arguments;
+            document.addEventListener("securitypolicyviolation", event => done(event.effectiveDirective), {once: true});
+            document.body.insertAdjacentHTML("beforeend", "<i style='color: red' onclick='document.title=1'></i>");
+            const script = document.createElement("script");
+            script.text = "document.title = 'run'";
+            document.body.append(script);"""
+        with serve_site() as found, serve_gateway(found.url) as gateway, browser.page(gateway.url) as driver:
+            assert driver.execute_async_script(inject) in ("style-src-attr", "script-src-attr", "script-src-elem")
+            assert driver.title == "Try the bots"
+            assert any("Content Security Policy" in message for message in Page(browser, driver).console())
+
+
+@pytest.mark.slow
+class TestPictures:
+    """Pictures of a question."""
+
+    def test_picture_is_not_sent(self, browser: Browser, tmp_path: Path) -> None:
+        """One is chosen, one is pasted, and one is removed again."""
+        path = tmp_path / "dot.png"
+        path.write_bytes(PICTURE)
+        paste = """
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(arguments[0])], "pasted.png", {type: "image/png"}));
+            const event = new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true, cancelable: true});
+            document.getElementById("question").dispatchEvent(event)"""
+        loaded = "return [...document.querySelectorAll('img')].map(image => [image.alt, image.naturalWidth])"
+        with serve_site() as found, serve_gateway(found.url) as gateway, open_page(browser, gateway.url) as page:
+            page.wait_for_models()
+            for _ in range(2):
+                page.element("files").send_keys(str(path))
+            page.wait_for(lambda: page.run(loaded) == [["dot.png", 1]] * 2)
+            page.driver.find_element("css selector", "[aria-label='Remove dot.png']").click()
+            page.run(paste, [*PICTURE])
+            page.wait_for(lambda: page.run(loaded) == [["dot.png", 1], ["pasted.png", 1]])
+            assert page.ask("What is it?") == "You said: What is it?"
+            assert page.run(loaded) == [["dot.png", 1], ["pasted.png", 1]]
+            assert page.run("return document.querySelectorAll('.question img').length") == 2
+            assert [file.content for file in found.files] == [PICTURE, PICTURE]
+
+    def test_file_that_is_not_a_picture_is_attached(self, browser: Browser, tmp_path: Path) -> None:
+        path = tmp_path / "notes.txt"
+        path.write_text("Hi", "utf-8")
+        with serve_site() as found, serve_gateway(found.url) as gateway, open_page(browser, gateway.url) as page:
+            page.wait_for_models()
+            page.element("files").send_keys(str(path))
+            page.wait_for_texts("#notice", "notes.txt is not a picture.")
+            assert page.texts("#pictures li") == []
+
+
+CONTRAST = """
+    const light = color => {
+        const [r, g, b] = color.match(/[\\d.]+/g).map(part => part / 255)
+            .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+    };
+    const back = element => {
+        const color = getComputedStyle(element).backgroundColor;
+        return color.startsWith("rgba") ? back(element.parentElement) : color;
+    };
+    const hasText = element => [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim());
+    return [...document.querySelectorAll("body *")].filter(element => element.checkVisibility() && hasText(element))
+        .map(element => [element.outerHTML, light(getComputedStyle(element).color), light(back(element))])
+        .map(([html, text, card]) => [html, Math.max(text, card) / Math.min(text, card)])"""
+
+
+@pytest.mark.slow
+class TestUse:
+    """Keyboard, names for screen readers, and colors."""
+
+    def test_keys_do_not_send(self, browser: Browser) -> None:
+        """Nothing is sent without text."""
+        with serve_site() as found, serve_gateway(found.url) as gateway, open_page(browser, gateway.url) as page:
+            page.wait_for_models()
+            field = page.driver.switch_to.active_element
+            assert field.get_attribute("id") == "question"
+            field.send_keys(" \n")
+            assert page.texts("article") == []
+            field.send_keys("One\ue008\ue007\ue008Two\ue007")  # Shift+Enter, Enter
+            page.wait_for_texts(".answer", "You said:  One\nTwo")
+            page.wait_for_end()
+            assert page.driver.switch_to.active_element.get_attribute("id") == "question"
+
+    def test_control_has_no_name_or_no_visible_focus(self, browser: Browser) -> None:
+        with serve_site(Answer("", status=503)) as found, serve_gateway(found.url) as gateway:
+            with open_page(browser, gateway.url) as page:
+                page.ask("Hi")
+                page.run("document.getElementById('key-form').hidden = false; document.querySelector('h1').tabIndex = 0")
+                page.run("document.querySelector('h1').focus()")
+                names = []
+                for _ in range(20):
+                    page.driver.switch_to.active_element.send_keys("\ue004")  # Tab
+                    focused = page.driver.switch_to.active_element
+                    if focused.tag_name == "body":
+                        break
+                    outlined = "return getComputedStyle(arguments[0].closest('.button') ?? arguments[0]).outlineStyle"
+                    assert page.run(outlined, focused) == "solid", focused.accessible_name
+                    names.append(focused.accessible_name)
+                assert names == [
+                    *("Bot", "New chat", "API key", "Use this key", "Send again", "Question", "Attach a picture", "Send"),
+                    *("Copy the curl command", "curl command", "Copy the Python lines", "Python lines"),
+                ]
+                roles = page.run("return [...document.querySelectorAll('[role]')].map(element => element.role)")
+                assert roles == ["alert", "log", "alert"]
+
+    @pytest.mark.parametrize("theme", ["light", "dark"])
+    def test_text_is_hard_to_read(self, theme: str, browser: Browser) -> None:
+        """The contrast is at least that of WCAG's level AA, which is 4.5."""
+        answer = Answer([Notice("thinking", "Hm."), "Half", ServerError("Down")])
+        with serve_site(answer) as found, serve_gateway(found.url, api_keys=[KEY]) as gateway:
+            with open_page(browser, gateway.url) as page:
+                emulate(page, 1200, theme)
+                page.element("key").send_keys(KEY + "\n")
+                page.ask("Hi")
+                page.run("document.querySelector('details').open = true; document.querySelector('.usage').append('Usage')")
+                page.run("document.querySelectorAll('[hidden]').forEach(element => { element.hidden = false })")
+                found_texts = page.run(CONTRAST)
+                assert len(found_texts) > 20
+                assert [text for text, contrast in found_texts if contrast < 4.5] == []
+                dark = page.run("return getComputedStyle(document.body).backgroundColor") == "rgb(19, 20, 24)"
+                assert dark is (theme == "dark")
