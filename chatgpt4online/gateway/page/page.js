@@ -182,7 +182,7 @@ function attach(files) {
 async function load() {
   try {
     const {data} = await (await request("models")).json();
-    const title = ({id, name}) => (name?.trim() ? `${name.trim()} (${id})` : id);
+    const title = ({id, name}) => (name?.trim() ? `${name.replace(/[:\s]+$/, "")} (${id})` : id); // "AI: "
     models.replaceChildren(...data.map(model => new Option(title(model), model.id)));
     models.disabled = $("send").disabled = !data.length;
     showKeyForm(false);
@@ -194,7 +194,7 @@ async function load() {
 function choose() {
   if (!models.length) return;
   const wanted = new URLSearchParams(location.hash.slice(1)).get("bot");
-  models.value = wanted ?? models.value;
+  if (wanted) models.value = wanted;
   if (!models.value) {
     tell(notice, `The gateway has no bot ${wanted}.`);
     models.selectedIndex = 0;
@@ -214,7 +214,8 @@ function showLines() {
     model,
   };
   for (const name of ["curl", "python"]) {
-    $(name).textContent = $(`${name}-lines`).content.textContent.replace(/{(\w+)}/g, (_, word) => values[word]);
+    const lines = $(`${name}-lines`).content.textContent.trim();
+    $(name).textContent = lines.replace(/{(\w+)}/g, (_, word) => values[word]);
   }
   $("key-needed").hidden = !key;
   $("code").hidden = false;
