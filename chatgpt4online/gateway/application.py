@@ -26,8 +26,8 @@ from .requests import read_chat, read_responses
 from .responses import ResponseWriter
 from .sites import Sites
 
-# The page loads its own script, calls its own origin, and shows the pictures that its user attaches, and nothing else. No
-# form is sent by the browser itself, since an API key would become a part of the address if the script failed.
+# The page loads its own script, calls its own origin, and shows the pictures that its user attaches, and nothing else.
+# The browser itself sends no form, since an API key would become a part of the address if the script failed.
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
