@@ -119,17 +119,15 @@ class Watched:
         self.closed.set()
 
 
-def imitate_gateway(answer: bytes, gate: Gate | None = None) -> Callable[[Peer], None]:
-    """Return the script of a server with the page. It answers a question with these bytes, waits, and ends."""
+def imitate_gateway(answer: bytes, finish: Callable[[Peer], None] = Peer.close) -> Callable[[Peer], None]:
+    """Return the script of a server with the page. It answers a question with these bytes, and calls ``finish``."""
     kinds = {"/": ("index.html", "text/html"), "/page.js": ("page.js", "text/javascript")}
 
     def script(peer: Peer) -> None:
         for request in peer.requests():
             if request.method == "POST":
                 peer.send(answer)
-                if gate:
-                    gate.wait()
-                peer.close()
+                finish(peer)
                 return
             if request.route == "models":
                 peer.send(json_response({"data": [{"id": "default"}]}))
@@ -366,12 +364,29 @@ class TestFailures:
 
     def test_broken_connection_is_not_explained(self, browser: Browser) -> None:
         gate = Gate()
-        script = imitate_gateway(HEAD + chunk(b'data: {"choices": [{"delta": {"content": "Hel"}}]}\n\n'), gate)
-        with Server(script) as server, open_page(browser, server.url) as page:
+
+        def finish(peer: Peer) -> None:
+            gate.wait()
+            peer.close()
+
+        answer = HEAD + chunk(b'data: {"choices": [{"delta": {"content": "Hel"}}]}\n\n')
+        with Server(imitate_gateway(answer, finish)) as server, open_page(browser, server.url) as page:
             page.send("Hi")
             page.wait_for_texts(".answer", "Hel")
             gate.open()
             page.wait_for_texts(".answer, article .notice, .again", "Hel", DISCONNECTED, "Send again")
+
+    def test_unreadable_answer_leaves_the_connection_open(self, browser: Browser) -> None:
+        closed = threading.Event()
+
+        def finish(peer: Peer) -> None:
+            peer.wait_for_close()
+            closed.set()
+
+        answer = HEAD + chunk(b"data: <html>\n\n")
+        with Server(imitate_gateway(answer, finish)) as server, open_page(browser, server.url) as page:
+            page.ask("Hi")
+            assert closed.wait(SECONDS)
 
     def test_site_without_bots_is_not_explained(self, browser: Browser) -> None:
         with serve_site() as found:
@@ -411,14 +426,17 @@ class TestModels:
     def test_link_to_an_unknown_bot_is_not_explained(self, fragment: str, bot: str, browser: Browser) -> None:
         with serve_site() as found, serve_gateway(found.url) as gateway:
             with open_page(browser, gateway.url, fragment) as page:
-                assert page.ask("Hi") == "You said: Hi"
+                page.wait_for_models()
                 assert page.texts("#notice") == ([f"The gateway has no bot {bot}."] if bot else [])
+                assert page.ask("Hi") == "You said: Hi"
+                assert page.texts("#notice") == []
 
     def test_key_is_not_asked_for(self, browser: Browser) -> None:
         """It is kept for the tab only, and shown nowhere."""
         with serve_site() as found, serve_gateway(found.url, api_keys=[KEY]) as gateway:
             with open_page(browser, gateway.url) as page:
-                page.wait_for_texts("#notice", NO_KEY)
+                page.wait_for(page.key_form_is_shown)
+                assert page.texts("#notice") == []
                 field = page.element("key")
                 assert (field.get_attribute("type"), field.get_attribute("autocomplete")) == ("password", "off")
                 field.send_keys("日本\n")
@@ -426,8 +444,7 @@ class TestModels:
                 assert page.run("return sessionStorage.length") == 0
                 field.clear()
                 field.send_keys("wrong-key-0123456789\n")
-                page.wait_for(lambda: page.requested()[-2:] == [f"{gateway.url}/v1/models"] * 2)
-                page.wait_for(page.key_form_is_shown)
+                page.wait_for_texts("#notice", NO_KEY)
                 field.send_keys(KEY + "\n")
                 page.wait_for_models()
                 assert (page.key_form_is_shown(), page.texts("#notice")) == (False, [])
@@ -685,7 +702,7 @@ class TestUse:
                     *("Copy the curl command", "curl command", "Copy the Python lines", "Python lines"),
                 ]
                 roles = page.run("return [...document.querySelectorAll('[role]')].map(element => element.role)")
-                assert roles == ["alert", "log", "alert"]
+                assert roles == ["log", "alert", "alert"]
 
     @pytest.mark.parametrize("theme", ["light", "dark"])
     def test_text_is_hard_to_read(self, theme: str, browser: Browser) -> None:

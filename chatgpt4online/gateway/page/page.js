@@ -16,6 +16,7 @@ async function request(path, options) {
   const response = await fetch(`${api}/${path}`, {headers, cache: "no-store", ...options});
   if (response.ok) return response;
   if (response.status === 401) showKeyForm(true);
+  if (response.status === 401 && !key) throw new Problem(""); // the form says what to do
   const refusal = await response.json().catch(() => null); // a proxy answers with HTML
   const problem = refusal?.error?.message ?? `The gateway answers with the status ${response.status}.`;
   throw new Problem(problem + inWords(response.headers.get("Retry-After")));
@@ -106,6 +107,7 @@ async function ask(turn) {
     }
   } catch (error) {
     tell(failure, controller.signal.aborted ? "Stopped." : explain(error));
+    failure.classList.toggle("quiet", controller.signal.aborted);
     controller.abort(); // closes the connection
     again.hidden = false;
     again.onclick = () => { if (!running) { view.remove(); ask(turn); question.focus(); } };
@@ -143,6 +145,7 @@ function submit(event) {
   event.preventDefault();
   const text = question.value;
   if (running || !text.trim() || !models.value) return;
+  tell(notice, "");
   const images = [...pictures.querySelectorAll("img")];
   const turn = {text, pictures: images.map(image => image.src), answer: ""};
   log.querySelectorAll(".again").forEach(button => button.remove()); // only the last question can be sent again
@@ -165,6 +168,7 @@ function startChat() {
 }
 
 function attach(files) {
+  tell(notice, "");
   for (const file of files) {
     const reader = new FileReader();
     reader.onload = () => {
