@@ -669,15 +669,20 @@ class TestUse:
     """Keyboard, names for screen readers, and colors."""
 
     def test_keys_do_not_send(self, browser: Browser) -> None:
-        """Nothing is sent without text."""
+        """Nothing is sent without text, or by the Enter that ends the composition of a character."""
         with serve_site() as found, serve_gateway(found.url) as gateway, open_page(browser, gateway.url) as page:
             page.wait_for_models()
             field = page.driver.switch_to.active_element
             assert field.get_attribute("id") == "question"
-            field.send_keys(" \n")
+            field.send_keys(" \n-")
+            page.run(
+                "const keydown = {key: 'Enter', isComposing: true, cancelable: true};"
+                "arguments[0].dispatchEvent(new KeyboardEvent('keydown', keydown))",
+                field,
+            )
             assert page.texts("article") == []
             field.send_keys("One\ue008\ue007\ue008Two\ue007")  # Shift+Enter, Enter
-            page.wait_for_texts(".answer", "You said: One\nTwo")
+            page.wait_for_texts(".answer", "You said: -One\nTwo")
             page.wait_for_end()
             assert page.driver.switch_to.active_element.get_attribute("id") == "question"
 

@@ -238,6 +238,7 @@ async function copy({target: button}) {
   setTimeout(() => { button.textContent = "Copy"; }, 2000);
 }
 
+question.focus();
 $("ask").onsubmit = submit;
 $("stop").onclick = stop;
 $("new-chat").onclick = startChat;
