@@ -184,6 +184,7 @@ class TestAnswers:
         with serve_site(script) as found, serve_gateway(found.url) as gateway, open_page(browser, gateway.url) as page:
             for question in ("One", "Two", "Three", "Four"):
                 page.ask(question)
+            assert page.texts(".again") == []  # it would ask an earlier question
             page.click("New chat")
             assert page.texts("article") == []
             assert page.texts("#welcome")
@@ -547,11 +548,12 @@ COUNT_REMOVED = """
     new MutationObserver(changes => changes.forEach(change => { removed += change.removedNodes.length }))
         .observe(document.body, {childList: true, subtree: true})"""
 LAYOUT = """
+    const cut = [...document.querySelectorAll("article")].filter(article => article.scrollWidth > article.clientWidth);
     const boxes = [...document.querySelectorAll("article")].map(article => article.getBoundingClientRect());
     const wide = [...document.querySelectorAll("body *:not(option)")].filter(element => !element.closest("pre"))
         .filter(element => element.getBoundingClientRect().right > innerWidth + 1).map(element => element.outerHTML);
     const covered = boxes.filter((box, index) => index && box.top < boxes[index - 1].bottom);
-    return [document.documentElement.scrollWidth > innerWidth, wide, covered.length]"""
+    return [document.documentElement.scrollWidth > innerWidth, wide, cut.length, covered.length]"""
 
 
 @pytest.mark.slow
@@ -576,7 +578,7 @@ class TestTexts:
                     page.run("document.getElementById('question').value = arguments[0]", text)
                     page.ask("")
                 page.run("document.querySelectorAll('details').forEach(details => { details.open = true })")
-                assert page.run(LAYOUT) == [False, [], 0]
+                assert page.run(LAYOUT) == [False, [], 0, 0]
                 assert page.texts(".question") == [*TEXTS.values()]
                 assert page.texts(".thinking") == [*TEXTS.values()]
                 assert page.texts(".answer") == [*TEXTS.values()]
