@@ -40,7 +40,7 @@ class ChatWriter:
 
     def end(self, reply: Reply) -> bytes:
         """Return the last chunks: the finish reason, the usage if the client asked for it, and the end mark."""
-        last = self._chunk({}, "stop", **_more(reply))
+        last = self._chunk({}, "stop", **more_of(reply))
         usage = usage_of(reply.usage)
         if self._question.include_usage and usage:
             last += self._data({"choices": [], "usage": usage})
@@ -63,7 +63,7 @@ class ChatWriter:
             "object": "chat.completion",
             "choices": [choice],
             **({"usage": usage} if usage else {}),
-            **_more(reply),
+            **more_of(reply),
         }
 
     def _chunk(self, delta: Json, finish_reason: str | None = None, **more: Any) -> bytes:
@@ -94,7 +94,7 @@ def encoded(value: object) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _more(reply: Reply) -> Json:
+def more_of(reply: Reply) -> Json:
     """Return the fields that OpenAI's API does not have: the ids of the chat at the site, and the pictures."""
     ids = {"chat_id": reply.chat_id, "response_id": reply.response_id}
     more: Json = {"ai_engine": {name: value for name, value in ids.items() if value}}
