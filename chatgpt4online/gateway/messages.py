@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, Discriminator, FailFast, Field, Tag, ValidationError
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError
 
 from .errors import Json, Refusal
 from .parameters import MESSAGE_REFUSED, TOOLS, check_parameters
@@ -105,7 +105,7 @@ def _kind(value: Any) -> str | None:
 STRING_OR_LIST = Discriminator(_kind, custom_error_type="string_or_list", custom_error_message="not shown")
 
 # Only the first error of a list is kept: a body can hold millions of wrong parts.
-Parts: TypeAlias = Annotated[list[Annotated[Part, Field(discriminator="type")]], FailFast()]
+Parts: TypeAlias = Annotated[list[Annotated[Part, Field(discriminator="type")]], Field(fail_fast=True)]
 Content: TypeAlias = Annotated[
     Annotated[str, Tag("<string>")] | Annotated[Parts, Tag("<list>")],
     STRING_OR_LIST,
@@ -166,6 +166,8 @@ def read_file(file: FileData, name: str) -> Attachment:
     """Return a file of a message. Raises Refusal for one that cannot be uploaded."""
     if file.file_data is None:
         raise _missing(name, "file_data", file_id=file.file_id, file_url=file.file_url)
+    if not (file.filename or "").isprintable():  # it is sent in a header
+        raise wrong(f"{name}.filename", "the name has a character that cannot be sent")
     name += ".file_data"
     head = _DATA_URL.match(file.file_data)
     if head is None and file.file_data.startswith("data:"):
@@ -205,7 +207,6 @@ _PROBLEMS = {
     "list_type": ("a list is expected", "invalid_type"),
     "model_type": ("an object is expected", "invalid_type"),
     "model_attributes_type": ("an object is expected", "invalid_type"),
-    "string_unicode": ("the string has half a character (a lone surrogate)", "invalid_value"),
     "string_or_list": ("a string or a list is expected", "invalid_type"),
     "string_too_long": (f"at most {_LONGEST_NAME} characters are allowed", "string_above_max_length"),
     "union_tag_not_found": ("a part is an object with a 'type', such as 'text' or 'image_url'", "invalid_value"),

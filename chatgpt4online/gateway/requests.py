@@ -199,4 +199,9 @@ class _Files:
         if len(self.pictures) + len(self.attachments) > _MOST_FILES:
             problem = f"at most {_MOST_FILES} pictures and files are allowed"
             raise wrong(self._where, problem, "array_above_max_length")
-        return "\n".join(texts)
+        text = "\n".join(texts)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise wrong(f"{name}.content", "the text has half a character (a lone surrogate)") from None
+        return text
