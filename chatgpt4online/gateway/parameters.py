@@ -130,6 +130,12 @@ MESSAGE_IGNORED: Mapping[str, str] = {
     "status": "a message of the history is complete",
     "phase": "a site's history has no phases",
 }
+PART_IGNORED: Mapping[str, str] = {
+    "detail": _BOT,
+    "prompt_cache_breakpoint": _SERVICE,
+    "annotations": "a site's history has only texts",
+    "logprobs": "a site's history has only texts",
+}
 
 
 def check_parameters(values: Mapping[str, Any], refused: Mapping[str, Refused], where: str = "") -> None:

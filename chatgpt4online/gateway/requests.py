@@ -149,8 +149,7 @@ def _question(
     files = _Files(where)
     texts = [{"role": message.role, "content": files.text_of(message, name)} for name, message in messages]
     if not (texts[-1]["content"].strip() or files.pictures or files.attachments):
-        name = messages[-1][0]
-        raise wrong(name if name == "input" else f"{name}.content", "the question is empty")
+        raise wrong(_content_name(messages[-1][0]), "the question is empty")
     content = [{"type": "text", "text": texts[-1]["content"]}, *files.pictures.values()]
     user = request.user if request.user is not None else request.safety_identifier
     return Question(
@@ -162,6 +161,11 @@ def _question(
         user=_user(user),
         echo=echo,
     )
+
+
+def _content_name(name: str) -> str:
+    """Return the name of the content of a message. ``input`` and ``instructions`` may be contents themselves."""
+    return f"{name}.content" if name.endswith("]") else name
 
 
 def _user(user: Any) -> str:
@@ -203,5 +207,5 @@ class _Files:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise wrong(f"{name}.content", "the text has half a character (a lone surrogate)") from None
+            raise wrong(_content_name(name), "the text has half a character (a lone surrogate)") from None
         return text
