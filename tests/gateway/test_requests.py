@@ -415,7 +415,7 @@ def test_wrong_body_is_not_explained() -> None:
 
 
 def test_each_of_many_wrong_parts_takes_memory() -> None:
-    """A body of a few megabytes can hold a million wrong parts, and pydantic describes each, unless it is told."""
+    """A body of a few megabytes can hold a million wrong parts, and pydantic describes each without ``fail_fast``."""
     with pytest.raises(ValidationError) as caught:
         Message.model_validate({"role": "user", "content": [None] * 1000})
     assert caught.value.error_count() == 1

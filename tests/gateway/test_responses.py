@@ -235,7 +235,7 @@ EVENTS = st.lists(
 
 @given(EVENTS, st.booleans())
 def test_events_break_the_schema(events: list[Event], has_failed: bool) -> None:
-    """Whatever arrives, each event has its type in the package, and the last one repeats what the others sent."""
+    """Each event has its type in the package, and the last response repeats the texts of the events before it."""
     pytest.importorskip("openai", reason=WHY)
     from openai.types.responses import ResponseStreamEvent
     from pydantic import TypeAdapter
