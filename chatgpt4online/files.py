@@ -59,7 +59,8 @@ def multipart(
     else:
         size = _size(source)
         open_file, name = partial(_rewound, source), name or Path(str(getattr(source, "name", "file"))).name
-    kind = kind or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    # Before Python 3.13, WebP is one of the types that are not strict, if the machine has no list of types.
+    kind = kind or mimetypes.guess_type(name, strict=False)[0] or "application/octet-stream"
     return Multipart(fields, open_file, size, name, kind, secrets.token_hex(16), on_progress), name, kind
 
 

@@ -233,7 +233,7 @@ class Operations:
 
         Raises InvalidInput for a picture that the bot does not accept.
         """
-        name = "picture" + (mimetypes.guess_extension(picture.content_type) or "")
+        name = "picture" + (mimetypes.guess_extension(picture.content_type, strict=False) or "")
         return self._upload(picture.data, name, picture.content_type, None)
 
     def _upload(

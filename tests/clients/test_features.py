@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import mimetypes
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -446,6 +447,24 @@ class TestFiles:
             assert (stored.name, stored.type, stored.content, stored.purpose) == ("Фото 1.png", "image/png", PNG, "N/A")
         assert reported == sorted(reported)
         assert reported[-1][0] == reported[-1][1] > len(PNG)
+
+    def test_webp_has_no_type_or_no_ending_on_a_small_machine(
+        self, face: Face, version: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Containers have no ``/etc/mime.types``."""
+        picture = {"type": "image_url", "image_url": {"url": "data:image/webp;base64,UklGRg=="}}
+        with monkeypatch.context() as patch:
+            patch.setattr(mimetypes, "knownfiles", [])
+            mimetypes.init()
+            with serve_site("Hi", version=version) as site:
+                client = face(site)
+                face.call(client.upload(b"RIFF", "a.webp"))
+                face.call(client.ask([{"role": "user", "content": [picture]}]))
+        mimetypes.init()
+        assert [(file.name, file.type) for file in site.files] == [
+            ("a.webp", "image/webp"),
+            ("picture.webp", "image/webp"),
+        ]
 
     def test_refused_file_raises_with_the_sites_text(self, face: Face, version: str) -> None:
         with serve_site("Hi", version=version) as site:
