@@ -11,6 +11,7 @@ from .requests import Question
 
 DONE = b"data: [DONE]\n\n"
 THINKING = "thinking"  # the kind of notice that holds the model's reasoning
+_LINE_ENDS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}  # JSON does not escape these
 
 
 class ChatWriter:
@@ -86,8 +87,13 @@ def usage_of(usage: Usage | None) -> Json:
 
 
 def encoded(value: object) -> bytes:
-    """Return a value as JSON in UTF-8. Half a character, which UTF-8 cannot hold, is escaped."""
+    """Return a value as JSON in UTF-8. Half a character, which UTF-8 cannot hold, is escaped.
+
+    Each end of a line is escaped too, since many clients split a stream by ``str.splitlines``.
+    """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for character, escape in _LINE_ENDS.items():
+        text = text.replace(character, escape)
     try:
         return text.encode()
     except UnicodeEncodeError:

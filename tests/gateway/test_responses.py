@@ -195,6 +195,16 @@ class TestStreamed:
             assert response["output"][-1]["content"] == [{"type": "output_text", "text": "", "annotations": []}]
         assert of_type(events, "output_item.added", "output_item.done")[-1]["item"]["type"] == "message"
 
+    def test_end_of_a_line_in_the_text_ends_the_event_for_some_clients(self) -> None:
+        text = "".join(chr(code) for code in range(0x110000) if len(f"a{chr(code)}b".splitlines()) == 2)
+        assert {"\n", "\r", "\x0b", "\x85", "\u2028"} <= set(text)
+        with serve_site(Answer([f"a{text}b"])) as site, serve_gateway(site.url) as gateway:
+            answers = [gateway.chat(stream=True), respond(gateway, stream=True)]
+        for answer in answers:
+            lines = [line for line in answer.body.decode().splitlines() if line]
+            assert all(line.startswith(("event: ", "data: ")) for line in lines)
+        assert of_type(answers[1].events, "output_text.delta")[0]["delta"] == f"a{text}b"
+
     @pytest.mark.parametrize("pieces", [["Half", " of"], [THINKING, "Half of"]], ids=["text", "thinking"])
     def test_text_before_an_error_is_lost(self, pieces: list[Any]) -> None:
         with serve_site(Answer([*pieces, ServerError("It is down.")])) as site, serve_gateway(site.url) as gateway:
