@@ -414,6 +414,31 @@ def test_wrong_body_is_not_explained() -> None:
         assert "Input should" not in refusal.message
 
 
+def test_error_of_another_pydantic_is_an_error_of_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each version may have other types of errors."""
+    monkeypatch.setattr("chatgpt4online.gateway.messages._PROBLEMS", {})
+    for param, _, body, path in WRONG:
+        assert refusal_of(path, body).param == param
+
+
+def test_url_of_a_file_without_base64_is_not_explained() -> None:
+    refusal = refusal_of(CHAT, chat_file(file_data="data:text/plain,Hi"))
+    assert refusal.message == f"{FILE}.file_data: a file is a 'data:application/pdf;base64,...' URL or base64."
+
+
+def test_user_that_is_nested_too_deeply_is_an_error_of_the_gateway() -> None:
+    user: list[Any] = []
+    for _ in range(100_000):
+        user = [user]
+    assert refusal_of(CHAT, chat(user=user)).param == "user"
+
+
+def test_refusal_in_the_history_is_lost() -> None:
+    for message in ({"refusal": "No."}, {"content": [{"type": "refusal", "refusal": "No."}]}):
+        body = {"model": "m", "messages": [{"role": "assistant", **message}, {"role": "user", "content": "Hi"}]}
+        assert read(CHAT, body).messages[0] == {"role": "assistant", "content": "No."}
+
+
 def test_each_of_many_wrong_parts_takes_memory() -> None:
     """A body of a few megabytes can hold a million wrong parts, and pydantic describes each without ``fail_fast``."""
     with pytest.raises(ValidationError) as caught:
