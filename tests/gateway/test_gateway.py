@@ -466,13 +466,14 @@ class TestUsers:
 class TestQueue:
     def test_more_questions_than_the_limit_reach_the_site(self) -> None:
         running_now, most, lock = 0, 0, threading.Lock()
-        gate = threading.Semaphore(0)
+        begun, gate = threading.Semaphore(0), threading.Semaphore(0)
 
         def chat(peer: Peer, _: Received) -> None:
             nonlocal running_now, most
             with lock:
                 running_now += 1
                 most = max(most, running_now)
+            begun.release()
             assert gate.acquire(timeout=SECONDS)
             with lock:
                 running_now -= 1
@@ -483,6 +484,8 @@ class TestQueue:
                 waiting = [pool.submit(gateway.chat) for _ in range(6)]
                 wait_for_metric(gateway, 'requests_waiting{site="127.0.0.1"}', 4)
                 assert gateway.metrics()['answers_running{site="127.0.0.1"}'] == 2
+                assert begun.acquire(timeout=SECONDS)
+                assert begun.acquire(timeout=SECONDS)
                 for _ in waiting:
                     gate.release()
                 assert [future.result().status for future in waiting] == [200] * 6
