@@ -22,6 +22,7 @@ class ChatWriter:
 
     def __init__(self, question: Question, chat_id: str, created: int) -> None:
         self._question = question
+        self._text: list[str] = []
         self._thinking: list[str] = []
         self._head: Json = {"id": f"chatcmpl-{chat_id}", "created": created, "model": question.model}
 
@@ -32,6 +33,7 @@ class ChatWriter:
     def receive(self, event: Event) -> bytes:
         """Return the chunk for an event, or ``b""``."""
         if isinstance(event, Text):
+            self._text.append(event.text)
             return self._chunk({"content": event.text}) if event.text else b""
         if isinstance(event, Notice) and event.kind == THINKING and event.text:
             self._thinking.append(event.text)
@@ -39,8 +41,10 @@ class ChatWriter:
         return b""
 
     def end(self, reply: Reply) -> bytes:
-        """Return the last chunks: the finish reason, the usage if the client asked for it, and the end mark."""
-        last = self._chunk({}, "stop", **_more(reply))
+        """Return the last chunks: text that was not streamed, the finish reason, the usage if wanted, and the end mark."""
+        rest = unsent_text("".join(self._text), reply)
+        last = self._chunk({"content": rest}) if rest else b""
+        last += self._chunk({}, "stop", **_more(reply))
         usage = usage_of(reply.usage)
         if self._question.include_usage and usage:
             last += self._data({"choices": [], "usage": usage})
@@ -71,6 +75,19 @@ class ChatWriter:
 
     def _data(self, values: Json) -> bytes:
         return b"data: %b\n\n" % encoded({**self._head, "object": "chat.completion.chunk", **values})
+
+
+def unsent_text(sent: str, reply: Reply) -> str:
+    """Return the end of the answer that the pieces ``sent`` do not have, or ``""``.
+
+    A site adds the pictures that a bot has made only to the final text, which is trimmed. Text that the site has
+    rewritten is left out, since the pieces cannot be taken back.
+    """
+    known = sent.strip()
+    if not known or not reply.text.startswith(known):
+        return ""
+    rest = reply.text[len(known) :]
+    return rest.lstrip() if sent[-1].isspace() else rest
 
 
 def usage_of(usage: Usage | None) -> Json:
