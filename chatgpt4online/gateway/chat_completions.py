@@ -41,7 +41,7 @@ class ChatWriter:
         return b""
 
     def end(self, reply: Reply) -> bytes:
-        """Return the last chunks: text that was not streamed, the finish reason, the usage if wanted, and the end mark."""
+        """Return the last chunks: text that was not streamed, the finish reason, the wanted usage, and the end mark."""
         rest = unsent_text("".join(self._text), reply)
         last = self._chunk({"content": rest}) if rest else b""
         last += self._chunk({}, "stop", **_more(reply))

@@ -389,8 +389,7 @@ class TestRefusal:
         with serve_site(answer) as site, serve_gateway(site.url) as gateway:
             caller = connect(gateway, max_retries=2)
             with pytest.raises(openai.APIError, match=message) as caught:
-                for found in caller.items(caller.chat(stream=True)):
-                    texts.append(found.choices[0].delta.content)
+                texts.extend(found.choices[0].delta.content for found in caller.items(caller.chat(stream=True)))
             assert len(questions(site)) == 1
         assert texts == ["", "Half"]
         assert (caught.value.code, caught.value.body["partial_text"]) == (code, "Half")
