@@ -72,9 +72,9 @@ def astream(model: Any, message: Any) -> tuple[list[str], Any]:
 
 def _added(chunks: list[Any]) -> tuple[list[str], Any]:
     whole = chunks[0]
-    for chunk in chunks[1:]:
-        whole += chunk
-    return [chunk.text for chunk in chunks if chunk.text], whole.usage_metadata
+    for found in chunks[1:]:
+        whole += found
+    return [found.text for found in chunks if found.text], whole.usage_metadata
 
 
 WAYS = [invoke, ainvoke, batch, stream, astream]
@@ -181,7 +181,7 @@ def test_tools_are_faked(connect: Connect) -> None:
 def test_error_in_the_middle_is_not_raised(connect: Connect) -> None:
     texts: list[str] = []
     with serve_site(Answer(["Half", ServerError("The model is down.")])) as site, serve_gateway(site.url) as gateway:
-        with pytest.raises(Exception, match="The model is down"):  # noqa: PT012  # the texts before it count
+        with pytest.raises(Exception, match="The model is down"):  # the texts before it count
             for found in connect(gateway).stream("Hi"):
                 texts.append(found.text)  # noqa: PERF401  # as above
     assert "".join(texts) == "Half"

@@ -135,7 +135,7 @@ REFUSALS = {
 def test_refusal_is_another_error(name: str, stream: bool, ask: Ask) -> None:
     answer, kind, status = REFUSALS[name]
     with serve_site(answer) as site, serve_gateway(site.url) as gateway:
-        with pytest.raises(Exception) as caught:  # noqa: PT011  # its class is compared
+        with pytest.raises(Exception) as caught:  # its class is compared
             ask(gateway, stream=stream)
         assert len(questions(site)) == 1
     assert (type(caught.value).__name__, caught.value.status_code) == (kind, status)
@@ -155,7 +155,7 @@ def test_refusal_is_another_error(name: str, stream: bool, ask: Ask) -> None:
 )
 def test_wrong_request_is_another_error(more: dict[str, Any], kind: str, ask: Ask) -> None:
     with serve_site() as site, serve_gateway(site.url, api_keys=[KEY]) as gateway:
-        with pytest.raises(Exception) as caught:  # noqa: PT011  # as above
+        with pytest.raises(Exception) as caught:  # as above
             ask(gateway, **{"api_key": KEY} | more)
         assert questions(site) == []
     assert kind in [cls.__name__ for cls in type(caught.value).__mro__]
