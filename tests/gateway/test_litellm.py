@@ -138,9 +138,10 @@ def test_refusal_is_another_error(name: str, stream: bool, ask: Ask) -> None:
         with pytest.raises(Exception) as caught:  # its class is compared
             ask(gateway, stream=stream)
         assert len(questions(site)) == 1
-    assert (type(caught.value).__name__, caught.value.status_code) == (kind, status)
+    error: Any = caught.value
+    assert (type(error).__name__, error.status_code) == (kind, status)
     if name == "429":
-        assert caught.value.response.headers["retry-after"] == "7"
+        assert error.response.headers["retry-after"] == "7"
 
 
 @pytest.mark.parametrize(

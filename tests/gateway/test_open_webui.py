@@ -241,7 +241,7 @@ def test_heartbeat_ends_the_answer_in_continue() -> None:
     with Server(site(chat)) as server, serve_gateway(server.url, heartbeat=0.01) as gateway:
         connection, response = gateway.open(CHAT, QUESTION)
         with closing(connection):
-            lines = []
+            lines: list[str] = []
             while not lines or not lines[-1].startswith(":"):
                 lines.append(response.readline().decode())
             gate.open()

@@ -422,8 +422,9 @@ class TestLeaving:
         chat = Watched(*pieces)
         with Server(site(chat)) as server, serve_gateway(server.url) as gateway:
             caller = connect(gateway, timeout=0.3)
-            with pytest.raises(openai.APITimeoutError):
+            with pytest.raises(Exception) as caught:  # older versions do not turn that of HTTP into their own
                 list(caller.items(caller.chat(stream=True)))
+            assert "Timeout" in type(caught.value).__name__
             assert chat.is_closed()
 
     def test_cancelled_task_leaves_the_connection_open(self) -> None:
