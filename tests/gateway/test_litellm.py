@@ -87,7 +87,7 @@ def test_chunks_are_not_the_pieces(ask: Ask) -> None:
     deltas = [found.choices[0].delta for found in chunks if found.choices]
     assert [delta.content for delta in deltas if delta.content] == ["Hel", "lo"]
     assert [delta.reasoning_content for delta in deltas if getattr(delta, "reasoning_content", None)] == ["Hm"]
-    assert [found.choices[0].finish_reason for found in chunks if found.choices][-1:] == ["stop"]
+    assert [found.choices[0].finish_reason for found in chunks if found.choices].count("stop") == 1
     usages = [found.usage for found in chunks if getattr(found, "usage", None)]
     assert [{name: usage[name] for name in USAGE} for usage in usages] == [USAGE]
     assert litellm.stream_chunk_builder(chunks).choices[0].message.content == "Hello"
@@ -119,14 +119,16 @@ def test_history_and_picture_do_not_reach_the_site(ask: Ask) -> None:
     assert data == [PICTURE_BYTES]
 
 
+# Older versions know an error of a request by its type, and newer ones by its status.
+TOO_LARGE = ("APIError", "BadRequestError")
 # The question that the site gets decides about its answer: (answer, class, status).
 REFUSALS = {
-    "429": (Answer("Slow", status=429, headers={"Retry-After": "7"}), "RateLimitError", 429),
-    "limit": (Answer(ServerError("You have reached the limit.")), "RateLimitError", 429),
-    "error": (Answer(ServerError("The model is down.")), "BadGatewayError", 502),
-    "503": (Answer("Busy", status=503), "ServiceUnavailableError", 503),
-    "504": (Answer("Slow", status=504), "Timeout", 504),
-    "413": (Answer("Large", status=413), "APIError", 413),
+    "429": (Answer("Slow", status=429, headers={"Retry-After": "7"}), ("RateLimitError",), 429),
+    "limit": (Answer(ServerError("You have reached the limit.")), ("RateLimitError",), 429),
+    "error": (Answer(ServerError("The model is down.")), ("BadGatewayError",), 502),
+    "503": (Answer("Busy", status=503), ("ServiceUnavailableError",), 503),
+    "504": (Answer("Slow", status=504), ("Timeout",), 504),
+    "413": (Answer("Large", status=413), TOO_LARGE, 413),
 }
 
 
@@ -139,9 +141,10 @@ def test_refusal_is_another_error(name: str, stream: bool, ask: Ask) -> None:
             ask(gateway, stream=stream)
         assert len(questions(site)) == 1
     error: Any = caught.value
-    assert (type(error).__name__, error.status_code) == (kind, status)
+    assert type(error).__name__ in kind
+    assert error.status_code == status
     if name == "429":
-        assert error.response.headers["retry-after"] == "7"
+        assert error.litellm_response_headers["retry-after"] == "7"
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ class TestProgram:
             right = folder.run(gateway, "-m", "secret", "--key", KEY, "Hi")
             wrong = folder.run(gateway, "-m", "support", "Hi")
         assert right[:2] == (0, "Hello\n"), right[2]
-        assert "The API key is wrong or missing" in wrong[2]
+        assert "Incorrect API key provided" in wrong[2]
 
     def test_error_in_the_middle_loses_the_text(self, folder: Folder) -> None:
         with (

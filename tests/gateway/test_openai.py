@@ -322,7 +322,6 @@ class TestRefusal:
             ({"logprobs": True}, "BadRequestError", "unsupported_parameter", "logprobs"),
             ({"messages": []}, "BadRequestError", "invalid_value", "messages"),
             ({"messages": [{"role": "user", "content": 5}]}, "BadRequestError", "invalid_type", "messages[0].content"),
-            ({"messages": [{"role": "user", "content": ""}]}, "UnprocessableEntityError", "invalid_value", None),
         ],
         ids=lambda value: str(value) if isinstance(value, dict) else "",
     )
@@ -336,6 +335,15 @@ class TestRefusal:
             assert questions(site) == []
         assert (caught.value.code, caught.value.param, sleeps) == (code, param, [])
         assert caught.value.type == "invalid_request_error"
+
+    def test_long_question_is_another_error(self, connect: Connect, sleeps: list[float]) -> None:
+        with serve_site(max_length=10) as site, serve_gateway(SiteOptions(site.url, pages=["/"])) as gateway:
+            caller = connect(gateway, max_retries=2)
+            model = caller.wait(caller.client.models.list()).data[0].id
+            with pytest.raises(openai.UnprocessableEntityError) as caught:
+                caller.wait(caller.client.chat.completions.create(**question("x" * 11) | {"model": model}))
+            assert questions(site) == []
+        assert (caught.value.code, caught.value.type, sleeps) == ("invalid_value", "invalid_request_error", [])
 
     def test_wrong_key_is_another_error(self, connect: Connect) -> None:
         with serve_site("Hello") as site, serve_gateway(site.url, api_keys=[KEY]) as gateway:
