@@ -1,4 +1,4 @@
-"""The requests that Open WebUI sends to a server with OpenAI's API, and what it reads from the answers.
+"""The requests that Open WebUI sends to a server with OpenAI's API, and the parts of the answers that it reads.
 
 Open WebUI needs more packages than a test should install, so these are its requests as its source makes them, in
 ``backend/open_webui``:
@@ -62,7 +62,7 @@ QUESTION: dict[str, Any] = {
     ],
     "stream_options": {"include_usage": True},
 }
-# What settings, filters and older versions add to a question.
+# Fields that settings, filters and older versions add to a question.
 MORE: dict[str, dict[str, Any]] = {
     "nothing": {},
     "parameters": {
@@ -85,7 +85,7 @@ MORE: dict[str, dict[str, Any]] = {
 
 
 class Shown(NamedTuple):
-    """What Open WebUI shows for a stream."""
+    """The parts of a stream that Open WebUI shows."""
 
     text: str
     thinking: str

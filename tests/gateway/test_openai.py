@@ -404,7 +404,7 @@ class TestRefusal:
 
 
 class TestLeaving:
-    """A client that goes away closes the connection to the site."""
+    """A client that disappears closes the connection to the site."""
 
     def test_closed_stream_leaves_the_connection_open(self, connect: Connect) -> None:
         chat = Watched(*HALF)

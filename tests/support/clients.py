@@ -1,4 +1,4 @@
-"""What the tests of OpenAI's clients share: a picture, sites that wait, and requests to count."""
+"""A picture, sites that wait, and requests to count: for the tests of OpenAI's clients."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PICTURE_PARTS = [{"type": "text", "text": "What is this?"}, {"type": "image_url"
 
 
 class Watched:
-    """A chat that sends bytes and no end. It reports when its question has come, and when its connection is closed."""
+    """A chat that sends bytes and no end. It reports when its question has arrived, and when its connection is closed."""
 
     def __init__(self, *pieces: bytes) -> None:
         self.pieces = pieces
