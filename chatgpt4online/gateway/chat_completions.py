@@ -80,13 +80,19 @@ class ChatWriter:
 def unsent_text(sent: str, reply: Reply) -> str:
     """Return the end of the answer that the pieces ``sent`` do not have, or ``""``.
 
-    A site adds the pictures that a bot has made only to the final text, which is trimmed. Text that the site has
-    rewritten is left out, since the pieces cannot be taken back.
+    A site adds the pictures that a bot has made only to the final text. That text is trimmed, and after function calls
+    it has only the last round. Of a text that is another one for any reason, only the pictures are returned, since the
+    pieces cannot be taken back.
     """
     known = sent.strip()
-    if not known or not reply.text.startswith(known):
+    if not known:
         return ""
-    rest = reply.text[len(known) :]
+    if reply.text.startswith(known):
+        rest = reply.text[len(known) :]
+    else:
+        lines = {line.strip() for line in sent.splitlines()}
+        pictures = [line for line in reply.text.splitlines() if line.startswith("![") and line.strip() not in lines]
+        rest = "\n\n" + "\n".join(pictures) if pictures else ""
     return rest.lstrip() if sent[-1].isspace() else rest
 
 

@@ -98,6 +98,7 @@ def test_usage_is_made_up(ask: Ask, connect: Connect) -> None:
 
 
 @pytest.mark.parametrize("ask", [invoke, stream])
+@pytest.mark.parametrize("connect", [False], indirect=True, ids=["completions"])
 def test_part_of_a_usage_cannot_be_read(ask: Ask, connect: Connect) -> None:
     with serve_site(Answer("Hello", usage={"total_tokens": 5})) as site, serve_gateway(site.url) as gateway:
         texts, usage = ask(connect(gateway), "Hi")
@@ -109,13 +110,13 @@ def test_prompt_template_loses_the_history(connect: Connect) -> None:
         return " ".join(str(message["content"]) for message in chat.messages) + "|" + chat.message
 
     template = prompts.ChatPromptTemplate.from_messages(
-        [("system", "You speak {language}"), prompts.MessagesPlaceholder("history"), ("human", "{question}")]
+        [("system", "Answer in {language}"), prompts.MessagesPlaceholder("history"), ("human", "{question}")]
     )
     with serve_site(answer) as site, serve_gateway(site.url) as gateway:
         chain = template | connect(gateway)
         history = [("human", "One"), ("ai", "Two")]
         text = chain.invoke({"language": "French", "history": history, "question": "Three"}).text
-    assert [word for word in ("You speak French", "One", "Two", "|Three") if word not in text] == []
+    assert [word for word in ("Answer in French", "One", "Two", "|Three") if word not in text] == []
 
 
 def test_answer_of_the_model_cannot_be_sent_back(connect: Connect) -> None:

@@ -26,6 +26,7 @@ openai = pytest.importorskip("openai", reason="openai is in the dependency group
 anyio: Any = pytest.importorskip("anyio", reason="anyio comes with openai")
 
 HALF = (stream_head(), chunk(live("Half")))
+MADE = "\n\n![Generated Image](https://example.org/a.png)"
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
 
@@ -169,15 +170,37 @@ class TestAnswer:
             "me see",
         ]
 
-    def test_picture_that_follows_the_text_is_missing(self, connect: Connect) -> None:
+    @pytest.mark.parametrize(
+        ("pieces", "reply", "rest"),
+        [
+            (["\n", "Here:"], f"Here:{MADE}", MADE),
+            (["Here:", "\n\n"], f"Here:{MADE}", MADE.lstrip()),
+            (["Let me draw. ", "Here:"], f"Here:{MADE}", MADE),
+            (["Here:", MADE], f"Here:{MADE}", ""),
+            (["Here:", MADE], f"There:{MADE}", ""),
+            (["Here:"], "There:", ""),
+            (["Here:"], f"There:{MADE}", MADE),
+        ],
+        ids=[
+            "added",
+            "added after a line break",
+            "last round",
+            "sent",
+            "sent before",
+            "rewritten",
+            "rewritten and added",
+        ],
+    )
+    def test_picture_that_follows_the_text_is_missing(
+        self, pieces: list[str], reply: str, rest: str, connect: Connect
+    ) -> None:
         """The final text of a bot that makes pictures is longer than the streamed one."""
-        picture = "\n\n![Generated Image](https://example.org/a.png)"
-        with serve_site(Answer(["\n", "Here:"], reply=f"Here:{picture}")) as site, serve_gateway(site.url) as gateway:
+        with serve_site(Answer(pieces, reply=reply)) as site, serve_gateway(site.url) as gateway:
             caller = connect(gateway)
             whole = caller.chat().choices[0].message.content
             streamed = [found.choices[0].delta.content or "" for found in caller.items(caller.chat(stream=True))]
-        assert whole == f"Here:{picture}"
-        assert streamed == ["", "\n", "Here:", picture, ""]
+        assert whole == reply
+        assert [piece for piece in streamed if piece] == [*pieces, *filter(None, [rest])]
 
     @pytest.mark.parametrize(
         ("said", "usage"), [(USAGE, [USAGE]), ({}, []), ({"total_tokens": 5}, [{"total_tokens": 5}])]

@@ -23,7 +23,7 @@ PICTURE_PARTS = [{"type": "text", "text": "What is this?"}, {"type": "image_url"
 
 
 class Watched:
-    """A chat that sends bytes and no end. It reports when its question has arrived, and when its connection is closed."""
+    """A chat that sends bytes and no end. It reports the arrival of its question, and the end of its connection."""
 
     def __init__(self, *pieces: bytes) -> None:
         self.pieces = pieces
