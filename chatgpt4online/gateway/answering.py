@@ -23,7 +23,7 @@ from .requests import Question
 from .sites import Model, Sites
 
 _log = logging.getLogger(__name__)
-_PING = b": ping\n\n"  # a comment, which clients skip
+_PING = b": keep-alive\n\n"  # a comment, which clients skip; the editor Continue takes ": ping" for the end
 _CLIENT_LEFT = 499  # as in the log of nginx; nothing is sent
 
 

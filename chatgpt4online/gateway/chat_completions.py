@@ -23,6 +23,7 @@ class ChatWriter:
 
     def __init__(self, question: Question, chat_id: str, created: int) -> None:
         self._question = question
+        self._text: list[str] = []
         self._thinking: list[str] = []
         self._head: Json = {"id": f"chatcmpl-{chat_id}", "created": created, "model": question.model}
 
@@ -33,6 +34,7 @@ class ChatWriter:
     def receive(self, event: Event) -> bytes:
         """Return the chunk for an event, or ``b""``."""
         if isinstance(event, Text):
+            self._text.append(event.text)
             return self._chunk({"content": event.text}) if event.text else b""
         if isinstance(event, Notice) and event.kind == THINKING and event.text:
             self._thinking.append(event.text)
@@ -40,8 +42,10 @@ class ChatWriter:
         return b""
 
     def end(self, reply: Reply) -> bytes:
-        """Return the last chunks: the finish reason, the usage if the client asked for it, and the end mark."""
-        last = self._chunk({}, "stop", **more_of(reply))
+        """Return the last chunks: text that was not streamed, the finish reason, the wanted usage, and the end mark."""
+        rest = unsent_text("".join(self._text), reply)
+        last = self._chunk({"content": rest}) if rest else b""
+        last += self._chunk({}, "stop", **more_of(reply))
         usage = usage_of(reply.usage)
         if self._question.include_usage and usage:
             last += self._data({"choices": [], "usage": usage})
@@ -72,6 +76,25 @@ class ChatWriter:
 
     def _data(self, values: Json) -> bytes:
         return b"data: %b\n\n" % encoded({**self._head, "object": "chat.completion.chunk", **values})
+
+
+def unsent_text(sent: str, reply: Reply) -> str:
+    """Return the end of the answer that the pieces ``sent`` do not have, or ``""``.
+
+    A site adds the pictures that a bot has made only to the final text. That text is trimmed, and after function calls
+    it has only the last round. Of a text that is another one for any reason, only the pictures are returned, since the
+    pieces cannot be taken back.
+    """
+    known = sent.strip()
+    if not known:
+        return ""
+    if reply.text.startswith(known):
+        rest = reply.text[len(known) :]
+    else:
+        lines = {line.strip() for line in sent.splitlines()}
+        pictures = [line for line in reply.text.splitlines() if line.startswith("![") and line.strip() not in lines]
+        rest = "\n\n" + "\n".join(pictures) if pictures else ""
+    return rest.lstrip() if sent[-1].isspace() else rest
 
 
 def usage_of(usage: Usage | None) -> Json:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .. import ChatError, InvalidInput, LimitReached, ServerError, TimedOut
+from .. import (
+    Blocked,
+    ChatError,
+    ConnectionFailed,
+    InvalidInput,
+    LimitReached,
+    NotAiEngine,
+    RateLimited,
+    ServerError,
+    StatusError,
+)
 
 Json = dict[str, Any]
 
@@ -88,6 +98,19 @@ def refusal_of(error: ChatError) -> Refusal:
         kind=kind,
         code=code,
         retry_after=error.retry_after,
-        final=isinstance(error, LimitReached | TimedOut),  # a limit lasts for hours, and a slow site may still answer
+        final=_is_final(error),
         partial_text=error.partial_text,
     )
+
+
+def _is_final(error: ChatError) -> bool:
+    """Return whether the same request would fail again, or would make the site answer twice.
+
+    A limit lasts for hours, and a firewall or a wrong address for longer. A slow site may still work on the question.
+    """
+    if isinstance(error, ConnectionFailed):
+        return not error.retryable
+    if isinstance(error, Blocked | LimitReached | NotAiEngine):
+        return True
+    is_refused = isinstance(error, StatusError) and 400 <= error.status < 500 and not isinstance(error, RateLimited)
+    return is_refused or error.http_status == 504

@@ -33,7 +33,8 @@ class Keys:
         # Each key is compared, and each comparison takes the same time, so that the time says nothing about the keys.
         matches = [hmac.compare_digest(digest, known) for known in self._digests]
         if not any(matches):
-            raise Refusal(401, "The API key is wrong or missing.", code="invalid_api_key")
+            # LiteLLM knows an error of the key by the first words, which are OpenAI's.
+            raise Refusal(401, "Incorrect API key provided, or none at all.", code="invalid_api_key")
         return digest.hex()[:16]
 
 

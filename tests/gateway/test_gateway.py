@@ -136,7 +136,7 @@ class TestAnswers:
             body = {"model": "default", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
             connection, response = gateway.open("/v1/chat/completions", body)
             with closing(connection):
-                assert any(line == b": ping\n" for line in iter(response.readline, b""))
+                assert any(line == b": keep-alive\n" for line in iter(response.readline, b""))
                 gate.open()
 
 

@@ -46,7 +46,7 @@ FILES = {
     for name in ("index.html", "page.js", "page.css")
 }
 HEAD = stream_head()
-NO_KEY = "The API key is wrong or missing."
+NO_KEY = "Incorrect API key provided, or none at all."
 BROKEN = "The answer broke off before its end."
 DISCONNECTED = "The connection to the gateway failed."
 PICTURE = b64decode(  # one pixel
