@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .. import Event, Notice, Reply, Text, Usage
-from .chat_completions import THINKING, encoded, more_of
+from .chat_completions import THINKING, encoded, more_of, unsent_text
 from .errors import Json, Refusal
 from .requests import Question
 
@@ -86,13 +86,14 @@ class ResponseWriter:
         return b""
 
     def end(self, reply: Reply) -> bytes:
-        """Return the last typed events. The response in them has the text that was sent, not that of the reply.
+        """Return the last typed events. The response in them has the text that was sent, and the pictures of the reply.
 
         The site trims the text of the reply, and after a call of a function it has only the part after the call.
         """
-        data = b""
+        rest = unsent_text("".join(item.text for item in self._items if item.kind is _MESSAGE), reply)
+        data = self._add(_MESSAGE, rest) if rest else b""
         if not any(item.kind is _MESSAGE for item in self._items):  # clients read the text of the message
-            data = self._close("completed") + self._open(_MESSAGE)
+            data += self._close("completed") + self._open(_MESSAGE)
         data += self._close("completed")
         response = self._response("completed", self._items, **_usage_field(reply.usage), **more_of(reply))
         return data + self._event("response.completed", response=response)

@@ -202,6 +202,14 @@ class TestAnswer:
         assert whole == reply
         assert [piece for piece in streamed if piece] == [*pieces, *filter(None, [rest])]
 
+    def test_picture_that_follows_the_text_of_a_response_is_missing(self, connect: Connect) -> None:
+        with serve_site(Answer(["Here:"], reply=f"Here:{MADE}")) as site, serve_gateway(site.url) as gateway:
+            caller = connect(gateway)
+            create = caller.client.responses.create
+            events = list(caller.items(caller.wait(create(model="default", input="Hi", stream=True))))
+        deltas = [event.delta for event in events if event.type == "response.output_text.delta"]
+        assert (deltas, events[-1].response.output_text) == (["Here:", MADE], f"Here:{MADE}")
+
     @pytest.mark.parametrize(
         ("said", "usage"), [(USAGE, [USAGE]), ({}, []), ({"total_tokens": 5}, [{"total_tokens": 5}])]
     )
