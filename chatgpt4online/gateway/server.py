@@ -26,6 +26,8 @@ def run(app: ASGIApp, options: GatewayOptions, listener: socket.socket, *, worke
         "timeout_keep_alive": 75,  # seconds; longer than the 60 s of nginx, which otherwise uses a closed connection
         "ws": "none",
     }
+    # Connections inherit it. asyncio sets it itself only for sockets that were made with IPPROTO_TCP.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if workers == 1:
         with listener:
             uvicorn.Server(uvicorn.Config(app, **settings)).run(sockets=[listener])
