@@ -12,6 +12,7 @@ import asyncio
 import gc
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -40,6 +41,7 @@ _USERS = 100
 _SECONDS_TO_SETTLE = 30.0
 
 _CHUNK = b'"delta":{"content":"'
+_TIME = re.compile(rb'"delta":\{"content":"([\d.]+) "')
 _EVENT = b"data: "
 _SITE_END = b"0\r\n\r\n"
 _STREAM_END = b"data: [DONE]\n\n\r\n0\r\n\r\n"
@@ -240,24 +242,13 @@ class _Texts:
         self.count = 0
 
     def receive(self, data: bytes) -> None:
-        now = time.monotonic()
-        *texts, self._rest = (self._rest + data).split(_CHUNK)
-        # The text of the last part may be cut, so each text is read when the next one begins, or at its quote.
-        for text in texts:
-            self._add(text, now)
-        if self._rest and self._rest.count(b'"') and self.count < server.PHASE_EVENTS:
-            self._add(self._rest, now)
-            self._rest = b""
-
-    def _add(self, text: bytes, now: float) -> None:
-        head = text.partition(b" ")[0]
-        try:
-            sent = float(head)
-        except ValueError:
-            return  # before the first text
-        if 0 < self.count <= _PACED:
-            self._lags.append(now - sent)
-        self.count += 1
+        now, place, data = time.monotonic(), 0, self._rest + data
+        for match in _TIME.finditer(data):
+            if 0 < self.count <= _PACED:
+                self._lags.append(now - float(match[1]))
+            self.count += 1
+            place = match.end()
+        self._rest = data[place:]  # an event can be cut
 
 
 def _streams(plan: Plan) -> list[Result]:
