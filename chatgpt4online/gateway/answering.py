@@ -23,7 +23,6 @@ from .requests import Question
 from .sites import Model, Sites
 
 _log = logging.getLogger(__name__)
-_PING = b": ping\n\n"  # a comment, which clients skip
 _CLIENT_LEFT = 499  # as in the log of nginx; nothing is sent
 
 
@@ -145,14 +144,14 @@ class _Call:
         await output.start_stream()
         data = writer.begin()
         try:
-            async for event in stream.heartbeats(self._service.options.heartbeat):
-                await output.write(data + (_PING if event is None else writer.receive(event)))
-                data = b""
+            async with output.heartbeat(self._service.options.heartbeat):
+                async for event in stream:
+                    await output.write(data + writer.receive(event))
+                    data = b""
             data += writer.end(await stream.until_done())
         except ChatError as error:
             data += writer.fail(self._refusal(error))
-        await output.write(data)
-        await output.end_stream()
+        await output.end_stream(data)
 
     async def _collect(self, stream: AsyncStream[Event], writer: Writer) -> None:
         """Write the whole answer at its end."""
