@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import os
 import signal
@@ -20,6 +21,7 @@ from .workers import Workers
 # Longer than the 60 s for which nginx and the balancers of AWS keep an idle connection: the side that sends requests
 # has to close it, or a request could arrive at a closed connection.
 _KEEP_ALIVE_SECONDS = 75
+_LAST_SECONDS = 1.0  # a client that does not read gets no more
 
 
 def run(app: ASGIApp, options: GatewayOptions, listener: socket.socket, *, workers: int, drain_seconds: float) -> None:
@@ -60,6 +62,11 @@ class _Server(uvicorn.Server):
         if self.should_exit:
             _end_at_once(sig)
         self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if tasks := self.server_state.tasks:  # they were cancelled, and tell their clients
+            await asyncio.wait(tasks, timeout=_LAST_SECONDS)
 
 
 class _Worker(_Server):
