@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from statistics import median
 from typing import Any
@@ -151,9 +151,11 @@ class _Served:
 @contextmanager
 def _served() -> Iterator[tuple[int, _Served]]:
     """Yield the port of a site, and a gateway to it."""
-    with server.process("server", "") as (site, _):
-        with server.process("gateway", f"http://127.0.0.1:{site}") as (port, process):
-            yield site, _Served(port, process)
+    with (
+        server.process("server", "") as (site, _),
+        server.process("gateway", f"http://127.0.0.1:{site}") as (port, process),
+    ):
+        yield site, _Served(port, process)
 
 
 def _requests(plan: Plan) -> list[Result]:

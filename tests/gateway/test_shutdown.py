@@ -55,7 +55,9 @@ class Program:
         with closing(self.connect()) as connection:
             connection.request("GET", "/metrics")
             lines = connection.getresponse().read().decode().splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"chatgpt4online_gateway_{name}{{"))
+        return sum(
+            float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"chatgpt4online_gateway_{name}{{")
+        )
 
     def started(self) -> list[int]:
         """Return the ids of the processes that have begun to answer requests, in their order."""
