@@ -21,13 +21,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
 from . import server
 from .machine import raise_open_files, resident
 from .measure import Plan, Result, ratios, row
+from .rows import ROWS
 
+_NEEDED = ("uvicorn", "starlette", "pydantic", "prometheus_client")  # the extra gateway
 _CLIENTS = 16  # connections that ask one question after the other
 _REQUESTS, _QUICK_REQUESTS = 1_000, 20
 _FIRST, _QUICK_FIRST = 200, 3
@@ -49,6 +52,9 @@ _STREAM_END = b"data: [DONE]\n\n\r\n0\r\n\r\n"
 
 def run(plan: Plan) -> list[Result]:
     """Return the costs of requests, the streams at once, and the memory over many chats."""
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        return [row("gateway", name, [], f"not measured: {missing[0]} is not installed") for name in ROWS["gateway"]]
     return [*_requests(plan), *_streams(plan), *_chats(plan)]
 
 
@@ -312,6 +318,7 @@ def _chats(plan: Plan) -> list[Result]:
 
 async def _measure_chats(count: int, gateway: _Served) -> list[Result]:
     """Compare a gateway after a fifth of the chats with the same gateway after all of them."""
+    start = await _settled(gateway)
     states = []
     for first, end in ((0, count // 5), (count // 5, count)):
         numbers = iter(range(first, end))
@@ -322,7 +329,8 @@ async def _measure_chats(count: int, gateway: _Served) -> list[Result]:
     kept = [f"{early['memory'] / 1e6:.1f} MB and {late['memory'] / 1e6:.1f} MB"]
     kept.append(f"{late['sessions']:.0f} sessions of {_USERS} users")
     counts = ("sockets", "tasks", "running", "waiting")
-    left = sum(max(0.0, late[name] - early[name]) for name in ("sockets", "tasks")) + late["running"] + late["waiting"]
+    sockets = late["sockets"] - start["sockets"] - _AT_ONCE  # one open connection to the site for each chat at once
+    left = max(0.0, sockets) + late["tasks"] - start["tasks"] + late["running"] + late["waiting"]
     return [
         row("gateway", "10000 chats, memory", [growth], ", ".join(kept)),
         row("gateway", "10000 chats, left", [left], ", ".join(f"{late[name]:.0f} {name}" for name in counts)),

@@ -125,12 +125,12 @@ ROWS: dict[str, dict[str, Row]] = {
     },
     "gateway": {
         "requests": Row(30, "The time of a short answer that is not streamed, with 16 clients, over the site alone."),
-        "first token": Row(30, "The time to the first token on an open connection, over the site alone."),
+        "first token": Row(25, "The time to the first token on an open connection, over the site alone."),
         "first token, added": Row(2, "The time to the first token beyond that of the site alone.", "ms"),
-        "500 streams, events": Row(400, "CPU of one event, while 500 answers stream at once.", "us"),
+        "500 streams, events": Row(150, "CPU of one event, while 500 answers stream at once.", "us"),
         "500 streams, lag": Row(10, "The 99th percentile of the time from sending an event to reading it.", "ms"),
-        "500 streams, memory": Row(100, "Memory of a stream near the end of an answer of 300 events.", "KB"),
+        "500 streams, memory": Row(60, "Memory of a stream near the end of an answer of 300 events.", "KB"),
         "10000 chats, memory": Row(2, "Growth of the memory from 2,000 to 10,000 chats, a tenth left by clients.", "%"),
-        "10000 chats, left": Row(0, "Answers, tasks and further sockets that are left after the chats.", ""),
+        "10000 chats, left": Row(0, "Answers, tasks, and sockets beyond the pool, that are left after the chats.", ""),
     },
 }
