@@ -27,7 +27,8 @@ _LAST_SECONDS = 1.0  # a client that does not read gets no more
 def run(app: ASGIApp, options: GatewayOptions, listener: socket.socket, *, workers: int, drain_seconds: float) -> None:
     """Answer requests, as :func:`~chatgpt4online.gateway.serve` explains.
 
-    Several processes make the application again from its options, and accept connections at the same socket.
+    Several processes make the application again from its options, and accept connections at the same socket. Raises
+    KeyboardInterrupt at the end if SIGINT has ended it, and returns after SIGTERM.
     """
     settings: dict[str, Any] = {
         "log_config": _log_config(),
@@ -39,14 +40,15 @@ def run(app: ASGIApp, options: GatewayOptions, listener: socket.socket, *, worke
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if workers == 1:
         with listener:
-            _Server(uvicorn.Config(app, **settings)).run(sockets=[listener])
+            server = _Server(uvicorn.Config(app, **settings))
+            server.run(sockets=[listener])
+        _end(server.signals)
         return
     with tempfile.TemporaryDirectory() as folder:
         # Each process reads both when it starts.
         os.environ |= {ENVIRONMENT_VARIABLE: options.to_json(), "PROMETHEUS_MULTIPROC_DIR": folder}
-        interrupted = Workers(work, (listener, settings), workers, folder).run(listener, drain_seconds)
-    if interrupted is not None:
-        _end_at_once(interrupted)
+        signals = Workers(work, (listener, settings), workers, folder).run(listener, drain_seconds)
+    _end(signals)  # the folder is removed before
 
 
 def work(listener: socket.socket, settings: dict[str, Any]) -> None:
@@ -58,10 +60,15 @@ def work(listener: socket.socket, settings: dict[str, Any]) -> None:
 class _Server(uvicorn.Server):
     """A server that ends normally after the first signal, and at once after the second one."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.signals: list[int] = []
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self.should_exit:
-            _end_at_once(sig)
+        self.signals.append(sig)
         self.should_exit = True
+        if len(self.signals) > 1:
+            _end(self.signals)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
@@ -75,10 +82,13 @@ class _Worker(_Server):
             super().handle_exit(sig, frame)
 
 
-def _end_at_once(sig: int) -> None:
-    """End this process as if it did not handle the signal."""
-    signal.signal(sig, signal.SIG_DFL)
-    signal.raise_signal(sig)
+def _end(signals: list[int]) -> None:
+    """End this process as its signals say: by the second one if there is one, or after SIGINT as after Ctrl-C."""
+    if len(signals) > 1:
+        signal.signal(signals[1], signal.SIG_DFL)
+        signal.raise_signal(signals[1])
+    if signals == [signal.SIGINT]:
+        raise KeyboardInterrupt
 
 
 def _log_config() -> dict[str, Any]:

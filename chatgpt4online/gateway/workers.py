@@ -35,10 +35,10 @@ class Workers:
         self._signals: list[int] = []
         self._processes: list[SpawnProcess] = []
 
-    def run(self, listener: socket.socket, drain_seconds: float) -> int | None:
+    def run(self, listener: socket.socket, drain_seconds: float) -> list[int]:
         """Run the processes until SIGINT or SIGTERM, and close the listening socket.
 
-        Return the second signal, which has ended them at once, or None if they have ended by themselves. Raises
+        Return the signals. The first one lets the processes end their answers, and the second one kills them. Raises
         RuntimeError if a process fails, which it does only when it starts.
         """
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -50,8 +50,8 @@ class Workers:
                     wait([process.sentinel for process in self._processes], _POLL_SECONDS)
             finally:
                 listener.close()
-                interrupted = self._end(time.monotonic() + drain_seconds + _EXTRA_SECONDS)
-        return interrupted
+                self._end(time.monotonic() + drain_seconds + _EXTRA_SECONDS)
+        return self._signals
 
     def _replace(self) -> None:
         """Start the processes that are missing."""
@@ -68,8 +68,8 @@ class Workers:
             process.start()
             self._processes.append(process)
 
-    def _end(self, deadline: float) -> int | None:
-        """End the processes. Return the second signal if there was one."""
+    def _end(self, deadline: float) -> None:
+        """End the processes, and kill them after a second signal or at the deadline."""
         for process in self._processes:
             process.terminate()
         while alive := [process for process in self._processes if process.exitcode is None]:
@@ -77,7 +77,6 @@ class Workers:
                 for process in alive:
                     process.kill()
             wait([process.sentinel for process in alive], _POLL_SECONDS)
-        return self._signals[1] if len(self._signals) > 1 else None
 
 
 def _run(work: Callable[..., None], arguments: tuple[Any, ...]) -> None:

@@ -120,7 +120,7 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 def tasks_of_requests() -> list[str]:
     """Return the tasks that uvicorn or the gateway made for a request, and that are not done."""
     tasks = [found for found in gc.get_objects() if type(found) is asyncio.Task and not found.done()]
-    names = [task.get_coro().__qualname__ for task in tasks if task.get_coro() is not None]
+    names = [str(getattr(task.get_coro(), "__qualname__", task)) for task in tasks]
     return [name for name in names if "lifespan" not in name.lower() and "serve" not in name]
 
 
