@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,10 +89,10 @@ def wait_until(condition: Any, what: str) -> None:
 
 
 @contextmanager
-def serve(url: str, workers: int, *arguments: str) -> Iterator[Program]:
+def serve(url: str, workers: int, *arguments: str, **environment: str) -> Iterator[Program]:
     """Run the program in front of a site, and yield it once all its processes answer."""
     command = ("serve", "--site", url, "--port", "0", "--workers", str(workers), *arguments)
-    with start_program(*command, text=True) as process:
+    with start_program(*command, env=environment, text=True) as process:
         log: list[str] = []
         threading.Thread(target=lambda: log.extend(iter(process.stderr.readline, "")), daemon=True).start()
         found = re.search(r":(\d+)/v1", process.stdout.readline())
@@ -181,9 +182,10 @@ def test_silent_answer_stops_the_end(workers: int, is_streamed: bool) -> None:
 
 @WORKERS
 @SIGNALS
-def test_second_signal_waits_for_an_answer(workers: int, sig: signal.Signals) -> None:
-    chat = Silent(HEAD, PIECE)
-    with Server(site(chat)) as server, serve(server.url, workers, "--drain", "600") as program:
+def test_second_signal_waits_for_an_answer(workers: int, sig: signal.Signals, tmp_path: Path) -> None:
+    """The folder of the metrics is removed even then."""
+    chat, folder = Silent(HEAD, PIECE), str(tmp_path)
+    with Server(site(chat)) as server, serve(server.url, workers, "--drain", "600", TMPDIR=folder) as program:
         with closing(program.chat(is_streamed=True)) as client:
             assert chat.asked.acquire(timeout=SECONDS)
             read_event(client.getresponse())
@@ -192,6 +194,7 @@ def test_second_signal_waits_for_an_answer(workers: int, sig: signal.Signals) ->
             program.process.send_signal(sig)
             assert program.process.wait(SECONDS) == -sig
             assert chat.closed.acquire(timeout=SECONDS)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_killed_process_is_missing() -> None:
@@ -226,7 +229,8 @@ def test_metrics_of_one_process_are_those_of_all() -> None:
         assert program.metrics("requests_total") == 12
 
 
-def test_processes_outlive_the_first_one() -> None:
-    with serve_site("Hello") as site, serve(site.url, 2) as program:
+def test_processes_outlive_the_first_one(tmp_path: Path) -> None:
+    folder = str(tmp_path)  # nobody removes the folder of the metrics
+    with serve_site("Hello") as site, serve(site.url, 2, TMPDIR=folder) as program:
         program.process.kill()
         program.wait_until_refused()
