@@ -55,14 +55,15 @@ class Workers:
 
     def _replace(self) -> None:
         """Start the processes that are missing."""
-        for process in self._processes:
-            code = process.exitcode
-            if code is not None:
-                if code > 0:
-                    raise RuntimeError(f"a process of the gateway failed with the exit status {code}")
-                _log.warning("process %s ended (%s); another one replaces it", process.pid, code)
-                mark_process_dead(process.pid, self._folder)  # type: ignore[no-untyped-call]
-        self._processes = [process for process in self._processes if process.exitcode is None]
+        for process in list(self._processes):
+            code = process.exitcode  # asked once, since a process can end at any time
+            if code is None:
+                continue
+            if code > 0:
+                raise RuntimeError(f"a process of the gateway failed with the exit status {code}")
+            _log.warning("process %s ended (%s); another one replaces it", process.pid, code)
+            mark_process_dead(process.pid, self._folder)  # type: ignore[no-untyped-call]
+            self._processes.remove(process)
         while len(self._processes) < self._count:
             process = multiprocessing.get_context("spawn").Process(target=_run, args=(self._work, self._arguments))
             process.start()
