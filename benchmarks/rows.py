@@ -123,4 +123,14 @@ ROWS: dict[str, dict[str, Row]] = {
         "Client, threads": Row(1.1, f"Growth of the CPU of up to 500 threads with one client: {_GROWTH}.", ""),
         "one event": Row(1.1, f"Growth of the CPU of one event up to the limit of 16 MiB: {_GROWTH}.", ""),
     },
+    "gateway": {
+        "requests": Row(30, "The time of a short answer that is not streamed, with 16 clients, over the site alone."),
+        "first token": Row(25, "The time to the first token on an open connection, over the site alone."),
+        "first token, added": Row(2, "The time to the first token beyond that of the site alone.", "ms"),
+        "500 streams, events": Row(150, "CPU of one event, while 500 answers stream at once.", "us"),
+        "500 streams, lag": Row(10, "The 99th percentile of the time from sending an event to reading it.", "ms"),
+        "500 streams, memory": Row(60, "Memory of a stream near the end of an answer of 300 events.", "KB"),
+        "10000 chats, memory": Row(2, "Growth of the memory from 2,000 to 10,000 chats, a tenth left by clients.", "%"),
+        "10000 chats, left": Row(0, "Answers, tasks, and sockets beyond the pool, that are left after the chats.", ""),
+    },
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
@@ -23,7 +24,6 @@ from .requests import Question
 from .sites import Model, Sites
 
 _log = logging.getLogger(__name__)
-_PING = b": keep-alive\n\n"  # a comment, which clients skip; the editor Continue takes ": ping" for the end
 _CLIENT_LEFT = 499  # as in the log of nginx; nothing is sent
 
 
@@ -94,6 +94,7 @@ class _Call:
         self._output = Output(send, {"x-request-id": f"req_{self._chat_id}"})
         self._start = time.monotonic()
         self._model: Model | None = None
+        self._writer: Writer | None = None  # of a streamed answer that has begun
 
     async def run(self) -> None:
         """Answer the request, also if it is refused, and count it."""
@@ -106,6 +107,9 @@ class _Call:
             status = 200
         except ClientLeft:
             status = _CLIENT_LEFT
+        except asyncio.CancelledError:  # the server ends and waits no longer; it would log the error as a failure
+            status = 503
+            await self._break_off()
         except Refusal as refusal:
             status = refusal.status
             await self._output.refuse(refusal)
@@ -116,6 +120,15 @@ class _Call:
         finally:
             model = self._model.id if self._model else "unknown"  # a client could write any name, and each is a series
             self._service.metrics.requests.labels(self._endpoint.route, model, str(status)).inc()
+
+    async def _break_off(self) -> None:
+        """Tell the client that there is no answer, or no more of it."""
+        why = "The gateway was shut down. Try again later."
+        refusal = Refusal(503, why, kind="server_error", code="service_unavailable")
+        if self._writer is not None:
+            await self._output.end_stream(self._writer.fail(refusal))
+        elif self._output.status is None:
+            await self._output.refuse(refusal)
 
     async def _answer(self, question: Question, key: str) -> None:
         """Ask the site, and write its answer. Raises Refusal for an error before the status is sent."""
@@ -143,16 +156,17 @@ class _Call:
         """Write each event as soon as it arrives. An error is a part of the answer, since the status was sent."""
         output = self._output
         await output.start_stream()
+        self._writer = writer
         data = writer.begin()
         try:
-            async for event in stream.heartbeats(self._service.options.heartbeat):
-                await output.write(data + (_PING if event is None else writer.receive(event)))
-                data = b""
+            async with output.heartbeat(self._service.options.heartbeat):
+                async for event in stream:
+                    await output.write(data + writer.receive(event))
+                    data = b""
             data += writer.end(await stream.until_done())
         except ChatError as error:
             data += writer.fail(self._refusal(error))
-        await output.write(data)
-        await output.end_stream()
+        await output.end_stream(data)
 
     async def _collect(self, stream: AsyncStream[Event], writer: Writer) -> None:
         """Write the whole answer at its end."""

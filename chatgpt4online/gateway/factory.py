@@ -57,9 +57,10 @@ class Gateway:
 def serve(gateway: Gateway, listener: socket.socket, *, workers: int = 1, drain_seconds: float = 60.0) -> None:
     """Answer requests at the address of a socket, with uvicorn, until SIGINT or SIGTERM.
 
-    Then the answers that have begun may end within ``drain_seconds``. ``workers`` is the number of processes. Several
-    processes make the gateway again from its options. ``listener`` has an address, and is closed at the end. It may
-    listen already if there is one process.
+    Then the answers that have begun may end within ``drain_seconds``, and a second signal ends the process at once.
+    Raises KeyboardInterrupt at the end after SIGINT, and returns after SIGTERM. ``workers`` is the number of processes.
+    Several processes make the gateway again from its options, and accept connections at the same socket. ``listener``
+    has an address, and is closed at the end.
     """
     from .server import run  # noqa: PLC0415  # as above
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -12,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from .chat_completions import encoded
 from .errors import Json, Refusal
 
+_HEARTBEAT = b": keep-alive\n\n"  # a comment, which clients skip; the editor Continue takes ": ping" for the end
 _STREAM_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),  # no cache stores an answer
@@ -30,6 +32,7 @@ class Output:
         self._send = send
         self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
         self.status: int | None = None
+        self._time = 0.0  # of the last part, on the clock of the loop
 
     async def send_json(self, value: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Send a whole response."""
@@ -50,11 +53,35 @@ class Output:
     async def write(self, data: bytes) -> None:
         """Send a part of a streamed response."""
         if data:
+            self._time = asyncio.get_running_loop().time()
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def end_stream(self) -> None:
-        """Send the end of a streamed response."""
-        await self._send({"type": "http.response.body", "body": b""})
+    async def end_stream(self, data: bytes) -> None:
+        """Send the last part of a streamed response, and its end."""
+        await self._send({"type": "http.response.body", "body": data})
+
+    @asynccontextmanager
+    async def heartbeat(self, seconds: float) -> AsyncIterator[None]:
+        """Send a comment whenever ``seconds`` have passed without another part of a streamed response.
+
+        One task does it for the whole answer. A task for each wait for the site, as ``AsyncStream.heartbeats()`` has
+        it, would cost more than all other work for an event.
+        """
+        beating = asyncio.create_task(self._beat(seconds))
+        try:
+            yield
+        finally:
+            beating.cancel()
+            await asyncio.wait([beating])
+
+    async def _beat(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            rest = self._time + seconds - loop.time()
+            if rest > 0:
+                await asyncio.sleep(rest)
+            else:
+                await self.write(_HEARTBEAT)
 
     async def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.status = status
