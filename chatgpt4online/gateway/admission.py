@@ -6,9 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from .errors import Refusal
-
-_RETRY_SECONDS = 5.0  # about the time of one answer
+from .errors import busy
 
 
 class Admission:
@@ -34,22 +32,12 @@ class Admission:
 
     async def _wait(self) -> None:
         if self._waiting >= self._queue_length:
-            raise _busy(f"{self._waiting} requests wait for the site already")
+            raise busy(f"{self._waiting} requests wait for the site already")
         self._waiting += 1
         try:
             async with asyncio.timeout(self._queue_seconds):
                 await self._free.acquire()
         except TimeoutError:
-            raise _busy(f"the request waited for {self._queue_seconds:g} s in the queue") from None
+            raise busy(f"the request waited for {self._queue_seconds:g} s in the queue") from None
         finally:
             self._waiting -= 1
-
-
-def _busy(why: str) -> Refusal:
-    return Refusal(
-        503,
-        f"The gateway is busy: {why}. Try again later.",
-        kind="server_error",
-        code="service_unavailable",
-        retry_after=_RETRY_SECONDS,
-    )

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from .. import AsyncStream, ChatError, Event, Reply
 from .errors import Json, Refusal, failure, refusal_of
-from .http import ClientLeft, Output, read_json, run_for_client
+from .http import Bodies, ClientLeft, Output, run_for_client
 from .keys import Keys
 from .metrics import Metrics
 from .options import GatewayOptions
@@ -63,6 +63,7 @@ class Service:
     sites: Sites
     keys: Keys
     metrics: Metrics
+    bodies: Bodies
 
 
 class Endpoint:
@@ -101,9 +102,9 @@ class _Call:
         status = 500
         try:
             key = self._service.keys.check(Headers(scope=self._scope))
-            body = await read_json(self._scope, self._receive, self._service.options.max_body)
-            question = self._endpoint.read(body, self._service.options.max_messages)
-            await run_for_client(self._answer(question, key), self._receive)
+            async with self._service.bodies.read(self._scope, self._receive) as body:
+                question = self._endpoint.read(body, self._service.options.max_messages)
+                await run_for_client(self._answer(question, key), self._receive)
             status = 200
         except ClientLeft:
             status = _CLIENT_LEFT

@@ -19,6 +19,7 @@ from .. import ChatError
 from .answering import Endpoint, Service
 from .chat_completions import ChatWriter
 from .errors import Refusal, failure, refusal_of
+from .http import Bodies
 from .keys import Keys
 from .metrics import Metrics
 from .options import GatewayOptions
@@ -43,7 +44,9 @@ class Application:
     """The routes of a gateway. See :class:`~chatgpt4online.gateway.Gateway`."""
 
     def __init__(self, options: GatewayOptions) -> None:
-        self._service = service = Service(options, Sites(options), Keys(options.api_keys), Metrics())
+        self._service = service = Service(
+            options, Sites(options), Keys(options.api_keys), Metrics(), Bodies(options.max_body)
+        )
         chat, responses = "/v1/chat/completions", "/v1/responses"
         self._app = Starlette(
             routes=[

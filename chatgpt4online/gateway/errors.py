@@ -19,6 +19,8 @@ from .. import (
 
 Json = dict[str, Any]
 
+_BUSY_SECONDS = 5.0  # about the time of one answer
+
 # The type and the code of OpenAI's API for each status that an error has, and the text for its reader. The text of the
 # error itself can name the address of the site or of a proxy, so it is only logged.
 _KINDS = {
@@ -77,6 +79,14 @@ class Refusal(Exception):
         if self.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
         return headers
+
+
+def busy(why: str) -> Refusal:
+    """Return the refusal of a gateway that has reached one of its limits."""
+    kind, code, _ = _KINDS[503]
+    return Refusal(
+        503, f"The gateway is busy: {why}. Try again later.", kind=kind, code=code, retry_after=_BUSY_SECONDS
+    )
 
 
 def failure() -> Refusal:

@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from .chat_completions import encoded
-from .errors import Json, Refusal
+from .errors import Json, Refusal, busy
 
 _HEARTBEAT = b": keep-alive\n\n"  # a comment, which clients skip; the editor Continue takes ": ping" for the end
+_STALL_SECONDS = 60.0  # the time in which a client has to read a part, or to send one
+_BODIES = 8  # the number of the largest bodies whose bytes are held at once; most are a thousand times smaller
 _STREAM_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),  # no cache stores an answer
@@ -40,7 +42,7 @@ class Output:
         pairs = [(name.lower().encode(), text.encode()) for name, text in (headers or {}).items()]
         pairs += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await self._begin(status, pairs)
-        await self._send({"type": "http.response.body", "body": body})
+        await self._send_part({"type": "http.response.body", "body": body})
 
     async def refuse(self, refusal: Refusal) -> None:
         """Send a refusal as a whole response."""
@@ -54,11 +56,11 @@ class Output:
         """Send a part of a streamed response."""
         if data:
             self._time = asyncio.get_running_loop().time()
-            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+            await self._send_part({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end_stream(self, data: bytes) -> None:
         """Send the last part of a streamed response, and its end."""
-        await self._send({"type": "http.response.body", "body": data})
+        await self._send_part({"type": "http.response.body", "body": data})
 
     @asynccontextmanager
     async def heartbeat(self, seconds: float) -> AsyncIterator[None]:
@@ -72,7 +74,7 @@ class Output:
             yield
         finally:
             beating.cancel()
-            await asyncio.wait([beating])
+            await asyncio.gather(beating, return_exceptions=True)
 
     async def _beat(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -87,26 +89,68 @@ class Output:
         self.status = status
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._headers]})
 
+    async def _send_part(self, part: Json) -> None:
+        """Send a part. Raises ClientLeft if the client does not read for long, since an answer holds a place."""
+        try:
+            async with asyncio.timeout(_STALL_SECONDS):
+                await self._send(part)
+        except TimeoutError:
+            raise ClientLeft from None
 
-async def read_json(scope: Scope, receive: Receive, limit: int) -> dict[str, Any]:
-    """Return the JSON object in the body of a request.
 
-    Raises Refusal for a body of another kind or of more than ``limit`` bytes, and ClientLeft.
+class Bodies:
+    """Reads the bodies of requests. ``largest`` is the largest size of one, in bytes.
+
+    A body is held until its request ends. The sum of all of them is limited too.
     """
-    headers = dict(scope["headers"])
-    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if kind != b"application/json":  # browsers send other types to other origins without asking
-        raise Refusal(415, "Send the body with Content-Type: application/json.", code="invalid_content_type")
-    body = bytearray()
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientLeft
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > limit:
-            raise Refusal(413, f"The body has more than {limit} bytes.", code="request_too_large")
+
+    def __init__(self, largest: int) -> None:
+        self._largest = largest
+        self._free = largest * _BODIES
+
+    @asynccontextmanager
+    async def read(self, scope: Scope, receive: Receive) -> AsyncIterator[dict[str, Any]]:
+        """Hold the JSON object in the body of a request in the block.
+
+        Raises Refusal for a body of another kind, for one that is too large or too slow, and if all bodies together are
+        too large. Raises ClientLeft too.
+        """
+        headers = dict(scope["headers"])
+        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if kind != b"application/json":  # browsers send other types to other origins without asking
+            raise Refusal(415, "Send the body with Content-Type: application/json.", code="invalid_content_type")
+        body = bytearray()
+        more = True
+        try:
+            while more:
+                message = await _next_part(receive)
+                part = message.get("body", b"")
+                self._free -= len(part)
+                body += part
+                more = message.get("more_body", False)
+                if len(body) > self._largest:
+                    raise Refusal(413, f"The body has more than {self._largest} bytes.", code="request_too_large")
+                if self._free < 0:
+                    raise busy("it holds too many large requests already")
+            yield _decoded(body)
+        finally:
+            self._free += len(body)
+
+
+async def _next_part(receive: Receive) -> Message:
+    """Return the next part of a body. Raises ClientLeft if the client leaves, and Refusal if it sends nothing."""
+    try:
+        async with asyncio.timeout(_STALL_SECONDS):
+            message = await receive()
+    except TimeoutError:
+        raise Refusal(408, "The body did not arrive in time.", code="request_timeout") from None
+    if message["type"] == "http.disconnect":
+        raise ClientLeft
+    return message
+
+
+def _decoded(body: bytearray) -> dict[str, Any]:
+    """Return the JSON object in a body. Raises Refusal for other bytes."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):

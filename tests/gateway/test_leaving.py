@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from http.client import HTTPConnection
+from itertools import islice
 
 import pytest
 
@@ -69,9 +70,8 @@ def read_lines(count: int) -> Callable[[HTTPConnection], object]:
 
 def read_beats(client: HTTPConnection) -> None:
     response = client.getresponse()
-    beats = 0
-    while beats < 3:
-        beats += response.readline() == b": ping\n"
+    beats = (line for line in iter(response.readline, b"") if line == b": keep-alive\n")
+    assert len([*islice(beats, 3)]) == 3
 
 
 def read_nothing(_: HTTPConnection) -> None:
