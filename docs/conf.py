@@ -13,6 +13,7 @@ import chatgpt4online
 from chatgpt4online import testing
 from chatgpt4online.cli.command import command_parser
 from chatgpt4online.cli.program import COMMANDS, program_parser
+from chatgpt4online.gateway import parameters
 
 project = "chatgpt4online"
 author = "chatgpt4online maintainers"
@@ -121,9 +122,44 @@ This page shows the ``--help`` of each command. :doc:`../guides/command-line` ex
 """
 
 
+def _write_parameters(app: Any) -> None:
+    """Write the page with the tables of the gateway's parameters."""
+    lines = [_PARAMETERS]
+    endpoints = {
+        "/v1/chat/completions": (parameters.CHAT_REFUSED, parameters.CHAT_IGNORED),
+        "/v1/responses": (parameters.RESPONSES_REFUSED, parameters.RESPONSES_IGNORED),
+        "A message": (parameters.MESSAGE_REFUSED, parameters.MESSAGE_IGNORED),
+        "A part of a message": ({}, parameters.PART_IGNORED),
+    }
+    for title, (refused, ignored) in endpoints.items():
+        lines += [title, "-" * len(title), "", ".. list-table::", "   :header-rows: 1", "   :widths: 30 12 58", ""]
+        lines += _row("parameter", "reaction", "reason")
+        for name, entry in refused.items():
+            lines += _row(f"``{name}``", "refused", entry.why)
+        for name, why in ignored.items():
+            lines += _row(f"``{name}``", "ignored", why)
+        lines.append("")
+    page = Path(app.srcdir) / "reference" / "parameters.rst"
+    page.write_text("\n".join(lines), "utf-8")
+
+
+def _row(*cells: str) -> list[str]:
+    return [f"   {'* -' if number == 0 else '  -'} {cell}" for number, cell in enumerate(cells)]
+
+
+_PARAMETERS = """\
+The parameters of the gateway
+=============================
+
+This page lists the parameters of OpenAI's API that a site cannot honour. :doc:`../guides/gateway` explains them. A
+parameter that is null, empty or has its usual value is not refused.
+"""
+
+
 def setup(app: Any) -> None:
     """Connect the functions above to Sphinx."""
     app.connect("builder-inited", _write_commands)
+    app.connect("builder-inited", _write_parameters)
     app.connect("autodoc-process-docstring", _add_links)
     app.connect("autodoc-process-signature", _simplify)
     app.connect("missing-reference", _find_public_name)

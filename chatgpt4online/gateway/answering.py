@@ -136,6 +136,8 @@ class _Call:
         try:
             self._model = model = await self._service.sites.find(question.model)
             site, metrics = model.site, self._service.metrics
+            if model.max_pictures is not None:
+                question = question.with_pictures(model.max_pictures)
             async with AsyncExitStack() as stack:
                 with metrics.waiting.labels(site.label).track_inprogress():
                     await stack.enter_async_context(site.admission.place())

@@ -61,6 +61,11 @@ class ImagePart(BaseModel):
     type: Literal["image_url"]
     image_url: ImageUrl
 
+    @property
+    def url(self) -> str:
+        """The address of the picture."""
+        return self.image_url.url
+
 
 class InputImagePart(BaseModel):
     """A picture in the input of a response."""
@@ -68,6 +73,11 @@ class InputImagePart(BaseModel):
     type: Literal["input_image"]
     image_url: str | None = None
     file_id: Any = None
+
+    @property
+    def url(self) -> str:
+        """The address of the picture, or ``""``."""
+        return self.image_url or ""
 
 
 class FileData(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, StrictBool, Tag
@@ -36,8 +36,8 @@ class Question:
     """A request that can be asked: for both endpoints.
 
     ``messages`` is a prompt for :meth:`~chatgpt4online.AsyncClient.events`: the history as texts, and the question with
-    all pictures. ``user`` is the ``user`` field as a string, or ``""``. ``echo`` holds the parameters that the answer
-    repeats.
+    all pictures of the conversation. The last ``own_pictures`` of these belong to the question itself. ``user`` is the
+    ``user`` field as a string, or ``""``. ``echo`` holds the parameters that the answer repeats.
     """
 
     model: str
@@ -46,7 +46,20 @@ class Question:
     is_streamed: bool
     include_usage: bool
     user: str
+    own_pictures: int = 0
     echo: Json = field(default_factory=dict)
+
+    def with_pictures(self, most: int) -> Question:
+        """Return the question without the oldest pictures of earlier messages, so that at most ``most`` remain.
+
+        The pictures of the question remain in any case: a client should get an error for more than a bot accepts.
+        """
+        *history, last = self.messages
+        text, *pictures = last["content"]
+        surplus = len(pictures) - max(most, self.own_pictures)
+        if surplus <= 0:
+            return self
+        return replace(self, messages=[*history, {**last, "content": [text, *pictures[surplus:]]}])
 
 
 class StreamOptions(BaseModel):
@@ -148,6 +161,7 @@ def _question(
         raise wrong(param, "the last message is the question, so its role is 'user'")
     files = _Files(where)
     texts = [{"role": message.role, "content": files.text_of(message, name)} for name, message in messages]
+    own = {part.url for part in messages[-1][1].parts() if isinstance(part, ImagePart | InputImagePart)}
     if not (texts[-1]["content"].strip() or files.pictures or files.attachments):
         raise wrong(_content_name(messages[-1][0]), "the question is empty")
     content = [{"type": "text", "text": texts[-1]["content"]}, *files.pictures.values()]
@@ -159,6 +173,7 @@ def _question(
         is_streamed=bool(request.stream),
         include_usage=include_usage,
         user=_user(user),
+        own_pictures=len(own),
         echo=echo,
     )
 
@@ -193,7 +208,9 @@ class _Files:
             place = f"{name}.content[{number}]"
             if isinstance(part, ImagePart | InputImagePart):
                 picture = read_picture(part, place)
-                self.pictures[picture["image_url"]["url"]] = picture
+                url = picture["image_url"]["url"]
+                self.pictures.pop(url, None)  # one that is sent again belongs to the later message
+                self.pictures[url] = picture
             elif isinstance(part, FilePart):
                 self.attachments[read_file(part.file, f"{place}.file")] = None
             elif isinstance(part, InputFilePart):

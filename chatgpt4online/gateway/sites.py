@@ -28,6 +28,11 @@ class Model:
     bot: Bot | str = field(repr=False)
     title: str = ""
 
+    @property
+    def max_pictures(self) -> int | None:
+        """The largest number of pictures with one question, or None if it is not known."""
+        return None if isinstance(self.bot, str) else self.bot.max_uploads
+
     def client_for(self, client: AsyncClient) -> AsyncClient:
         """Return a client that asks this bot, in the session of another client."""
         return client.with_options(bot_id=self.bot) if isinstance(self.bot, str) else client.with_options(bot=self.bot)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -546,6 +547,59 @@ class TestQueue:
                 assert gateway.chat(model="free/default").status == 200
                 gate.release()
                 assert first.result().status == 200
+
+
+class TestStalls:
+    """The limits on a client that sends or reads slowly, and on all bodies together."""
+
+    def test_body_that_stops_is_awaited_for_ever(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("chatgpt4online.gateway.http._STALL_SECONDS", 0.05)
+        with serve_site() as running, serve_gateway(running.url) as gateway:
+            with socket.create_connection(("127.0.0.1", gateway.port), SECONDS) as client:
+                head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{gateway.port}\r\n"
+                head += "Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{"
+                client.sendall(head.encode())
+                assert client.recv(100).startswith(b"HTTP/1.1 408 ")
+
+    def test_client_that_does_not_read_holds_its_place(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("chatgpt4online.gateway.http._STALL_SECONDS", 0.05)
+
+        def chat(peer: Peer, request: Received) -> None:
+            peer.send(stream_head())
+            with suppress(OSError):
+                while request.json["newMessage"] == "long":
+                    peer.send(chunk(live("x" * 9_999)))
+            if request.json["newMessage"] == "short":
+                peer.send(chunk(end("Yes")) + LAST_CHUNK)
+
+        with Server(site(chat)) as running, serve_gateway(running.url, concurrency=1) as gateway:
+            body = {"model": "default", "messages": [{"role": "user", "content": "long"}], "stream": True}
+            with closing(gateway.send("/v1/chat/completions", body)):
+                assert gateway.chat("short").status == 200
+
+    def test_large_bodies_grow_without_limit(self) -> None:
+        """Eight of the largest are held at once. A ninth is refused until one of them is done."""
+        gate = threading.Semaphore(0)
+        begun = threading.Semaphore(0)
+
+        def chat(peer: Peer, _: Received) -> None:
+            begun.release()
+            assert gate.acquire(timeout=SECONDS)
+            peer.send(stream_head() + chunk(end("Yes")) + LAST_CHUNK)
+
+        message = "x" * 9_800
+        with Server(site(chat)) as running, serve_gateway(running.url, max_body=10_000) as gateway:
+            with ThreadPoolExecutor(8) as pool:
+                waiting = [pool.submit(gateway.chat, message) for _ in range(8)]
+                for _ in waiting:
+                    assert begun.acquire(timeout=SECONDS)
+                refused = gateway.chat(message)
+                for _ in range(9):
+                    gate.release()
+                assert [future.result().status for future in waiting] == [200] * 8
+            assert gateway.chat(message).status == 200
+        assert (refused.status, refused.json["error"]["code"]) == (503, "service_unavailable")
+        assert "retry-after" in refused.headers
 
 
 def wait_for_metric(gateway: Served, name: str, value: float) -> None:

@@ -25,6 +25,7 @@ HEAD, PIECE = stream_head(), chunk(live("Hel"))
 LARGE = chunk(live("x" * 9_999))
 MOST = 100_000_000  # bytes; many times the buffers of four sockets
 BEAT = 0.01
+CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
 PICTURE = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(20)).decode()
 TEXT: list[dict[str, object]] = [{"type": "text", "text": "Hi"}]
 PARTS = [*TEXT, {"type": "image_url", "image_url": {"url": PICTURE}}]
@@ -96,9 +97,12 @@ STAGES: dict[str, tuple[Callable[[], Watched], object, bool, float, Callable[[HT
 }
 
 
-def ask(gateway: Served, content: object, is_streamed: bool, user: str = "") -> HTTPConnection:
-    body = {"model": "default", "messages": [{"role": "user", "content": content}], "stream": is_streamed}
-    return gateway.send("/v1/chat/completions", body | {"user": user})
+def ask(gateway: Served, content: object, is_streamed: bool, user: str = "", path: str = CHAT) -> HTTPConnection:
+    if path == RESPONSES and content is PARTS:
+        content = [{"type": "input_text", "text": "Hi"}, {"type": "input_image", "image_url": PICTURE}]
+    messages = [{"role": "user", "content": content}]
+    body = {"model": "default", "messages" if path == CHAT else "input": messages, "stream": is_streamed}
+    return gateway.send(path, body | {"user": user})
 
 
 def leave(client: HTTPConnection) -> float:
@@ -133,28 +137,31 @@ def check_nothing_remains(gateway: Served) -> None:
     wait_until(lambda: not tasks_of_requests(), "a task remains")
 
 
-def seconds_until_the_site_is_closed(stage: str) -> tuple[float, Watched]:
+def seconds_until_the_site_is_closed(stage: str, path: str = CHAT) -> tuple[float, Watched]:
     """Leave at a stage, and return how long the connection to the site stays open."""
     make, content, is_streamed, heartbeat, read = STAGES[stage]
     watched = make()
     with Server(watched) as server, serve_gateway(server.url, heartbeat=heartbeat) as gateway:
-        client = ask(gateway, content, is_streamed)
+        client = ask(gateway, content, is_streamed, path=path)
         assert watched.asked.wait(SECONDS)
         read(client)
         start = leave(client)
         assert watched.closed.wait(SECONDS)
         check_nothing_remains(gateway)
-        route = 'requests_total{model="default",route="/v1/chat/completions",status="499"}'
+        route = f'requests_total{{model="default",route="{path}",status="499"}}'
         assert gateway.metrics()[route] == 1
         return watched.closed_at - start, watched
 
 
+@pytest.mark.parametrize("path", [CHAT, RESPONSES])
 @pytest.mark.parametrize("stage", STAGES)
-def test_client_that_left_keeps_the_connection_to_the_site(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_client_that_left_keeps_the_connection_to_the_site(
+    stage: str, path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The best of three counts, since other programs use the machine too."""
     times: list[float] = []
     while not times or (min(times) > SOON and len(times) < 3):
-        times.append(seconds_until_the_site_is_closed(stage)[0])
+        times.append(seconds_until_the_site_is_closed(stage, path)[0])
     assert capsys.readouterr().err == ""  # uvicorn logs no exception
     print(f"{stage}: {min(times) * 1000:.2f} ms")
     assert min(times) <= SOON

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from chatgpt4online import Notice
+from chatgpt4online.gateway import SiteOptions
 from chatgpt4online.gateway.chat_completions import encoded
 from chatgpt4online.gateway.errors import Refusal
 from chatgpt4online.gateway.messages import (
@@ -664,6 +665,21 @@ class TestFiles:
         answer, files = self.ask(uploading, path, is_streamed, [picture(path, PNG)], "A cat.", "Is it?")
         assert "1 files, 2 messages" in answer
         assert [data_url(file.content, file.type) for file in files] == [PNG]
+
+    def test_picture_of_the_history_prevents_the_answer(self, uploading: Any, path: str, is_streamed: bool) -> None:
+        """The page says that the bot accepts one file. The newest picture counts, also if it was sent before."""
+        with serve_site("Yes", bots=[Widget("default", uploads=True)]) as site:
+            with serve_gateway(SiteOptions(site.url, pages=["/"])) as gateway:
+                limited = (site, gateway)
+                png, jpeg = [picture(path, PNG)], [picture(path, JPEG)]
+                _, newest = self.ask(limited, path, is_streamed, png, "A cat.", jpeg)
+                _, again = self.ask(limited, path, is_streamed, png, "A cat.", jpeg, "A dog.", png)
+                _, kept = self.ask(limited, path, is_streamed, png, "A cat.", jpeg, "A dog.", "Is it?")
+                messages = [{"role": "user", "content": [*png, *jpeg]}]
+                body = {"model": "default", "messages" if path == CHAT else "input": messages, "stream": is_streamed}
+                assert gateway.ask(path, body).status == 422
+        sent = [[data_url(file.content, file.type) for file in files] for files in (newest, again, kept)]
+        assert sent == [[JPEG], [PNG], [JPEG]]
 
     def test_file_is_lost_or_sent_twice(self, uploading: Any, path: str, is_streamed: bool) -> None:
         named = file(path, filename="a b.pdf", file_data=PDF)

@@ -38,7 +38,7 @@ class Watched:
 
     def is_closed(self) -> bool:
         """Return whether the gateway closes the connection, which it does at once."""
-        return self.asked.is_set() and self.closed.wait(SECONDS)
+        return self.asked.wait(SECONDS) and self.closed.wait(SECONDS)
 
 
 def questions(site: Site) -> list[str]:
