@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager, closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
-from starlette.routing import Mount
 
 from chatgpt4online import Notice, ServerError, Timeout
 from chatgpt4online.gateway import Gateway, GatewayOptions, SiteOptions
 from chatgpt4online.testing import Answer, Chat, Widget
 
 from ..site import serve_site
-from ..support.gateway import KEY, SECONDS, Served, serve_app, serve_gateway
+from ..support.gateway import KEY, SECONDS, Served, mounted, serve_app, serve_gateway
 from ..support.server import LAST_CHUNK, Gate, Peer, Received, Server, chunk, end, live, site, stream_head
 
 pytestmark = pytest.mark.slow
@@ -628,21 +626,10 @@ def test_metrics_miss_an_answer() -> None:
     assert found['answer_seconds_count{site="127.0.0.1"}'] == 2
 
 
-def gateway_under_a_path(gateway: Gateway) -> Any:
-    """Return an application that has the gateway under ``/ai``, and closes it at its end."""
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with gateway:
-            yield
-
-    return Starlette(routes=[Mount("/ai", gateway)], lifespan=lifespan)
-
-
 def test_mounted_gateway_has_other_paths() -> None:
     with serve_site("Yes") as running, ExitStack() as stack:
         gateway = Gateway(GatewayOptions([SiteOptions(running.url)]))
-        served = Served(gateway, stack.enter_context(serve_app(gateway_under_a_path(gateway))))
+        served = Served(gateway, stack.enter_context(serve_app(mounted(gateway, "/ai"))))
         body = {"model": "default", "messages": [{"role": "user", "content": "Hi"}]}
         assert served.ask("/ai/v1/chat/completions", body).json["choices"][0]["message"]["content"] == "Yes"
         assert served.ask("/ai/v1/models").status == served.ask("/ai/healthz").status == 200

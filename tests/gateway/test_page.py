@@ -9,14 +9,12 @@ import subprocess
 import sys
 import threading
 from base64 import b64decode
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from starlette.applications import Starlette
-from starlette.routing import Mount
 
 from chatgpt4online import Notice, ServerError
 from chatgpt4online.gateway import Gateway, GatewayOptions, SiteOptions
@@ -24,7 +22,8 @@ from chatgpt4online.testing import Answer, Chat, Widget
 
 from ..site import serve_site
 from ..support.browser import Browser, open_browser
-from ..support.gateway import KEY, SECONDS, serve_app, serve_gateway
+from ..support.clients import Watched
+from ..support.gateway import KEY, SECONDS, mounted, serve_app, serve_gateway
 from ..support.page import Page, open_page
 from ..support.server import (
     LAST_CHUNK,
@@ -95,28 +94,8 @@ def serve_mounted(path: str, options: GatewayOptions) -> Iterator[int]:
     """Yield the port of another application, in which a gateway is mounted under a path."""
     gateway = Gateway(options)
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with gateway:
-            yield
-
-    with serve_app(Starlette(routes=[Mount(path, gateway)], lifespan=lifespan)) as port:
+    with serve_app(mounted(gateway, path)) as port:
         yield port
-
-
-class Watched:
-    """A chat that sends these bytes, and reports when its question has arrived and when its connection is closed."""
-
-    def __init__(self, *pieces: bytes) -> None:
-        self.pieces = pieces
-        self.asked = threading.Event()
-        self.closed = threading.Event()
-
-    def __call__(self, peer: Peer, _: Received) -> None:
-        peer.send(*self.pieces)
-        self.asked.set()
-        peer.wait_for_close()
-        self.closed.set()
 
 
 def imitate_gateway(answer: bytes, finish: Callable[[Peer], None] = Peer.close) -> Callable[[Peer], None]:

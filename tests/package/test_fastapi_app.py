@@ -29,6 +29,7 @@ from chatgpt4online import AsyncClient, ChatError, InvalidInput, ServerError, St
 from chatgpt4online.testing import Answer, Chat
 
 from ..site import serve_site
+from ..support import gateway
 from ..support.browser import Browser, open_browser
 from ..support.server import (
     LAST_CHUNK,
@@ -46,7 +47,6 @@ from ..support.server import (
 )
 
 pytest.importorskip("fastapi", reason="fastapi is in the dependency group web")
-uvicorn = pytest.importorskip("uvicorn", reason="uvicorn is in the dependency group web")
 
 pytestmark = pytest.mark.slow
 
@@ -78,17 +78,10 @@ def serve_app(site_url: str, heartbeat: float = 60.0, **options: Any) -> Iterato
     """Yield the port of a uvicorn with the example, in a thread."""
     module: Any = load_app(**options)
     module.HEARTBEAT = heartbeat
-    server = uvicorn.Server(uvicorn.Config(module.app, log_level="warning", ws="none"))
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener, pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CHATGPT4ONLINE_SITE", site_url)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            server.should_exit = True
-            thread.join(SECONDS)
-            assert not thread.is_alive(), "uvicorn waits for a connection"
+        with gateway.serve_app(module.app) as port:
+            yield port
 
 
 def post(port: int, body: object) -> tuple[HTTPConnection, HTTPResponse]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
 
 import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from chatgpt4online.gateway import Gateway, GatewayOptions, SiteOptions
 
@@ -95,6 +97,17 @@ def serve_gateway(*sites: str | SiteOptions, **options: Any) -> Iterator[Served]
     with serve_app(gateway) as port:
         keys = options.get("api_keys")
         yield Served(gateway, port, {"Authorization": f"Bearer {keys[0]}"} if keys else {})
+
+
+def mounted(gateway: Gateway, path: str) -> Starlette:
+    """Return an application that has a gateway under a path, and closes it at its end."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with gateway:
+            yield
+
+    return Starlette(routes=[Mount(path, gateway)], lifespan=lifespan)
 
 
 @contextmanager
