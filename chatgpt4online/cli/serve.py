@@ -292,7 +292,7 @@ COMMAND = Command(
     examples="""\
 chatgpt4online serve --demo
 chatgpt4online serve --site https://example.org --model gpt-4o=default
-chatgpt4online serve --site a=https://example.org --site b=https://example.com
+chatgpt4online serve --site a=https://example.org --site b=http://example.com
 export CHATGPT4ONLINE_API_KEYS="$(openssl rand -hex 24)"
 chatgpt4online serve --site https://example.org --host 0.0.0.0
 """,

@@ -219,7 +219,7 @@ EXAMPLES = [line for line in examples_of("serve").splitlines() if line.startswit
 def test_example_of_the_help_does_not_start(example: str) -> None:
     _, _, *arguments = shlex.split(example)
     with serve_site() as site:
-        arguments = [re.sub("https://example.(org|com)", site.url, argument) for argument in arguments]
+        arguments = [re.sub("https?://example.(org|com)", site.url, argument) for argument in arguments]
         with serving(*arguments, env={"CHATGPT4ONLINE_API_KEYS": KEY}) as (_, address):
             answer = ask(address, "/chat/completions", chat(), Authorization=f"Bearer {KEY}")
             names = models(address, Authorization=f"Bearer {KEY}")
