@@ -45,8 +45,9 @@ _OPTIONS = [
 
 
 def find_test_file(name: str) -> Path | None:
-    """Return the test file with this name, from any directory of the tests, or None if it does not exist."""
-    return next(TESTS.rglob(f"{name}.py"), None)
+    """Return the only test file with this name, from any directory of the tests, or None if there is not just one."""
+    found = [*TESTS.rglob(f"{name}.py")]
+    return found[0] if len(found) == 1 else None
 
 
 def check(mutants: Iterable[Mutant]) -> list[str]:
@@ -58,7 +59,7 @@ def check(mutants: Iterable[Mutant]) -> list[str]:
         except Misfit as error:
             wrong.append(str(error))
         missing = [name for name in mutant.tests if find_test_file(name) is None]
-        wrong += [f"{mutant.name}: there is no test file {name}.py" for name in missing]
+        wrong += [f"{mutant.name}: there is not just one test file {name}.py" for name in missing]
     return wrong
 
 
