@@ -7,7 +7,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeAlias
@@ -119,11 +119,10 @@ class _Call:
             await self._break_off()
         except Refusal as refusal:
             status = refusal.status
-            await self._output.refuse(refusal)
+            await self._refuse(refusal)
         except Exception:
             _log.exception("request req_%s failed", self._chat_id)
-            if self._output.status is None:
-                await self._output.refuse(failure())
+            await self._refuse(failure())
         finally:
             model = self._model.id if self._model else "unknown"  # a client could write any name, and each is a series
             self._service.metrics.requests.labels(self._endpoint.route, model, str(status)).inc()
@@ -132,10 +131,17 @@ class _Call:
         """Tell the client that there is no answer, or no more of it."""
         why = "The gateway was shut down. Try again later."
         refusal = Refusal(503, why, kind="server_error", code="service_unavailable")
-        if self._writer is not None:
+        if self._writer is None:
+            await self._refuse(refusal)
+            return
+        with suppress(ClientLeft):
             await self._output.end_stream(self._writer.fail(refusal))
-        elif self._output.status is None:
-            await self._output.refuse(refusal)
+
+    async def _refuse(self, refusal: Refusal) -> None:
+        """Send a refusal, unless a response has begun or the client has left."""
+        if self._output.status is None:
+            with suppress(ClientLeft):
+                await self._output.refuse(refusal)
 
     async def _answer(self, question: Question, key: str) -> None:
         """Ask the site, and write its answer. Raises Refusal for an error before the status is sent."""

@@ -89,14 +89,17 @@ class Output:
 
     async def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.status = status
-        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._headers]})
+        await self._send_part({"type": "http.response.start", "status": status, "headers": [*headers, *self._headers]})
 
     async def _send_part(self, part: Json) -> None:
-        """Send a part. Raises ClientLeft if the client does not read for long, since an answer holds a place."""
+        """Send a part. Raises ClientLeft if the client has left, as some ASGI servers report by an OSError.
+
+        The same holds for one that does not read for long, since an answer holds a place.
+        """
         try:
             async with asyncio.timeout(_STALL_SECONDS):
                 await self._send(part)
-        except TimeoutError:
+        except OSError:  # also TimeoutError
             raise ClientLeft from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ from ..support.server import (
     chunk,
     end,
     json_response,
+    live,
     response,
     session_response,
     site,
@@ -92,29 +94,33 @@ def test_strange_bot_of_a_site_breaks_the_list_and_the_metrics(name: str) -> Non
             assert gateway.ask("/metrics").status == 200
 
 
-HANGING = {"list": ("listChatbots", TOKEN), "nonce": ("start_session", ClientOptions())}
+# The route at which the site hangs, the options of the client, and the coroutine in which requests wait.
+HANGING = {
+    "list": ("listChatbots", TOKEN, "Site.models"),
+    "nonce": ("start_session", ClientOptions(), "Sessions.client_of"),
+}
 
 
 @pytest.mark.parametrize("name", HANGING)
 def test_requests_wait_one_after_the_other_for_a_site_that_hangs(name: str) -> None:
     """All wait for the same request to the site, and get its error."""
-    route, client = HANGING[name]
+    route, client, waiting = HANGING[name]
     held = Held(route)
     with Server(held) as server, serve_gateway(SiteOptions(server.url, client=client)) as gateway:
         with ThreadPoolExecutor(5) as pool:
             answers = [pool.submit(gateway.chat, user=str(number)) for number in range(5)]
-            wait_for_requests(5)
+            wait_for_requests(waiting, 5)
             held.fail()
             assert {answer.result(SECONDS).status for answer in answers} == {502}
     assert held.count == 1
 
 
-def wait_for_requests(count: int) -> None:
-    """Return when this number of requests waits in the gateway."""
+def wait_for_requests(name: str, count: int) -> None:
+    """Return when this number of requests waits in the coroutine with a name."""
 
     def waiting() -> int:
-        names = [getattr(found, "__qualname__", "") for found in gc.get_objects() if type(found) is CoroutineType]
-        return names.count("_Call._answer")
+        found = [one for one in gc.get_objects() if type(one) is CoroutineType and one.cr_await is not None]
+        return [one.__qualname__ for one in found].count(name)
 
     limit = time.monotonic() + SECONDS
     while waiting() < count:
@@ -239,15 +245,19 @@ def status_of(gateway: Gateway, path: str, client: Any, host: str) -> int:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    headers = [(b"host", host.encode())] if host else []
-    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": headers, "client": client}
-
     async def ask() -> None:
         async with gateway:
-            await gateway({**scope, "http_version": "1.1", "scheme": "http", "root_path": ""}, receive, send)
+            await gateway(scope_of(path, "GET", client, host), receive, send)
 
     asyncio.run(ask())
     return int(sent[0]["status"])
+
+
+def scope_of(path: str, method: str, client: Any = ("127.0.0.1", 5), host: str = "localhost") -> dict[str, Any]:
+    """Return the scope of a request, as an ASGI server makes it."""
+    headers = [(b"content-type", b"application/json"), *([(b"host", host.encode())] if host else [])]
+    scope = {"type": "http", "http_version": "1.1", "scheme": "http", "method": method, "path": path}
+    return {**scope, "root_path": "", "query_string": b"", "headers": headers, "client": client}
 
 
 def test_every_web_page_can_use_a_gateway_without_a_key() -> None:
@@ -266,3 +276,49 @@ def test_wrong_folder_for_the_metrics_makes_each_request_fail(monkeypatch: pytes
             Gateway(options)
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     Gateway(options)
+
+
+PICTURE = "![Image](https://example.org/a.png)"
+# The pieces of an answer, and its final text, to which the site has added a picture.
+ADDED = {
+    "after text": (["Here"], f"Here\n\n{PICTURE}"),
+    "after a line": (["Here\n"], f"Here\n\n{PICTURE}"),
+    "after two lines": (["Here\n\n"], f"Here\n\n{PICTURE}"),
+    "after an empty line": (["\n"], f"\n\n{PICTURE}"),
+    "after thinking": ([], f"\n\n{PICTURE}"),
+}
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_streamed_answer_is_another_than_the_whole_one(name: str) -> None:
+    pieces, final = ADDED[name]
+    answer = stream_head() + chunk(*(live(piece) for piece in pieces), end(final)) + LAST_CHUNK
+    with Server(site(lambda peer, _: peer.send(answer))) as server, serve_gateway(server.url) as gateway:
+        whole = gateway.chat().json["choices"][0]["message"]["content"]
+        chunks = gateway.chat(stream=True).events[:-1]
+        assert "".join(one["choices"][0]["delta"].get("content", "") for one in chunks).strip() == whole.strip()
+
+
+@pytest.mark.parametrize("route", [CHAT, "/v1/responses"])
+@pytest.mark.parametrize("is_streamed", [True, False])
+@pytest.mark.parametrize("content", ["Hi", ""], ids=["answered", "refused"])
+def test_server_that_reports_a_client_that_left_logs_a_failure(
+    route: str, is_streamed: bool, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """ASGI allows servers to raise an OSError when something is sent to a closed connection."""
+    body = {"model": "default", "messages": [{"role": "user", "content": content}], "stream": is_streamed}
+    messages: Any = iter([{"type": "http.request", "body": json.dumps(body | {"input": content}).encode()}])
+
+    async def receive() -> Any:
+        return next(messages, None) or await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        raise BrokenPipeError
+
+    async def ask(url: str) -> None:
+        async with Gateway(GatewayOptions([SiteOptions(url)])) as gateway:
+            await gateway(scope_of(route, "POST"), receive, send)
+
+    with serve_site() as running:
+        asyncio.run(ask(running.url))
+    assert not caplog.records
