@@ -7,15 +7,15 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from .. import AsyncStream, ChatError, Event, Reply
-from .errors import Json, Refusal, failure, refusal_of
+from .errors import Json, Refusal, failure, loggable, refusal_of
 from .http import Bodies, ClientLeft, Output, run_for_client
 from .keys import Keys
 from .metrics import Metrics
@@ -25,6 +25,13 @@ from .sites import Model, Sites
 
 _log = logging.getLogger(__name__)
 _CLIENT_LEFT = 499  # as in the log of nginx; nothing is sent
+
+
+class Read(Protocol):
+    """Turns the body of a request into a question, or raises Refusal."""
+
+    def __call__(self, body: Mapping[str, Any], max_messages: int) -> Question:
+        raise NotImplementedError
 
 
 class Writer(Protocol):
@@ -51,7 +58,6 @@ class Writer(Protocol):
         raise NotImplementedError
 
 
-Read: TypeAlias = Callable[[Mapping[str, Any], int], Question]
 MakeWriter: TypeAlias = Callable[[Question, str, int], Writer]
 
 
@@ -101,9 +107,9 @@ class _Call:
         """Answer the request, also if it is refused, and count it."""
         status = 500
         try:
-            key = self._service.keys.check(Headers(scope=self._scope))
-            async with self._service.bodies.read(self._scope, self._receive) as body:
-                question = self._endpoint.read(body, self._service.options.max_messages)
+            key = self._service.keys.check(self._scope)
+            read = partial(self._endpoint.read, max_messages=self._service.options.max_messages)
+            async with self._service.bodies.read(self._scope, self._receive, read) as question:
                 await run_for_client(self._answer(question, key), self._receive)
             status = 200
         except ClientLeft:
@@ -113,11 +119,10 @@ class _Call:
             await self._break_off()
         except Refusal as refusal:
             status = refusal.status
-            await self._output.refuse(refusal)
+            await self._refuse(refusal)
         except Exception:
             _log.exception("request req_%s failed", self._chat_id)
-            if self._output.status is None:
-                await self._output.refuse(failure())
+            await self._refuse(failure())
         finally:
             model = self._model.id if self._model else "unknown"  # a client could write any name, and each is a series
             self._service.metrics.requests.labels(self._endpoint.route, model, str(status)).inc()
@@ -126,10 +131,17 @@ class _Call:
         """Tell the client that there is no answer, or no more of it."""
         why = "The gateway was shut down. Try again later."
         refusal = Refusal(503, why, kind="server_error", code="service_unavailable")
-        if self._writer is not None:
+        if self._writer is None:
+            await self._refuse(refusal)
+            return
+        with suppress(ClientLeft):
             await self._output.end_stream(self._writer.fail(refusal))
-        elif self._output.status is None:
-            await self._output.refuse(refusal)
+
+    async def _refuse(self, refusal: Refusal) -> None:
+        """Send a refusal, unless a response has begun or the client has left."""
+        if self._output.status is None:
+            with suppress(ClientLeft):
+                await self._output.refuse(refusal)
 
     async def _answer(self, question: Question, key: str) -> None:
         """Ask the site, and write its answer. Raises Refusal for an error before the status is sent."""
@@ -181,5 +193,6 @@ class _Call:
         """Return the refusal for an error of the chat, and write the error to the log."""
         label = self._model.site.label if self._model else "unknown"
         self._service.metrics.failures.labels(label, type(error).__name__).inc()
-        _log.warning("request req_%s to %s failed: %s: %s", self._chat_id, label, type(error).__name__, error)
+        text = loggable(error)
+        _log.warning("request req_%s to %s failed: %s: %s", self._chat_id, label, type(error).__name__, text)
         return refusal_of(error)

@@ -81,7 +81,7 @@ class Application:
         """Return an endpoint that checks the API key first."""
 
         async def checked(request: Request) -> Response:
-            self._service.keys.check(request.headers)
+            self._service.keys.check(request.scope)
             return await endpoint(request)
 
         return checked

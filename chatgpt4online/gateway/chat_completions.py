@@ -86,15 +86,18 @@ def unsent_text(sent: str, reply: Reply) -> str:
     pieces cannot be taken back.
     """
     known = sent.strip()
-    if not known:
-        return ""
     if reply.text.startswith(known):
         rest = reply.text[len(known) :]
     else:
         lines = {line.strip() for line in sent.splitlines()}
         pictures = [line for line in reply.text.splitlines() if line.startswith("![") and line.strip() not in lines]
         rest = "\n\n" + "\n".join(pictures) if pictures else ""
-    return rest.lstrip() if sent[-1].isspace() else rest
+    space = sent[len(sent.rstrip()) :]
+    if not space:
+        return rest
+    text = rest.lstrip()
+    ends = rest[: len(rest) - len(text)].count("\n") - space.count("\n")  # a picture is a paragraph of its own
+    return "\n" * ends + text
 
 
 def usage_of(usage: Usage | None) -> Json:

@@ -20,6 +20,7 @@ from .. import (
 Json = dict[str, Any]
 
 _BUSY_SECONDS = 5.0  # about the time of one answer
+_LONGEST_LINE = 2000  # characters of an error in the log
 
 # The type and the code of OpenAI's API for each status that an error has, and the text for its reader. The text of the
 # error itself can name the address of the site or of a proxy, so it is only logged.
@@ -87,6 +88,17 @@ def busy(why: str) -> Refusal:
     return Refusal(
         503, f"The gateway is busy: {why}. Try again later.", kind=kind, code=code, retry_after=_BUSY_SECONDS
     )
+
+
+def too_slow(text: str) -> Refusal:
+    """Return the refusal for a site that takes too long."""
+    kind, code, _ = _KINDS[504]
+    return Refusal(504, text, kind=kind, code=code)
+
+
+def loggable(error: Exception) -> str:
+    """Return the text of an error for one line of a log. It may hold texts of the site, and a terminal may show it."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in str(error)[:_LONGEST_LINE])
 
 
 def failure() -> Refusal:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.types import Message, Receive, Scope, Send
 
 from .chat_completions import encoded
 from .errors import Json, Refusal, busy
+
+T = TypeVar("T")
 
 _HEARTBEAT = b": keep-alive\n\n"  # a comment, which clients skip; the editor Continue takes ": ping" for the end
 _STALL_SECONDS = 60.0  # the time in which a client has to read a part, or to send one
@@ -87,21 +89,24 @@ class Output:
 
     async def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.status = status
-        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._headers]})
+        await self._send_part({"type": "http.response.start", "status": status, "headers": [*headers, *self._headers]})
 
     async def _send_part(self, part: Json) -> None:
-        """Send a part. Raises ClientLeft if the client does not read for long, since an answer holds a place."""
+        """Send a part. Raises ClientLeft if the client has left, as some ASGI servers report by an OSError.
+
+        The same holds for one that does not read for long, since an answer holds a place.
+        """
         try:
             async with asyncio.timeout(_STALL_SECONDS):
                 await self._send(part)
-        except TimeoutError:
+        except OSError:  # also TimeoutError
             raise ClientLeft from None
 
 
 class Bodies:
     """Reads the bodies of requests. ``largest`` is the largest size of one, in bytes.
 
-    A body is held until its request ends. The sum of all of them is limited too.
+    The texts and files of a body are held until its request ends. The sum of all bodies is limited too.
     """
 
     def __init__(self, largest: int) -> None:
@@ -109,32 +114,37 @@ class Bodies:
         self._free = largest * _BODIES
 
     @asynccontextmanager
-    async def read(self, scope: Scope, receive: Receive) -> AsyncIterator[dict[str, Any]]:
-        """Hold the JSON object in the body of a request in the block.
+    async def read(self, scope: Scope, receive: Receive, convert: Callable[[dict[str, Any]], T]) -> AsyncIterator[T]:
+        """Hold the JSON object in the body of a request, as ``convert`` returns it, in the block.
 
-        Raises Refusal for a body of another kind, for one that is too large or too slow, and if all bodies together are
-        too large. Raises ClientLeft too.
+        The object itself is not held, which can take thirty times the memory of its text. Raises Refusal for a body of
+        another kind, for one that is too large or too slow, and if all bodies together are too large. Raises ClientLeft
+        too.
         """
         headers = dict(scope["headers"])
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if kind != b"application/json":  # browsers send other types to other origins without asking
             raise Refusal(415, "Send the body with Content-Type: application/json.", code="invalid_content_type")
         body = bytearray()
+        size = 0
         more = True
         try:
             while more:
                 message = await _next_part(receive)
                 part = message.get("body", b"")
+                size += len(part)
                 self._free -= len(part)
                 body += part
                 more = message.get("more_body", False)
-                if len(body) > self._largest:
+                if size > self._largest:
                     raise Refusal(413, f"The body has more than {self._largest} bytes.", code="request_too_large")
                 if self._free < 0:
                     raise busy("it holds too many large requests already")
-            yield _decoded(body)
+            converted = convert(_decoded(body))
+            body.clear()
+            yield converted
         finally:
-            self._free += len(body)
+            self._free += size
 
 
 async def _next_part(receive: Receive) -> Message:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from ipaddress import ip_address
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
 
 from .errors import Refusal
 
@@ -17,15 +20,17 @@ class Keys:
     def __init__(self, keys: Sequence[str]) -> None:
         self._digests = [_digest(key) for key in keys]
 
-    def check(self, headers: Mapping[str, str]) -> str:
+    def check(self, scope: Scope) -> str:
         """Return a name for the key of a request, which does not reveal it. Without keys it is ``""``.
 
         Raises Refusal with 401 for a key that is wrong or missing. Without keys, raises Refusal with 403 unless the
-        request names this machine as its host: so another host, or a web page with a name of its own for this machine,
-        gets no answer.
+        request comes from this machine and names it as its host. So another machine gets no answer, which can send any
+        host, and a web page with a name of its own for this machine gets none either.
         """
+        headers = Headers(scope=scope)
         if not self._digests:
-            if not _is_loopback(headers.get("host", "")):
+            client = scope.get("client")  # None for a socket of Unix
+            if (client and not _is_loopback(client[0])) or not _is_loopback_host(headers.get("host", "")):
                 raise Refusal(403, "Without an API key, the gateway answers only its own machine.", code="forbidden")
             return ""
         scheme, _, key = headers.get("authorization", "").partition(" ")
@@ -42,10 +47,16 @@ def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode(errors="replace")).digest()
 
 
-def _is_loopback(host: str) -> bool:
+def _is_loopback_host(host: str) -> bool:
     """Return whether a ``Host`` header names this machine by an address, or as ``localhost``."""
     name = re.sub(r":\d*$", "", host) if not host.endswith("]") else host
+    return _is_loopback(name.strip("[]")) or name.lower() == "localhost"
+
+
+def _is_loopback(text: str) -> bool:
+    """Return whether a text is an address of this machine. Sockets for IPv6 and IPv4 show ``::ffff:127.0.0.1``."""
     try:
-        return ip_address(name.strip("[]")).is_loopback
+        address = ip_address(text)
     except ValueError:
-        return name.lower() == "localhost"
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback

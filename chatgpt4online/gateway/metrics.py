@@ -10,6 +10,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from .. import InvalidInput
+
 _FIRST = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)  # seconds; a model can think for long before its first event
 _WHOLE = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)  # seconds; the time of an answer
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client reads it when it is imported
@@ -19,9 +21,13 @@ class Metrics:
     """Counts the requests and the answers of one application.
 
     Several processes share their numbers if the environment variable ``PROMETHEUS_MULTIPROC_DIR`` names a folder.
+    Raises InvalidInput if files cannot be written there, since each request would fail.
     """
 
     def __init__(self) -> None:
+        folder = os.environ.get(_FOLDER)
+        if folder is not None and not (os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)):
+            raise InvalidInput(f"{_FOLDER} names a folder in which the gateway can write files, and not {folder!r}")
         self._registry = CollectorRegistry()
         common: dict[str, Any] = {"registry": self._registry, "namespace": "chatgpt4online_gateway"}
         counter: Callable[..., Counter] = partial(Counter, **common)
@@ -42,7 +48,7 @@ class Metrics:
     def text(self) -> bytes:
         """Return the metrics of this process, or of all processes."""
         registry = self._registry
-        if os.environ.get(_FOLDER):
+        if _FOLDER in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)

@@ -67,7 +67,7 @@ class GatewayOptions:
     ``sites`` is a list of :class:`SiteOptions`. ``models`` is a dict of further names of models, as in
     ``{"gpt-4o": "support"}``. ``api_keys`` are the keys that clients send; without one, only programs on the same
     machine are answered. ``cors_origins`` are the origins of web pages that may call the gateway, as in
-    ``["https://example.org"]``, or ``["*"]``.
+    ``["https://example.org"]``, or ``["*"]``, which needs a key.
 
     All limits are those of one process. ``max_body`` is the largest body of a request, in bytes. ``max_messages`` is
     the largest number of messages in it. ``concurrency`` is the number of answers that each site is asked for at once.
@@ -105,6 +105,8 @@ class GatewayOptions:
         for origin in self.cors_origins:
             if not _ORIGIN.fullmatch(origin):
                 raise InvalidInput(f"an origin is written as 'https://example.org', without a path, not {origin!r}")
+        if "*" in self.cors_origins and not self.api_keys:
+            raise InvalidInput("the origin '*' needs an API key: without one, each web page that is open could use it")
         for name, least in _COUNTS.items():
             value = getattr(self, name)
             if type(value) is not int or value < least:

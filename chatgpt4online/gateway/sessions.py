@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections import OrderedDict
 
-from .. import AsyncClient
+from .. import AsyncClient, ChatError
 
 _NONCE_SECONDS = 6 * 3600.0  # WordPress accepts a nonce for 12 to 24 hours
 
@@ -25,7 +25,7 @@ class Sessions:
         self._limit = limit
         self._clients: OrderedDict[str, AsyncClient] = OrderedDict()
         self._nonce_time = float("-inf")
-        self._lock = asyncio.Lock()
+        self._search: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
         return len(self._clients)
@@ -43,9 +43,27 @@ class Sessions:
         return self._clients[user]
 
     async def _refresh_nonce(self) -> None:
-        """Fetch a nonce that the clients of new users can copy, so that they need not fetch one each."""
-        async with self._lock:
-            age = time.monotonic() - self._nonce_time
-            if not self._client.session.nonce or age > _NONCE_SECONDS:
-                await self._client.start_session()
-                self._nonce_time = time.monotonic()
+        """Fetch a nonce that the clients of new users can copy, so that they need not fetch one each.
+
+        One request fetches it for all that need one at the same time. They get its error too. If its client leaves,
+        another request fetches it.
+        """
+        while not self._client.session.nonce or time.monotonic() - self._nonce_time > _NONCE_SECONDS:
+            if self._search is None:
+                await self._fetch_nonce()
+            else:
+                await asyncio.shield(self._search)
+
+    async def _fetch_nonce(self) -> None:
+        self._search = search = asyncio.get_running_loop().create_future()
+        try:
+            await self._client.start_session()
+            self._nonce_time = time.monotonic()
+        except ChatError as error:
+            search.set_exception(error)
+            search.exception()  # asyncio would report an error that no other request reads
+            raise
+        finally:
+            self._search = None
+            if not search.done():
+                search.set_result(None)

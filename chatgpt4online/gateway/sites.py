@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 from .. import AsyncClient, Bot, ChatError, ClientOptions
 from .admission import Admission
-from .errors import Json, Refusal
+from .errors import Json, Refusal, loggable, too_slow
 from .options import GatewayOptions, SiteOptions
 from .sessions import Sessions
 
 _log = logging.getLogger(__name__)
 _RETRY_SECONDS = 10.0  # the time between two searches for a model that is not in the list
+_LIST_SECONDS = 5.0  # the time for which one site delays the list of all; programs wait about 10 s for a list
+_LONGEST_NAME = 200  # characters; the same limit as for the names in the options
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Site:
         self._seconds = limits.models_seconds
         self._models: dict[str, Model] = {}
         self._time = float("-inf")  # of the last list, also of one that failed
-        self._lock = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
 
     @property
     def label(self) -> str:
@@ -67,38 +70,73 @@ class Site:
     async def models(self, wanted: str = "") -> Mapping[str, Model]:
         """Return the models by their names. The list is read again if it is old, or if ``wanted`` is not in it.
 
-        A list that cannot be read again is used further. Raises ChatError if there is none.
+        All requests wait for the same reading, which goes on if they leave. A request for a model of the last list does
+        not wait. A list that cannot be read again is used further. Raises ChatError if there is none.
         """
-        async with self._lock:
-            age = time.monotonic() - self._time
-            if age > self._seconds or (wanted and wanted not in self._models and age > _RETRY_SECONDS):
-                try:
-                    self._models = {model.id: model for model in await self._list()}
-                except ChatError as error:
-                    if not self._models:
-                        raise
-                    _log.warning("the models of %s cannot be listed: %s", self.label, error)
-                self._time = time.monotonic()
+        age = time.monotonic() - self._time
+        is_known = wanted in self._models
+        if self._reading is None and (age > self._seconds or (wanted and not is_known and age > _RETRY_SECONDS)):
+            self._reading = asyncio.create_task(self._read())
+            self._reading.add_done_callback(_retrieve)
+        if self._reading is not None and not is_known:
+            await asyncio.shield(self._reading)
         return self._models
+
+    async def aclose(self) -> None:
+        """Close the connections to the site."""
+        await self.client.aclose()
+        if self._reading is not None:
+            await asyncio.wait({self._reading})
+
+    async def _read(self) -> None:
+        try:
+            self._models = {model.id: model for model in await self._list()}
+        except ChatError as error:
+            if not self._models:
+                raise
+            _log.warning("the models of %s cannot be listed: %s", self.label, loggable(error))
+        finally:
+            self._reading = None
+        self._time = time.monotonic()
 
     async def _list(self) -> list[Model]:
         options = self.options
         found = [Model(options.model(name), self, bot_id) for name, bot_id in options.bots.items()]
         for page in options.pages:
-            found += [self._of_page(bot) for bot in await self.client.bots(page)]
+            widgets = [self._of_page(bot) for bot in await self.client.bots(page)]
+            found += [model for model in widgets if _is_name(model.id)]
         if found:
             return found
         if options.client.get("token") or options.client.get("auth"):
-            bots = await self.client.api.bots()
-            return [
-                Model(options.model(str(bot["id"])), self, str(bot["id"]), str(bot.get("name") or ""))
-                for bot in bots
-                if bot.get("id")
-            ]
+            return self._known(await self.client.api.bots())
         return [Model(options.model("default"), self, "default")]
 
     def _of_page(self, bot: Bot) -> Model:
-        return Model(self.options.model(str(bot.custom_id or bot.bot_id)), self, bot, bot.name)
+        return Model(self.options.model(str(bot.custom_id or bot.bot_id)), self, bot, _title(bot.name))
+
+    def _known(self, bots: Iterable[Any]) -> list[Model]:
+        """Return the models of a list of the public API, without the bots whose id cannot be the name of a model."""
+        found = [bot for bot in bots if isinstance(bot, Mapping) and isinstance(bot.get("id"), str | int)]
+        names = [(str(bot["id"]), _title(bot.get("name"))) for bot in found if bot["id"]]
+        models = [Model(self.options.model(name), self, name, title) for name, title in names]
+        return [model for model in models if _is_name(model.id)]
+
+
+def _is_name(text: str) -> bool:
+    """Return whether a text of the site can be the name of a model: lists, metrics and the log show it."""
+    return text.isprintable() and len(text) <= _LONGEST_NAME
+
+
+def _title(text: object) -> str:
+    """Return a text of the site as the title of a model, or ``""`` if it is none."""
+    shown = str(text or "")
+    return shown if _is_name(shown) else ""
+
+
+def _retrieve(reading: asyncio.Task[None]) -> None:
+    """Read the error of a task, since asyncio reports an error that no request reads."""
+    if not reading.cancelled():
+        reading.exception()
 
 
 class Sites:
@@ -126,24 +164,37 @@ class Sites:
         return model
 
     async def list(self) -> list[Json]:
-        """Return all models. A site whose models cannot be listed is left out, unless no site has any.
+        """Return all models. A site whose models cannot be listed in time is left out, unless no site has any.
 
-        Raises the ChatError of the first site in that case.
+        Raises the error of the first site in that case: ChatError, or Refusal with 504.
         """
+        seconds = _LIST_SECONDS if len(self._sites) > 1 else None
+        found = await asyncio.gather(*(self._models_of(site, seconds) for site in self), return_exceptions=True)
         models: list[Json] = []
-        failures: list[ChatError] = []
-        for site in self:
-            try:
-                models += [model.to_dict() for model in (await site.models()).values()]
-            except ChatError as error:
-                _log.warning("the models of %s cannot be listed: %s", site.label, error)
-                failures.append(error)
+        failures: list[BaseException] = []
+        for result in found:
+            if isinstance(result, BaseException):
+                failures.append(result)
+            else:
+                models += [model.to_dict() for model in result.values()]
         if failures and not models:
             raise failures[0]
         known = {model["id"]: model for model in models}
         return models + [{**known[target], "id": alias} for alias, target in self._aliases.items() if target in known]
 
+    async def _models_of(self, site: Site, seconds: float | None) -> Mapping[str, Model]:
+        """Return the models of a site. Raises ChatError, or Refusal if they cannot be listed in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await site.models()
+        except TimeoutError:
+            error: ChatError | Refusal = too_slow("The site takes too long to list its bots.")
+        except ChatError as failure:
+            error = failure
+        _log.warning("the models of %s cannot be listed: %s", site.label, loggable(error))
+        raise error
+
     async def aclose(self) -> None:
         """Close the connections to all sites."""
         for site in self:
-            await site.client.aclose()
+            await site.aclose()

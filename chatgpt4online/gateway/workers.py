@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -67,8 +68,20 @@ class Workers:
             self._processes.remove(process)
         while len(self._processes) < self._count:
             process = multiprocessing.get_context("spawn").Process(target=_run, args=(self._work, self._arguments))
-            process.start()
+            self._start(process)
             self._processes.append(process)
+
+    def _start(self, process: SpawnProcess) -> None:
+        """Start a process. It inherits that SIGINT is blocked, which would interrupt its imports with a traceback."""
+        if not hasattr(signal, "pthread_sigmask"):  # on Windows
+            process.start()
+            return
+        resource_tracker.ensure_running()  # it would unblock the signal
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _end(self, deadline: float) -> None:
         """End the processes, and kill them after a second signal or at the deadline."""
