@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias
 from starlette.types import Receive, Scope, Send
 
 from .. import AsyncStream, ChatError, Event, Reply
-from .errors import Json, Refusal, failure, loggable, refusal_of
+from .errors import Json, Refusal, failure, loggable, refusal_of, shut_down
 from .http import Bodies, ClientLeft, Output, run_for_client
 from .keys import Keys
 from .metrics import Metrics
@@ -129,8 +129,7 @@ class _Call:
 
     async def _break_off(self) -> None:
         """Tell the client that there is no answer, or no more of it."""
-        why = "The gateway was shut down. Try again later."
-        refusal = Refusal(503, why, kind="server_error", code="service_unavailable")
+        refusal = shut_down()
         if self._writer is None:
             await self._refuse(refusal)
             return

@@ -10,6 +10,7 @@ from .. import (
     ChatError,
     ConnectionFailed,
     InvalidInput,
+    InvalidState,
     LimitReached,
     NotAiEngine,
     RateLimited,
@@ -90,6 +91,13 @@ def busy(why: str) -> Refusal:
     )
 
 
+def shut_down(partial_text: str = "") -> Refusal:
+    """Return the refusal of a gateway that ends. Another process can answer the request."""
+    kind, code, _ = _KINDS[503]
+    text = "The gateway was shut down. Try again later."
+    return Refusal(503, text, kind=kind, code=code, partial_text=partial_text)
+
+
 def too_slow(text: str) -> Refusal:
     """Return the refusal for a site that takes too long."""
     kind, code, _ = _KINDS[504]
@@ -108,7 +116,9 @@ def failure() -> Refusal:
 
 
 def refusal_of(error: ChatError) -> Refusal:
-    """Return the refusal for an error of a chat. Its status is ``error.http_status``."""
+    """Return the refusal for an error of a chat. Its status is ``error.http_status``, or 503 if the gateway ends."""
+    if isinstance(error, InvalidState):
+        return shut_down(error.partial_text)  # the clients of the sites are closed
     kind, code, text = _KINDS[error.http_status]
     if isinstance(error, InvalidInput):
         text = str(error)

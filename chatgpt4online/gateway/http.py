@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 _HEARTBEAT = b": keep-alive\n\n"  # a comment, which clients skip; the editor Continue takes ": ping" for the end
 _STALL_SECONDS = 60.0  # the time in which a client has to read a part, or to send one
+_BODY_SECONDS = 300.0  # the time for a whole body: 32 MiB at 1 Mbit/s
 _BODIES = 8  # the number of the largest bodies whose bytes are held at once; most are a thousand times smaller
 _STREAM_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -125,12 +126,14 @@ class Bodies:
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if kind != b"application/json":  # browsers send other types to other origins without asking
             raise Refusal(415, "Send the body with Content-Type: application/json.", code="invalid_content_type")
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _BODY_SECONDS
         body = bytearray()
         size = 0
         more = True
         try:
             while more:
-                message = await _next_part(receive)
+                message = await _next_part(receive, end - loop.time())
                 part = message.get("body", b"")
                 size += len(part)
                 self._free -= len(part)
@@ -147,10 +150,13 @@ class Bodies:
             self._free += size
 
 
-async def _next_part(receive: Receive) -> Message:
-    """Return the next part of a body. Raises ClientLeft if the client leaves, and Refusal if it sends nothing."""
+async def _next_part(receive: Receive, seconds: float) -> Message:
+    """Return the next part of a body. ``seconds`` are left for the whole body.
+
+    Raises ClientLeft if the client leaves, and Refusal if it sends nothing in time.
+    """
     try:
-        async with asyncio.timeout(_STALL_SECONDS):
+        async with asyncio.timeout(min(seconds, _STALL_SECONDS)):
             message = await receive()
     except TimeoutError:
         raise Refusal(408, "The body did not arrive in time.", code="request_timeout") from None

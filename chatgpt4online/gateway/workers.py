@@ -19,6 +19,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1  # so soon a signal has an effect; the end of a process has it at once
+_PAUSE_SECONDS = 0.5  # before a process is replaced, since one that is killed again and again would use a whole core
 _EXTRA_SECONDS = 5.0  # the time after the drain in which a process closes its connections
 
 
@@ -66,6 +67,7 @@ class Workers:
             _log.warning("process %s ended (%s); another one replaces it", process.pid, code)
             mark_process_dead(process.pid, self._folder)  # type: ignore[no-untyped-call]
             self._processes.remove(process)
+            time.sleep(_PAUSE_SECONDS)
         while len(self._processes) < self._count:
             process = multiprocessing.get_context("spawn").Process(target=_run, args=(self._work, self._arguments))
             self._start(process)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -559,6 +560,23 @@ class TestStalls:
                 client.sendall(head.encode())
                 assert client.recv(100).startswith(b"HTTP/1.1 408 ")
 
+    def test_slow_body_is_awaited_for_ever(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Each part arrives in time, and the whole body does not."""
+        monkeypatch.setattr("chatgpt4online.gateway.http._BODY_SECONDS", 0.2)
+        with serve_site() as running, serve_gateway(running.url) as gateway:
+            with socket.create_connection(("127.0.0.1", gateway.port), SECONDS) as client:
+                head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{gateway.port}\r\n"
+                head += "Content-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
+                client.sendall(head.encode())
+                client.settimeout(0.01)
+                answer = b""
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    while not answer:
+                        client.sendall(b" ")
+                        with suppress(TimeoutError):
+                            answer = client.recv(100)
+                assert answer.startswith(b"HTTP/1.1 408 ")
+
     def test_client_that_does_not_read_holds_its_place(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("chatgpt4online.gateway.http._STALL_SECONDS", 0.05)
 
@@ -635,6 +653,29 @@ def test_mounted_gateway_has_other_paths() -> None:
         assert served.ask("/ai/v1/models").status == served.ask("/ai/healthz").status == 200
         page = served.ask("/ai/")
         assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+
+
+def test_closed_gateway_blames_itself() -> None:
+    """Another task of the application closes it during an answer."""
+    gate = Gate()
+
+    def chat(peer: Peer, _: Received) -> None:
+        peer.send(stream_head() + chunk(live("Half")))
+        gate.wait()
+        peer.wait_for_close()
+
+    with Server(site(chat)) as running, serve_gateway(running.url) as gateway:
+        body = {"model": "default", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+        connection, response = gateway.open("/v1/chat/completions", body)
+        with closing(connection):
+            response.readline()
+            gate.open()
+            asyncio.run(gateway.gateway.aclose())
+            last = response.read().decode().split("data: ")[-1]
+        refused = gateway.chat()
+    error = json.loads(last)["error"]
+    assert (error["code"], error["partial_text"]) == ("service_unavailable", "Half")
+    assert (refused.status, refused.json["error"]["message"]) == (503, error["message"])
 
 
 def test_gateway_is_open_after_its_server() -> None:
