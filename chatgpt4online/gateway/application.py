@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -26,6 +27,8 @@ from .options import GatewayOptions
 from .requests import read_chat, read_responses
 from .responses import ResponseWriter
 from .sites import Sites
+
+_log = logging.getLogger(__name__)
 
 # The page loads its own script, calls its own origin, and shows the pictures that its user attaches, and nothing else.
 # The browser itself sends no form, since an API key would become a part of the address if the script failed.
@@ -139,6 +142,7 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 async def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, ChatError)  # noqa: S101  # the handler of this class
+    _log.warning("%s %r failed: %s: %s", request.method, request.scope["path"], type(error).__name__, error)
     return await _refused(request, refusal_of(error))
 
 
@@ -149,9 +153,9 @@ async def _broken(request: Request, _: Exception) -> Response:
 async def _not_found(request: Request, error: Exception) -> Response:
     """Return the refusal for a path or a method that the gateway does not have."""
     assert isinstance(error, HTTPException)  # noqa: S101  # the handler of this class
-    path = request.scope["path"][:200]
+    path, base = request.scope["path"][:200], f"{request.scope.get('root_path', '')}/v1"
     message = (
-        f"{request.method} {path} is not a part of this gateway. It answers POST /v1/chat/completions, "
-        "POST /v1/responses and GET /v1/models."
+        f"{request.method} {path} is not a part of this gateway. It answers POST {base}/chat/completions, "
+        f"POST {base}/responses and GET {base}/models."
     )
     return await _refused(request, Refusal(error.status_code, message, code="unknown_url"))

@@ -117,9 +117,10 @@ class Sites:
         site = self._sites.get("") or self._sites.get(wanted.partition("/")[0])
         model = None if site is None else (await site.models(wanted)).get(wanted)
         if model is None:
+            shown = repr(name[:200]) + (f", which is another name of {wanted!r}," if wanted != name else "")
             raise Refusal(
                 404,
-                f"The model {name[:200]!r} does not exist. GET /v1/models lists the models.",
+                f"The model {shown} does not exist. GET /v1/models lists the models.",
                 code="model_not_found",
                 param="model",
             )
