@@ -23,10 +23,20 @@ if TYPE_CHECKING:
 _BOT = "CHATGPT4ONLINE_BOT"
 _KEYS = "CHATGPT4ONLINE_API_KEYS"
 _NAMED_SITE = re.compile(r"([A-Za-z0-9._-]+)=(.*)")  # an address has a colon before any "="
+
+
+def _length(text: str) -> int:
+    """Return a whole number from 0. For ``type=`` of an argument."""
+    try:
+        return 0 if text == "0" else count(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"a whole number from 0 is expected, not {text!r}") from None
+
+
 # The options of GatewayOptions that have a number; the help shows the default of each.
 _LIMITS = {
     "concurrency": ("--concurrency", count, "N", "the number of answers that each site is asked for at once"),
-    "queue_length": ("--queue-length", count, "N", "the number of requests that wait for that"),
+    "queue_length": ("--queue-length", _length, "N", "the number of requests that wait for that"),
     "queue_seconds": ("--queue-timeout", seconds, "SECONDS", "the longest wait there; then the client gets status 503"),
     "max_body": ("--max-body", count, "BYTES", "the largest request, with its pictures"),
     "max_messages": ("--max-messages", count, "N", "the largest number of messages in a request"),

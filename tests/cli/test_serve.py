@@ -174,6 +174,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "a model without a target": (["--demo", "--model", "gpt-4o"], "--model is written as NAME=MODEL"),
     "a port that is a word": (["--demo", "--port", "http"], "a port is a whole number from 0 to 65535"),
     "a large port": (["--demo", "--port", "65536"], "a port is a whole number from 0 to 65535"),
+    "a queue below 0": (["--demo", "--queue-length", "-1"], "a whole number from 0 is expected"),
     "no workers": (["--demo", "--workers", "0"], "a whole number above 0 is expected"),
     "an origin with a path": (["--demo", "--cors-origin", "https://example.org/"], "an origin is written as"),
     "a token for two sites": (
@@ -205,6 +206,11 @@ def test_address_of_another_machine_is_not_explained() -> None:
     run = run_program("serve", "--demo", "--host", "192.0.2.1", "--api-key", KEY)
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr.startswith("chatgpt4online: 192.0.2.1 port 8000 is not available: ")
+
+
+def test_queue_cannot_be_turned_off() -> None:
+    with serving("--demo", "--queue-length", "0") as (_, address):
+        assert ask(address, "/chat/completions", chat())[0] == 200
 
 
 def test_help_shows_other_limits() -> None:
