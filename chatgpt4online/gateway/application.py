@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -27,8 +26,6 @@ from .options import GatewayOptions
 from .requests import read_chat, read_responses
 from .responses import ResponseWriter
 from .sites import Sites
-
-_log = logging.getLogger(__name__)
 
 # The page loads its own script, calls its own origin, and shows the pictures that its user attaches, and nothing else.
 # The browser itself sends no form, since an API key would become a part of the address if the script failed.
@@ -142,7 +139,6 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 async def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, ChatError)  # noqa: S101  # the handler of this class
-    _log.warning("%s %r failed: %s: %s", request.method, request.scope["path"], type(error).__name__, error)
     return await _refused(request, refusal_of(error))
 
 

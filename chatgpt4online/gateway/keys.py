@@ -26,7 +26,8 @@ class Keys:
         """
         if not self._digests:
             if not _is_loopback(headers.get("host", "")):
-                raise Refusal(403, "Without an API key, the gateway answers only its own machine.", code="forbidden")
+                why = "Without API keys, the gateway answers only requests to 127.0.0.1 and localhost. Set one."
+                raise Refusal(403, why, code="forbidden")
             return ""
         scheme, _, key = headers.get("authorization", "").partition(" ")
         digest = _digest(key.strip() if scheme.lower() == "bearer" else "")

@@ -75,9 +75,9 @@ class Site:
                 try:
                     self._models = {model.id: model for model in await self._list()}
                 except ChatError as error:
+                    _log.warning("the models of %s cannot be listed: %s", self.label, error)
                     if not self._models:
                         raise
-                    _log.warning("the models of %s cannot be listed: %s", self.label, error)
                 self._time = time.monotonic()
         return self._models
 
@@ -137,7 +137,6 @@ class Sites:
             try:
                 models += [model.to_dict() for model in (await site.models()).values()]
             except ChatError as error:
-                _log.warning("the models of %s cannot be listed: %s", site.label, error)
                 failures.append(error)
         if failures and not models:
             raise failures[0]
