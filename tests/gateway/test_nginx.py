@@ -45,7 +45,7 @@ def serve_nginx(folder: Path, gateway: str) -> Iterator[int]:
     block = location().replace("http://127.0.0.1:8000", gateway)
     config = (
         f"daemon off; master_process off; pid {folder / 'pid'}; error_log {folder / 'error.log'};\nevents {{}}\n"
-        f"http {{\naccess_log off; gzip on; gzip_types application/json;\n{folders}"
+        f"http {{\naccess_log off; gzip on; gzip_types text/event-stream;\n{folders}"
         f"server {{\nlisten 127.0.0.1:{port};\n{block}}}\n}}\n"
     )
     (folder / "nginx.conf").write_text(config)
