@@ -22,11 +22,21 @@ if TYPE_CHECKING:
 
 _BOT = "CHATGPT4ONLINE_BOT"
 _KEYS = "CHATGPT4ONLINE_API_KEYS"
-_NAMED_SITE = re.compile(r"([A-Za-z0-9._-]+)=(https?://.*)")
+_NAMED_SITE = re.compile(r"([A-Za-z0-9._-]+)=(.*)")  # an address has a colon before any "="
+
+
+def _length(text: str) -> int:
+    """Return a whole number from 0. For ``type=`` of an argument."""
+    try:
+        return 0 if text == "0" else count(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"a whole number from 0 is expected, not {text!r}") from None
+
+
 # The options of GatewayOptions that have a number; the help shows the default of each.
 _LIMITS = {
     "concurrency": ("--concurrency", count, "N", "the number of answers that each site is asked for at once"),
-    "queue_length": ("--queue-length", count, "N", "the number of requests that wait for that"),
+    "queue_length": ("--queue-length", _length, "N", "the number of requests that wait for that"),
     "queue_seconds": ("--queue-timeout", seconds, "SECONDS", "the longest wait there; then the client gets status 503"),
     "max_body": ("--max-body", count, "BYTES", "the largest request, with its pictures"),
     "max_messages": ("--max-messages", count, "N", "the largest number of messages in a request"),
@@ -137,6 +147,9 @@ def check(parser: Parser, options: argparse.Namespace, rest: list[str]) -> None:
             f"--host {options.host}: other machines can reach this address, so clients need a key: "
             f"set {_KEYS}, or add --api-key"
         )
+    unnamed = [address for name, address in map(_named_site, options.site) if not name]
+    if len(options.site) > 1 and unnamed:
+        raise InvalidInput(f"several sites need a name each, as in --site shop={unnamed[0]}")
     if len(options.site) > 1 and (options.user or options.token or options.header):
         raise InvalidInput(
             "--user, --token and --header are sent to one site, and several are given; start a gateway for each site, "
@@ -174,7 +187,7 @@ def _gateway_options(options: argparse.Namespace, client: ClientOptions) -> Gate
 
     return GatewayOptions(
         sites=_sites(options, client),
-        models=_pairs("--model", options.model),
+        models=_pairs("--model", "NAME=MODEL", options.model),
         api_keys=_keys(options),
         cors_origins=options.cors_origin,
         **{name: getattr(options, name) for name in _LIMITS},
@@ -188,7 +201,7 @@ def _sites(options: argparse.Namespace, client: ClientOptions) -> list[SiteOptio
     named = [_named_site(text) for text in options.site or [os.environ[SITE]]]
     bots: dict[str, dict[str, str]] = {name: {} for name, _ in named}
     pages: dict[str, list[str]] = {name: [] for name, _ in named}
-    for model, bot_id in _pairs("--bot", options.bots).items():
+    for model, bot_id in _pairs("--bot", "MODEL=ID", options.bots).items():
         site, slash, bot = model.partition("/")
         if "" in bots:
             bots[""][model] = bot_id
@@ -227,13 +240,13 @@ def _client(options: argparse.Namespace) -> ClientOptions:
     return found
 
 
-def _pairs(option: str, texts: Iterable[str]) -> dict[str, str]:
-    """Return the names and values of ``NAME=VALUE`` texts."""
+def _pairs(option: str, form: str, texts: Iterable[str]) -> dict[str, str]:
+    """Return the names and values of ``NAME=VALUE`` texts. ``form`` is how the help of the option writes them."""
     pairs: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
-            raise InvalidInput(f"{option} is written as NAME=VALUE, not {text!r}")
+            raise InvalidInput(f"{option} is written as {form}, not {text!r}")
         if name in pairs:
             raise InvalidInput(f"{option}: the name {name!r} is given twice")
         pairs[name] = value

@@ -117,8 +117,13 @@ class _Call:
         except asyncio.CancelledError:  # the server ends and waits no longer; it would log the error as a failure
             status = 503
             await self._break_off()
+        except ChatError as error:
+            refusal = self._refusal(error)
+            status = refusal.status
+            await self._refuse(refusal)
         except Refusal as refusal:
             status = refusal.status
+            _log.info("request req_%s was refused with %s: %s", self._chat_id, status, loggable(refusal))
             await self._refuse(refusal)
         except Exception:
             _log.exception("request req_%s failed", self._chat_id)
@@ -143,28 +148,25 @@ class _Call:
                 await self._output.refuse(refusal)
 
     async def _answer(self, question: Question, key: str) -> None:
-        """Ask the site, and write its answer. Raises Refusal for an error before the status is sent."""
-        try:
-            self._model = model = await self._service.sites.find(question.model)
-            site, metrics = model.site, self._service.metrics
-            if model.max_pictures is not None:
-                question = question.with_pictures(model.max_pictures)
-            async with AsyncExitStack() as stack:
-                with metrics.waiting.labels(site.label).track_inprogress():
-                    await stack.enter_async_context(site.admission.place())
-                stack.enter_context(metrics.running.labels(site.label).track_inprogress())
-                client = model.client_for(await site.sessions.client_of(f"{key} {question.user}"))
-                metrics.sessions.labels(site.label).set(len(site.sessions))
-                files = [await client.upload(file.data, file.name) for file in question.attachments]
-                writer = self._endpoint.make_writer(question, self._chat_id, int(time.time()))
-                events = client.events(question.messages, chat_id=self._chat_id, files=files)
-                await stack.enter_async_context(events)
-                await events.open()
-                metrics.first_event.labels(site.label).observe(time.monotonic() - self._start)
-                await (self._stream if question.is_streamed else self._collect)(events, writer)
-                metrics.answer.labels(site.label).observe(time.monotonic() - self._start)
-        except ChatError as error:
-            raise self._refusal(error) from error
+        """Ask the site, and write its answer. Raises Refusal, or ChatError for an error before the status is sent."""
+        self._model = model = await self._service.sites.find(question.model)
+        site, metrics = model.site, self._service.metrics
+        if model.max_pictures is not None:
+            question = question.with_pictures(model.max_pictures)
+        async with AsyncExitStack() as stack:
+            with metrics.waiting.labels(site.label).track_inprogress():
+                await stack.enter_async_context(site.admission.place())
+            stack.enter_context(metrics.running.labels(site.label).track_inprogress())
+            client = model.client_for(await site.sessions.client_of(f"{key} {question.user}"))
+            metrics.sessions.labels(site.label).set(len(site.sessions))
+            files = [await client.upload(file.data, file.name) for file in question.attachments]
+            writer = self._endpoint.make_writer(question, self._chat_id, int(time.time()))
+            events = client.events(question.messages, chat_id=self._chat_id, files=files)
+            await stack.enter_async_context(events)
+            await events.open()
+            metrics.first_event.labels(site.label).observe(time.monotonic() - self._start)
+            await (self._stream if question.is_streamed else self._collect)(events, writer)
+            metrics.answer.labels(site.label).observe(time.monotonic() - self._start)
 
     async def _stream(self, stream: AsyncStream[Event], writer: Writer) -> None:
         """Write each event as soon as it arrives. An error is a part of the answer, since the status was sent."""

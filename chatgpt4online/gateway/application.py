@@ -149,9 +149,9 @@ async def _broken(request: Request, _: Exception) -> Response:
 async def _not_found(request: Request, error: Exception) -> Response:
     """Return the refusal for a path or a method that the gateway does not have."""
     assert isinstance(error, HTTPException)  # noqa: S101  # the handler of this class
-    path = request.scope["path"][:200]
+    path, base = request.scope["path"][:200], f"{request.scope.get('root_path', '')}/v1"
     message = (
-        f"{request.method} {path} is not a part of this gateway. It answers POST /v1/chat/completions, "
-        "POST /v1/responses and GET /v1/models."
+        f"{request.method} {path} is not a part of this gateway. It answers POST {base}/chat/completions, "
+        f"POST {base}/responses and GET {base}/models."
     )
     return await _refused(request, Refusal(error.status_code, message, code="unknown_url"))

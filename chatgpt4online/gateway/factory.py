@@ -59,8 +59,10 @@ def serve(gateway: Gateway, listener: socket.socket, *, workers: int = 1, drain_
 
     Then the answers that have begun may end within ``drain_seconds``, and a second signal ends the process at once.
     Raises KeyboardInterrupt at the end after SIGINT, and returns after SIGTERM. ``workers`` is the number of processes.
-    Several processes make the gateway again from its options, and accept connections at the same socket. ``listener``
-    has an address, and is closed at the end.
+    Several processes make the gateway again from its options, and accept connections at the same socket, so
+    options that :meth:`GatewayOptions.to_json` refuses raise InvalidInput. ``listener`` is bound to an address, as by
+    ``socket.create_server(("127.0.0.1", 8000))``, and is closed at the end. Call the function in the main thread, which
+    gets the signals.
     """
     from .server import run  # noqa: PLC0415  # as above
 

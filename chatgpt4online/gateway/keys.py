@@ -31,7 +31,10 @@ class Keys:
         if not self._digests:
             client = scope.get("client")  # None for a socket of Unix
             if (client and not _is_loopback(client[0])) or not _is_loopback_host(headers.get("host", "")):
-                raise Refusal(403, "Without an API key, the gateway answers only its own machine.", code="forbidden")
+                why = (
+                    "Without API keys, the gateway answers only its own machine, at 127.0.0.1 and localhost. Set a key."
+                )
+                raise Refusal(403, why, code="forbidden")
             return ""
         scheme, _, key = headers.get("authorization", "").partition(" ")
         digest = _digest(key.strip() if scheme.lower() == "bearer" else "")

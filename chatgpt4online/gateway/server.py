@@ -94,6 +94,8 @@ def _end(signals: list[int]) -> None:
 def _log_config() -> dict[str, Any]:
     """Return uvicorn's configuration of the log, in which the gateway writes its warnings too."""
     config = copy.deepcopy(LOGGING_CONFIG)
+    for formatter in config["formatters"].values():
+        formatter["fmt"] = "%(asctime)s " + formatter["fmt"]  # a log in a file is of no use without times
     config["handlers"]["access"]["stream"] = "ext://sys.stderr"  # standard output has only the address
     config["loggers"]["chatgpt4online.gateway"] = {"handlers": ["default"], "level": "INFO", "propagate": False}
     return config

@@ -92,9 +92,9 @@ class Site:
         try:
             self._models = {model.id: model for model in await self._list()}
         except ChatError as error:
+            _log.warning("the models of %s cannot be listed: %s", self.label, loggable(error))
             if not self._models:
                 raise
-            _log.warning("the models of %s cannot be listed: %s", self.label, loggable(error))
         finally:
             self._reading = None
         self._time = time.monotonic()
@@ -155,9 +155,10 @@ class Sites:
         site = self._sites.get("") or self._sites.get(wanted.partition("/")[0])
         model = None if site is None else (await site.models(wanted)).get(wanted)
         if model is None:
+            shown = repr(name[:200]) + (f", which is another name of {wanted!r}," if wanted != name else "")
             raise Refusal(
                 404,
-                f"The model {name[:200]!r} does not exist. GET /v1/models lists the models.",
+                f"The model {shown} does not exist. GET /v1/models lists the models.",
                 code="model_not_found",
                 param="model",
             )
@@ -188,11 +189,8 @@ class Sites:
             async with asyncio.timeout(seconds):
                 return await site.models()
         except TimeoutError:
-            error: ChatError | Refusal = too_slow("The site takes too long to list its bots.")
-        except ChatError as failure:
-            error = failure
-        _log.warning("the models of %s cannot be listed: %s", site.label, loggable(error))
-        raise error
+            _log.warning("the models of %s are not listed within %g s", site.label, _LIST_SECONDS)
+            raise too_slow("The site takes too long to list its bots.") from None
 
     async def aclose(self) -> None:
         """Close the connections to all sites."""

@@ -148,7 +148,8 @@ def test_refusal_of_the_site_is_not_logged() -> None:
         assert (status, body["error"]["message"]) == (502, "The site cannot answer.")
         process.send_signal(signal.SIGINT)
         log = process.stderr.read().decode()
-    assert re.search(r"WARNING: .*request req_\w+ to 127.0.0.1 failed: ConnectionFailed: .*127\.0\.0\.1", log), log
+    pattern = r"\d{4}-\d\d-\d\d [\d:,]+ WARNING: +request req_\w+ to 127.0.0.1 failed: ConnectionFailed: .*127\.0\.0\.1"
+    assert re.search(pattern, log), log
 
 
 WRONG: dict[str, tuple[list[str], str]] = {
@@ -156,22 +157,24 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "a site without a scheme": (["--site", "example.org"], "a site is a web address such as"),
     "two sites without names": (
         ["--site", "https://a.example", "--site", "https://b.example"],
-        "a name each",
+        "several sites need a name each, as in --site shop=https://a.example",
     ),
+    "a named site without a scheme": (["--site", "shop=example.org"], "'example.org' is not a URL"),
     "a site and a demo": (["--demo", "--site", "https://example.org"], "not allowed with"),
     "an open address without a key": (["--demo", "--host", "0.0.0.0"], "so clients need a key"),
     "an open name without a key": (["--demo", "--host", "example.org"], "so clients need a key"),
     "a short key": (["--demo", "--api-key", "secret"], "API key 1 has fewer than 16 characters"),
-    "a bot without an id": (["--site", "https://example.org", "--bot", "support"], "--bot is written as NAME=VALUE"),
+    "a bot without an id": (["--site", "https://example.org", "--bot", "support"], "--bot is written as MODEL=ID"),
     "a bot twice": (["--site", "https://example.org", "--bot", "a=b", "--bot", "a=c"], "the name 'a' is given twice"),
     "a bot of an unknown site": (
         ["--site", "shop=https://example.org", "--bot", "a=b"],
         "--bot a=b: begin the model",
     ),
     "a page of an unknown site": (["--site", "shop=https://example.org", "--page", "/"], "--page /: write the name of"),
-    "a model without a target": (["--demo", "--model", "gpt-4o"], "--model is written as NAME=VALUE"),
+    "a model without a target": (["--demo", "--model", "gpt-4o"], "--model is written as NAME=MODEL"),
     "a port that is a word": (["--demo", "--port", "http"], "a port is a whole number from 0 to 65535"),
     "a large port": (["--demo", "--port", "65536"], "a port is a whole number from 0 to 65535"),
+    "a queue below 0": (["--demo", "--queue-length", "-1"], "a whole number from 0 is expected"),
     "no workers": (["--demo", "--workers", "0"], "a whole number above 0 is expected"),
     "an origin with a path": (["--demo", "--cors-origin", "https://example.org/"], "an origin is written as"),
     "a token for two sites": (
@@ -203,6 +206,11 @@ def test_address_of_another_machine_is_not_explained() -> None:
     run = run_program("serve", "--demo", "--host", "192.0.2.1", "--api-key", KEY)
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr.startswith("chatgpt4online: 192.0.2.1 port 8000 is not available: ")
+
+
+def test_queue_cannot_be_turned_off() -> None:
+    with serving("--demo", "--queue-length", "0") as (_, address):
+        assert ask(address, "/chat/completions", chat())[0] == 200
 
 
 def test_help_shows_other_limits() -> None:

@@ -683,3 +683,41 @@ def test_gateway_is_open_after_its_server() -> None:
         with serve_gateway(running.url) as served:
             assert served.chat().status == 200
         assert [repr(site.client)[-8:] for site in served.gateway._application._service.sites] == [" closed>"]
+
+
+class TestLog:
+    """The log has the reason of each request that was not answered."""
+
+    @pytest.fixture(autouse=True)
+    def _info(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level("INFO", "chatgpt4online.gateway")
+
+    def test_refusal_of_the_gateway_is_not_in_the_log(self, caplog: pytest.LogCaptureFixture) -> None:
+        with serve_site() as running, serve_gateway(running.url) as gateway:
+            answer = gateway.chat(n=2)
+        assert answer.status == 400
+        request = answer.headers["x-request-id"]
+        assert [f"request {request} was refused with 400: n is not supported: a site gives one answer; "] == [
+            message.partition("send ")[0] for message in caplog.messages
+        ]
+
+    def test_error_of_a_site_is_in_the_log_twice(self, caplog: pytest.LogCaptureFixture) -> None:
+        with serve_site(ServerError("no")) as running, serve_gateway(running.url) as gateway:
+            assert gateway.chat().status == 502
+        assert len([message for message in caplog.messages if "request req_" in message]) == 1
+
+    def test_reason_for_no_models_is_not_in_the_log(self, caplog: pytest.LogCaptureFixture) -> None:
+        with serve_site() as running:
+            site = SiteOptions(running.url, pages=["/"])
+        with serve_gateway(site) as gateway:
+            assert gateway.ask("/v1/models/default").status == 502
+            assert gateway.ask("/v1/models").status == 502
+        assert (
+            len([text for text in caplog.messages if "the models of 127.0.0.1 cannot be listed: no conn" in text]) == 2
+        )
+
+
+def test_message_does_not_name_the_target_of_a_model() -> None:
+    with serve_site() as running, serve_gateway(running.url, models={"gpt-4o": "support"}) as gateway:
+        error = gateway.chat(model="gpt-4o").json["error"]
+    assert error["message"].startswith("The model 'gpt-4o', which is another name of 'support', does not exist.")
