@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from .. import Event, Notice, Reply, Text, Usage
 from .errors import Json, Refusal
+from .forms import THINKING, encoded, more_of, unsent_text
 from .requests import Question
 
 DONE = b"data: [DONE]\n\n"
-THINKING = "thinking"  # the kind of notice that holds the model's reasoning
-_LINE_ENDS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}  # JSON does not escape these
 
 
 class ChatWriter:
@@ -78,28 +76,6 @@ class ChatWriter:
         return b"data: %b\n\n" % encoded({**self._head, "object": "chat.completion.chunk", **values})
 
 
-def unsent_text(sent: str, reply: Reply) -> str:
-    """Return the end of the answer that the pieces ``sent`` do not have, or ``""``.
-
-    A site adds the pictures that a bot has made only to the final text. That text is trimmed, and after function calls
-    it has only the last round. Of a text that is another one for any reason, only the pictures are returned, since the
-    pieces cannot be taken back.
-    """
-    known = sent.strip()
-    if reply.text.startswith(known):
-        rest = reply.text[len(known) :]
-    else:
-        lines = {line.strip() for line in sent.splitlines()}
-        pictures = [line for line in reply.text.splitlines() if line.startswith("![") and line.strip() not in lines]
-        rest = "\n\n" + "\n".join(pictures) if pictures else ""
-    space = sent[len(sent.rstrip()) :]
-    if not space:
-        return rest
-    text = rest.lstrip()
-    ends = rest[: len(rest) - len(text)].count("\n") - space.count("\n")  # a picture is a paragraph of its own
-    return "\n" * ends + text
-
-
 def usage_of(usage: Usage | None) -> Json:
     """Return the usage in the form of chat completions, without the numbers that the site does not send."""
     if usage is None:
@@ -110,24 +86,3 @@ def usage_of(usage: Usage | None) -> Json:
         "total_tokens": usage.total_tokens,
     }
     return {name: number for name, number in numbers.items() if number is not None}
-
-
-def encoded(value: object) -> bytes:
-    """Return a value as JSON in UTF-8. Half a character, which UTF-8 cannot hold, is escaped.
-
-    Each end of a line is escaped too, since many clients split a stream by ``str.splitlines``.
-    """
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    for character, escape in _LINE_ENDS.items():
-        text = text.replace(character, escape)
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":")).encode()
-
-
-def more_of(reply: Reply) -> Json:
-    """Return the fields that OpenAI's API does not have: the ids of the chat at the site, and the pictures."""
-    ids = {"chat_id": reply.chat_id, "response_id": reply.response_id}
-    more: Json = {"ai_engine": {name: value for name, value in ids.items() if value}}
-    return more | {"images": list(reply.images)} if reply.images else more

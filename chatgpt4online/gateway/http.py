@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from starlette.types import Message, Receive, Scope, Send
 
-from .chat_completions import encoded
 from .errors import Json, Refusal, busy
+from .forms import encoded
 
 T = TypeVar("T")
 

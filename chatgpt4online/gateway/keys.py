@@ -31,9 +31,7 @@ class Keys:
         if not self._digests:
             client = scope.get("client")  # None for a socket of Unix
             if (client and not _is_loopback(client[0])) or not _is_loopback_host(headers.get("host", "")):
-                why = (
-                    "Without API keys, the gateway answers only its own machine, at 127.0.0.1 and localhost. Set a key."
-                )
+                why = "Without API keys, the gateway answers only its own machine, at 127.0.0.1. Set a key."
                 raise Refusal(403, why, code="forbidden")
             return ""
         scheme, _, key = headers.get("authorization", "").partition(" ")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .. import Event, Notice, Reply, Text, Usage
-from .chat_completions import THINKING, encoded, more_of, unsent_text
 from .errors import Json, Refusal
+from .forms import THINKING, encoded, more_of, unsent_text
 from .requests import Question
 
 # The codes that OpenAI's API documents for a failed response, of those that a refusal can have. The type of the field

@@ -42,7 +42,7 @@ class Model:
 
     def to_dict(self) -> Json:
         """Return the model in the form of ``GET /v1/models``. The time of its creation is not known."""
-        shown: Json = {"id": self.id, "object": "model", "created": 0, "owned_by": self.site.owner}
+        shown: Json = {"id": self.id, "object": "model", "created": 0, "owned_by": self.site.label}
         return shown | {"name": self.title} if self.title else shown
 
 
@@ -56,16 +56,11 @@ class Site:
         self.client: AsyncClient = AsyncClient(options.url, **client)
         self.admission: Admission = Admission(limits.concurrency, limits.queue_length, limits.queue_seconds)
         self.sessions: Sessions = Sessions(self.client, limits.max_sessions)
-        self.owner: str = options.name or urlsplit(options.url).hostname or ""
+        self.label: str = options.name or urlsplit(options.url).hostname or ""  # in lists, in metrics and in the log
         self._seconds = limits.models_seconds
         self._models: dict[str, Model] = {}
         self._time = float("-inf")  # of the last list, also of one that failed
         self._reading: asyncio.Task[None] | None = None
-
-    @property
-    def label(self) -> str:
-        """The name of the site in the log and in the metrics."""
-        return self.owner
 
     async def models(self, wanted: str = "") -> Mapping[str, Model]:
         """Return the models by their names. The list is read again if it is old, or if ``wanted`` is not in it.

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from chatgpt4online import Notice
 from chatgpt4online.gateway import SiteOptions
-from chatgpt4online.gateway.chat_completions import encoded
 from chatgpt4online.gateway.errors import Refusal
+from chatgpt4online.gateway.forms import encoded
 from chatgpt4online.gateway.messages import (
     FileData,
     FilePart,
