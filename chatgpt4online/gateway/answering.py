@@ -45,8 +45,8 @@ class Writer(Protocol):
         """Return the bytes for an event, or ``b""``. It gets the events of an answer that is not streamed too."""
         raise NotImplementedError
 
-    def end(self, reply: Reply) -> bytes:
-        """Return the end of a streamed answer."""
+    def end(self, reply: Reply, sent: str) -> bytes:
+        """Return the end of a streamed answer. ``sent`` is the text of its events."""
         raise NotImplementedError
 
     def fail(self, refusal: Refusal) -> bytes:
@@ -179,7 +179,7 @@ class _Call:
                 async for event in stream:
                     await output.write(data + writer.receive(event))
                     data = b""
-            data += writer.end(await stream.until_done())
+            data += writer.end(await stream.until_done(), stream.text)
         except ChatError as error:
             data += writer.fail(self._refusal(error))
         await output.end_stream(data)

@@ -21,7 +21,6 @@ class ChatWriter:
 
     def __init__(self, question: Question, chat_id: str, created: int) -> None:
         self._question = question
-        self._text: list[str] = []
         self._thinking: list[str] = []
         self._head: Json = {"id": f"chatcmpl-{chat_id}", "created": created, "model": question.model}
 
@@ -32,16 +31,15 @@ class ChatWriter:
     def receive(self, event: Event) -> bytes:
         """Return the chunk for an event, or ``b""``."""
         if isinstance(event, Text):
-            self._text.append(event.text)
             return self._chunk({"content": event.text}) if event.text else b""
         if isinstance(event, Notice) and event.kind == THINKING and event.text:
             self._thinking.append(event.text)
             return self._chunk({"reasoning_content": event.text})
         return b""
 
-    def end(self, reply: Reply) -> bytes:
+    def end(self, reply: Reply, sent: str) -> bytes:
         """Return the last chunks: text that was not streamed, the finish reason, the wanted usage, and the end mark."""
-        rest = unsent_text("".join(self._text), reply)
+        rest = unsent_text(sent, reply)
         last = self._chunk({"content": rest}) if rest else b""
         last += self._chunk({}, "stop", **more_of(reply))
         usage = usage_of(reply.usage)

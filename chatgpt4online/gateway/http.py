@@ -38,6 +38,7 @@ class Output:
         self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
         self.status: int | None = None
         self._time = 0.0  # of the last part, on the clock of the loop
+        self._is_sending = False  # if True, the last part of a stream waits until the client reads
 
     async def send_json(self, value: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Send a whole response."""
@@ -45,7 +46,7 @@ class Output:
         pairs = [(name.lower().encode(), text.encode()) for name, text in (headers or {}).items()]
         pairs += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await self._begin(status, pairs)
-        await self._send_part({"type": "http.response.body", "body": body})
+        await self._send_last(body)
 
     async def refuse(self, refusal: Refusal) -> None:
         """Send a refusal as a whole response."""
@@ -59,48 +60,69 @@ class Output:
         """Send a part of a streamed response."""
         if data:
             self._time = asyncio.get_running_loop().time()
+            self._is_sending = True
             await self._send_part({"type": "http.response.body", "body": data, "more_body": True})
+            self._is_sending = False
 
     async def end_stream(self, data: bytes) -> None:
         """Send the last part of a streamed response, and its end."""
-        await self._send_part({"type": "http.response.body", "body": data})
+        await self._send_last(data)
 
     @asynccontextmanager
     async def heartbeat(self, seconds: float) -> AsyncIterator[None]:
         """Send a comment whenever ``seconds`` have passed without another part of a streamed response.
 
-        One task does it for the whole answer. A task for each wait for the site, as ``AsyncStream.heartbeats()`` has
-        it, would cost more than all other work for an event.
+        Raises ClientLeft if the client does not read for long, since an answer holds a place. One task does both for
+        the whole answer. A task for each wait for the site, as ``AsyncStream.heartbeats()`` has it, or a time limit for
+        each part, would cost as much as all other work for an event.
         """
-        beating = asyncio.create_task(self._beat(seconds))
         try:
-            yield
-        finally:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
+            async with asyncio.timeout(None) as limit:
+                beating = asyncio.create_task(self._beat(seconds, limit))
+                try:
+                    yield
+                finally:
+                    beating.cancel()
+                    await asyncio.gather(beating, return_exceptions=True)
+        except TimeoutError:
+            raise ClientLeft from None
 
-    async def _beat(self, seconds: float) -> None:
+    async def _beat(self, seconds: float, limit: asyncio.Timeout) -> None:
+        """Send the comments. ``limit`` expires as soon as a part has waited for too long."""
         loop = asyncio.get_running_loop()
-        while True:
-            rest = self._time + seconds - loop.time()
-            if rest > 0:
-                await asyncio.sleep(rest)
-            else:
-                await self.write(_HEARTBEAT)
+        try:
+            while True:
+                rest = self._time + (_STALL_SECONDS if self._is_sending else seconds) - loop.time()
+                if rest > 0:
+                    await asyncio.sleep(rest)
+                elif self._is_sending:
+                    break
+                else:
+                    async with asyncio.timeout(_STALL_SECONDS):
+                        await self.write(_HEARTBEAT)
+        except TimeoutError:
+            pass
+        limit.reschedule(loop.time())
 
     async def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.status = status
         await self._send_part({"type": "http.response.start", "status": status, "headers": [*headers, *self._headers]})
 
-    async def _send_part(self, part: Json) -> None:
-        """Send a part. Raises ClientLeft if the client has left, as some ASGI servers report by an OSError.
-
-        The same holds for one that does not read for long, since an answer holds a place.
-        """
+    async def _send_last(self, data: bytes) -> None:
+        """Send the last part. Raises ClientLeft if the client does not read for long."""
         try:
             async with asyncio.timeout(_STALL_SECONDS):
-                await self._send(part)
-        except OSError:  # also TimeoutError
+                await self._send_part({"type": "http.response.body", "body": data})
+        except TimeoutError:
+            raise ClientLeft from None
+
+    async def _send_part(self, part: Json) -> None:
+        """Send a part. Raises ClientLeft if the client has left, which some ASGI servers report by an OSError."""
+        try:
+            await self._send(part)
+        except TimeoutError:
+            raise  # that of the caller
+        except OSError:
             raise ClientLeft from None
 
 

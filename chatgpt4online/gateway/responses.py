@@ -85,12 +85,12 @@ class ResponseWriter:
             return self._add(_REASONING, event.text)
         return b""
 
-    def end(self, reply: Reply) -> bytes:
+    def end(self, reply: Reply, sent: str) -> bytes:
         """Return the last typed events. The response in them has the text that was sent, and the pictures of the reply.
 
         The site trims the text of the reply, and after a call of a function it has only the part after the call.
         """
-        rest = unsent_text("".join(item.text for item in self._items if item.kind is _MESSAGE), reply)
+        rest = unsent_text(sent, reply)
         data = self._add(_MESSAGE, rest) if rest else b""
         if not any(item.kind is _MESSAGE for item in self._items):  # clients read the text of the message
             data += self._close("completed") + self._open(_MESSAGE)

@@ -588,7 +588,7 @@ class TestStalls:
             if request.json["newMessage"] == "short":
                 peer.send(chunk(end("Yes")) + LAST_CHUNK)
 
-        with Server(site(chat)) as running, serve_gateway(running.url, concurrency=1) as gateway:
+        with Server(site(chat)) as running, serve_gateway(running.url, concurrency=1, heartbeat=0.02) as gateway:
             body = {"model": "default", "messages": [{"role": "user", "content": "long"}], "stream": True}
             with closing(gateway.send("/v1/chat/completions", body)):
                 assert gateway.chat("short").status == 200

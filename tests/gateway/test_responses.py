@@ -252,7 +252,8 @@ def test_events_break_the_schema(events: list[Event], has_failed: bool) -> None:
 
     writer = ResponseWriter(question(metadata={"a": "b"}), "c", 1_700_000_000)
     data = writer.begin() + b"".join(map(writer.receive, events))
-    data += writer.fail(Refusal(502, "x")) if has_failed else writer.end(Reply("other"))
+    sent = "".join(event.text for event in events if isinstance(event, Text))
+    data += writer.fail(Refusal(502, "x")) if has_failed else writer.end(Reply("other"), sent)
     found = Response(200, {}, data).events
     adapter: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
     for event in found:
