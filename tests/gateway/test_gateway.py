@@ -698,7 +698,9 @@ class TestLog:
         assert answer.status == 400
         request = answer.headers["x-request-id"]
         assert [f"request {request} was refused with 400: n is not supported: a site gives one answer; "] == [
-            message.partition("send ")[0] for message in caplog.messages
+            record.getMessage().partition("send ")[0]
+            for record in caplog.records
+            if record.name.startswith("chatgpt4online.gateway")
         ]
 
     def test_error_of_a_site_is_in_the_log_twice(self, caplog: pytest.LogCaptureFixture) -> None:
