@@ -172,8 +172,7 @@ def run(options: argparse.Namespace) -> int:
         except ImportError as error:
             raise Failure(str(error)) from error
         listener = _bind(options.host, options.port)
-        if options.workers == 1:
-            listener.listen()  # so a client that reads the address can connect at once
+        listener.listen()  # so a client that reads the address can connect at once
         address = _address(listener)
         lines = f"OPENAI_BASE_URL={address}/v1\n{address}/ is a page to try the models. Press Ctrl-C to stop.\n"
         write(lines, "the address")

@@ -8,7 +8,7 @@ import shlex
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.client import HTTPConnection
 from typing import Any
 
@@ -44,9 +44,6 @@ def ask(address: str, path: str, body: object = None, **headers: str) -> tuple[i
     connection = HTTPConnection(place[1], int(place[2]), timeout=60)
     data = None if body is None else json.dumps(body)
     sent = {"Content-Type": "application/json"} | headers
-    while connection.sock is None:  # several processes need a moment until they listen
-        with suppress(ConnectionRefusedError):
-            connection.connect()
     connection.request("GET" if body is None else "POST", f"/v1{path}", data, sent)
     response = connection.getresponse()
     status, text = response.status, response.read()
