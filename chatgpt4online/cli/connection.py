@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .. import AsyncClient, Client, ClientOptions
 
 SITE = "CHATGPT4ONLINE_SITE"
-_BOT = "CHATGPT4ONLINE_BOT"
+BOT = "CHATGPT4ONLINE_BOT"
 USER = "CHATGPT4ONLINE_USER"
 PASSWORD = "CHATGPT4ONLINE_PASSWORD"  # noqa: S105  # the name of the variable
 TOKEN = "CHATGPT4ONLINE_TOKEN"  # noqa: S105  # as above
@@ -204,7 +204,7 @@ def wanted_bot(options: argparse.Namespace) -> str | None:
     """Return the bot's id of the arguments, or of the environment if that names the site, or None."""
     bot_id: str | None = options.bot
     if bot_id is None and options.site is None and not is_demo(options):
-        bot_id = os.environ.get(_BOT)
+        bot_id = os.environ.get(BOT)
     return bot_id or None
 
 

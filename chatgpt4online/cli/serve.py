@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 
 from .. import InvalidInput
 from .command import Command, Parser, count, refuse_words, seconds
-from .connection import ENVIRONMENT, PASSWORD, SITE, TOKEN, USER, add_connection, client_options, served_demo
+from .connection import BOT, ENVIRONMENT, PASSWORD, SITE, TOKEN, USER, add_connection, client_options, served_demo
 from .streams import Failure, write
 
 if TYPE_CHECKING:
     from .. import ClientOptions
     from ..gateway import GatewayOptions, SiteOptions
 
-_BOT = "CHATGPT4ONLINE_BOT"
 _KEYS = "CHATGPT4ONLINE_API_KEYS"
 _NAMED_SITE = re.compile(r"([A-Za-z0-9._-]+)=(.*)")  # an address has a colon before any "="
 
@@ -216,8 +215,8 @@ def _sites(options: argparse.Namespace, client: ClientOptions) -> list[SiteOptio
             pages[site].append(address)
         else:
             raise InvalidInput(f"--page {page}: write the name of the site in front, as in {named[0][0]}={page}")
-    if not (options.site or options.bots or options.page) and os.environ.get(_BOT):
-        bots[""] = {os.environ[_BOT]: os.environ[_BOT]}
+    if not (options.site or options.bots or options.page) and os.environ.get(BOT):
+        bots[""] = {os.environ[BOT]: os.environ[BOT]}
     return [SiteOptions(url, name, bots[name], pages[name], client) for name, url in named]
 
 

@@ -139,7 +139,7 @@ class _Call:
             await self._refuse(refusal)
             return
         with suppress(ClientLeft):
-            await self._output.end_stream(self._writer.fail(refusal))
+            await self._output.end(self._writer.fail(refusal))
 
     async def _refuse(self, refusal: Refusal) -> None:
         """Send a refusal, unless a response has begun or the client has left."""
@@ -182,7 +182,7 @@ class _Call:
             data += writer.end(await stream.until_done(), stream.text)
         except ChatError as error:
             data += writer.fail(self._refusal(error))
-        await output.end_stream(data)
+        await output.end(data)
 
     async def _collect(self, stream: AsyncStream[Event], writer: Writer) -> None:
         """Write the whole answer at its end."""

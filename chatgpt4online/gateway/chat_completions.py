@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import Event, Notice, Reply, Text, Usage
+from .. import Event, Reply, Text
 from .errors import Json, Refusal
-from .forms import THINKING, encoded, more_of, unsent_text
+from .forms import encoded, more_of, thinking_of, unsent_text, usage_of
 from .requests import Question
 
-DONE = b"data: [DONE]\n\n"
+_DONE = b"data: [DONE]\n\n"
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
 class ChatWriter:
@@ -32,9 +33,9 @@ class ChatWriter:
         """Return the chunk for an event, or ``b""``."""
         if isinstance(event, Text):
             return self._chunk({"content": event.text}) if event.text else b""
-        if isinstance(event, Notice) and event.kind == THINKING and event.text:
-            self._thinking.append(event.text)
-            return self._chunk({"reasoning_content": event.text})
+        if thinking := thinking_of(event):
+            self._thinking.append(thinking)
+            return self._chunk({"reasoning_content": thinking})
         return b""
 
     def end(self, reply: Reply, sent: str) -> bytes:
@@ -42,10 +43,10 @@ class ChatWriter:
         rest = unsent_text(sent, reply)
         last = self._chunk({"content": rest}) if rest else b""
         last += self._chunk({}, "stop", **more_of(reply))
-        usage = usage_of(reply.usage)
+        usage = usage_of(reply.usage, *_COUNTS)
         if self._question.include_usage and usage:
             last += self._data({"choices": [], "usage": usage})
-        return last + DONE
+        return last + _DONE
 
     def fail(self, refusal: Refusal) -> bytes:
         """Return the event that reports a failure in the middle of the answer. No end mark follows it."""
@@ -57,7 +58,7 @@ class ChatWriter:
         if self._thinking:
             message["reasoning_content"] = "".join(self._thinking)
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        usage = usage_of(reply.usage)
+        usage = usage_of(reply.usage, *_COUNTS)
         return {
             **self._head,
             **({"id": reply.response_id} if reply.response_id else {}),
@@ -72,15 +73,3 @@ class ChatWriter:
 
     def _data(self, values: Json) -> bytes:
         return b"data: %b\n\n" % encoded({**self._head, "object": "chat.completion.chunk", **values})
-
-
-def usage_of(usage: Usage | None) -> Json:
-    """Return the usage in the form of chat completions, without the numbers that the site does not send."""
-    if usage is None:
-        return {}
-    numbers = {
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.total_tokens,
-    }
-    return {name: number for name, number in numbers.items() if number is not None}

@@ -85,23 +85,17 @@ class Refusal(Exception):
 
 def busy(why: str) -> Refusal:
     """Return the refusal of a gateway that has reached one of its limits."""
-    kind, code, _ = _KINDS[503]
-    return Refusal(
-        503, f"The gateway is busy: {why}. Try again later.", kind=kind, code=code, retry_after=_BUSY_SECONDS
-    )
+    return _refusal(503, f"The gateway is busy: {why}. Try again later.", retry_after=_BUSY_SECONDS)
 
 
 def shut_down(partial_text: str = "") -> Refusal:
     """Return the refusal of a gateway that ends. Another process can answer the request."""
-    kind, code, _ = _KINDS[503]
-    text = "The gateway was shut down. Try again later."
-    return Refusal(503, text, kind=kind, code=code, partial_text=partial_text)
+    return _refusal(503, "The gateway was shut down. Try again later.", partial_text=partial_text)
 
 
 def too_slow(text: str) -> Refusal:
     """Return the refusal for a site that takes too long."""
-    kind, code, _ = _KINDS[504]
-    return Refusal(504, text, kind=kind, code=code)
+    return _refusal(504, text)
 
 
 def loggable(error: Exception) -> str:
@@ -111,28 +105,31 @@ def loggable(error: Exception) -> str:
 
 def failure() -> Refusal:
     """Return the refusal for an error of the gateway itself."""
-    kind, code, text = _KINDS[500]
-    return Refusal(500, text, kind=kind, code=code)
+    return _refusal(500)
 
 
 def refusal_of(error: ChatError) -> Refusal:
     """Return the refusal for an error of a chat. Its status is ``error.http_status``, or 503 if the gateway ends."""
     if isinstance(error, InvalidState):
         return shut_down(error.partial_text)  # the clients of the sites are closed
-    kind, code, text = _KINDS[error.http_status]
+    text = ""
     if isinstance(error, InvalidInput):
         text = str(error)
-    elif isinstance(error, ServerError) and error.message:
+    elif isinstance(error, ServerError):
         text = error.message  # the site wrote it for its visitors
-    return Refusal(
+    return _refusal(
         error.http_status,
         text,
-        kind=kind,
-        code=code,
         retry_after=error.retry_after,
         final=_is_final(error),
         partial_text=error.partial_text,
     )
+
+
+def _refusal(status: int, text: str = "", **more: Any) -> Refusal:
+    """Return the refusal with the type and the code of a status. Without a text, it has the one of the status."""
+    kind, code, usual = _KINDS[status]
+    return Refusal(status, text or usual, kind=kind, code=code, **more)
 
 
 def _is_final(error: ChatError) -> bool:

@@ -1,14 +1,19 @@
-"""The parts of an answer that both endpoints have: its JSON, and the values of a reply that OpenAI's API lacks."""
+"""The parts of an answer that both endpoints have: its JSON, the thinking, the usage, and what OpenAI's API lacks."""
 
 from __future__ import annotations
 
 import json
 
-from .. import Reply
+from .. import Event, Notice, Reply, Usage
 from .errors import Json
 
-THINKING = "thinking"  # the kind of notice that holds the model's reasoning
+_THINKING = "thinking"  # the kind of notice that holds the model's reasoning
 _LINE_ENDS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}  # JSON does not escape these
+
+
+def thinking_of(event: Event) -> str:
+    """Return the piece of the model's reasoning in an event, or ``""``."""
+    return event.text if isinstance(event, Notice) and event.kind == _THINKING else ""
 
 
 def unsent_text(sent: str, reply: Reply) -> str:
@@ -52,3 +57,14 @@ def more_of(reply: Reply) -> Json:
     ids = {"chat_id": reply.chat_id, "response_id": reply.response_id}
     more: Json = {"ai_engine": {name: value for name, value in ids.items() if value}}
     return more | {"images": list(reply.images)} if reply.images else more
+
+
+def usage_of(usage: Usage | None, *names: str) -> Json:
+    """Return the usage with these names for its numbers: of the question, of the answer, and of both.
+
+    A number that the site does not send is left out.
+    """
+    if usage is None:
+        return {}
+    numbers = (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens)
+    return {name: number for name, number in zip(names, numbers, strict=True) if number is not None}

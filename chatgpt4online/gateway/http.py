@@ -46,7 +46,7 @@ class Output:
         pairs = [(name.lower().encode(), text.encode()) for name, text in (headers or {}).items()]
         pairs += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await self._begin(status, pairs)
-        await self._send_last(body)
+        await self.end(body)
 
     async def refuse(self, refusal: Refusal) -> None:
         """Send a refusal as a whole response."""
@@ -64,9 +64,13 @@ class Output:
             await self._send_part({"type": "http.response.body", "body": data, "more_body": True})
             self._is_sending = False
 
-    async def end_stream(self, data: bytes) -> None:
-        """Send the last part of a streamed response, and its end."""
-        await self._send_last(data)
+    async def end(self, data: bytes) -> None:
+        """Send the last part of a response. Raises ClientLeft if the client does not read for long."""
+        try:
+            async with asyncio.timeout(_STALL_SECONDS):
+                await self._send_part({"type": "http.response.body", "body": data})
+        except TimeoutError:
+            raise ClientLeft from None
 
     @asynccontextmanager
     async def heartbeat(self, seconds: float) -> AsyncIterator[None]:
@@ -107,14 +111,6 @@ class Output:
     async def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.status = status
         await self._send_part({"type": "http.response.start", "status": status, "headers": [*headers, *self._headers]})
-
-    async def _send_last(self, data: bytes) -> None:
-        """Send the last part. Raises ClientLeft if the client does not read for long."""
-        try:
-            async with asyncio.timeout(_STALL_SECONDS):
-                await self._send_part({"type": "http.response.body", "body": data})
-        except TimeoutError:
-            raise ClientLeft from None
 
     async def _send_part(self, part: Json) -> None:
         """Send a part. Raises ClientLeft if the client has left, which some ASGI servers report by an OSError."""

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_VARIABLE = "CHATGPT4ONLINE_GATEWAY"
 _SITE_NAME = re.compile(r"[A-Za-z0-9._-]+")
-_MODEL_NAME = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")  # a label of the metrics, and clients show it in a list
+LONGEST_MODEL = 200  # characters of the name of a model, which is a label of the metrics, and which clients list
+_MODEL_NAME = re.compile(rf"[^\s\x00-\x1f\x7f]{{1,{LONGEST_MODEL}}}")
 _API_KEY = re.compile(r"[!-~]+")
 _SHORTEST_KEY = 16  # characters; a shorter key can be guessed
 _ORIGIN = re.compile(r"https?://[^/?#\s]+|\*")

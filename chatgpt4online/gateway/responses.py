@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from .. import Event, Notice, Reply, Text, Usage
+from .. import Event, Reply, Text, Usage
 from .errors import Json, Refusal
-from .forms import THINKING, encoded, more_of, unsent_text
+from .forms import encoded, more_of, thinking_of, unsent_text, usage_of
 from .requests import Question
 
 # The codes that OpenAI's API documents for a failed response, of those that a refusal can have. The type of the field
@@ -81,8 +81,8 @@ class ResponseWriter:
         """Return the typed events for an event, or ``b""``."""
         if isinstance(event, Text) and event.text:
             return self._add(_MESSAGE, event.text)
-        if isinstance(event, Notice) and event.kind == THINKING and event.text:
-            return self._add(_REASONING, event.text)
+        if thinking := thinking_of(event):
+            return self._add(_REASONING, thinking)
         return b""
 
     def end(self, reply: Reply, sent: str) -> bytes:
@@ -195,12 +195,5 @@ def _usage_field(usage: Usage | None) -> Json:
 
     A site sends no details. They are null, since a missing one would be an AttributeError in OpenAI's library.
     """
-    if usage is None:
-        return {}
-    numbers = {
-        "input_tokens": usage.prompt_tokens,
-        "output_tokens": usage.completion_tokens,
-        "total_tokens": usage.total_tokens,
-    }
-    known = {name: number for name, number in numbers.items() if number is not None}
+    known = usage_of(usage, "input_tokens", "output_tokens", "total_tokens")
     return {"usage": {**known, "input_tokens_details": None, "output_tokens_details": None}} if known else {}

@@ -13,13 +13,12 @@ from urllib.parse import urlsplit
 from .. import AsyncClient, Bot, ChatError, ClientOptions
 from .admission import Admission
 from .errors import Json, Refusal, loggable, too_slow
-from .options import GatewayOptions, SiteOptions
+from .options import LONGEST_MODEL, GatewayOptions, SiteOptions
 from .sessions import Sessions
 
 _log = logging.getLogger(__name__)
 _RETRY_SECONDS = 10.0  # the time between two searches for a model that is not in the list
 _LIST_SECONDS = 5.0  # the time for which one site delays the list of all; programs wait about 10 s for a list
-_LONGEST_NAME = 200  # characters; the same limit as for the names in the options
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ class Site:
 
 def _is_name(text: str) -> bool:
     """Return whether a text of the site can be the name of a model: lists, metrics and the log show it."""
-    return text.isprintable() and len(text) <= _LONGEST_NAME
+    return text.isprintable() and len(text) <= LONGEST_MODEL
 
 
 def _title(text: object) -> str:

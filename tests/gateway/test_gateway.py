@@ -8,8 +8,9 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
+from http.client import HTTPResponse
 from typing import Any
 
 import pytest
@@ -19,8 +20,9 @@ from chatgpt4online.gateway import Gateway, GatewayOptions, SiteOptions
 from chatgpt4online.testing import Answer, Chat, Widget
 
 from ..site import serve_site
+from ..support.clients import Watched
 from ..support.gateway import KEY, SECONDS, Served, mounted, serve_app, serve_gateway
-from ..support.server import LAST_CHUNK, Gate, Peer, Received, Server, chunk, end, live, site, stream_head
+from ..support.server import LAST_CHUNK, Peer, Received, Server, chunk, end, live, site, stream_head
 
 pytestmark = pytest.mark.slow
 
@@ -30,6 +32,17 @@ USAGE = {"prompt_tokens": 31, "completion_tokens": 4, "total_tokens": 35, "price
 def deltas(events: list[Any]) -> list[Any]:
     """Return the deltas of the chunks of a completion, without the one of the usage."""
     return [choice["delta"] for event in events if event != "[DONE]" for choice in event["choices"]]
+
+
+@contextmanager
+def half_answered(text: str, **options: Any) -> Iterator[tuple[Served, HTTPResponse]]:
+    """Yield a gateway and the head of a streamed response. Its site has sent a piece, and now sends nothing."""
+    with Server(site(Watched(stream_head(), chunk(live(text))))) as server:
+        with serve_gateway(server.url, **options) as gateway:
+            body = {"model": "default", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+            connection, response = gateway.open("/v1/chat/completions", body)
+            with closing(connection):
+                yield gateway, response
 
 
 class TestAnswers:
@@ -109,35 +122,13 @@ class TestAnswers:
         assert ids[0] != ids[1]
 
     def test_first_piece_waits_for_the_next(self) -> None:
-        gate = Gate()
-
-        def chat(peer: Peer, _: Received) -> None:
-            peer.send(stream_head() + chunk(live("Hel")))
-            gate.wait()
-            peer.wait_for_close()
-
-        with Server(site(chat)) as server, serve_gateway(server.url) as gateway:
-            body = {"model": "default", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
-            connection, response = gateway.open("/v1/chat/completions", body)
-            with closing(connection):
-                lines = [response.readline() for _ in range(3)]
-                gate.open()
+        with half_answered("Hel") as (_, response):
+            lines = [response.readline() for _ in range(3)]
         assert b'"content":"Hel"' in lines[2]
 
     def test_silence_has_no_comments(self) -> None:
-        gate = Gate()
-
-        def chat(peer: Peer, _: Received) -> None:
-            peer.send(stream_head() + chunk(live("Hel")))
-            gate.wait()
-            peer.wait_for_close()
-
-        with Server(site(chat)) as server, serve_gateway(server.url, heartbeat=0.01) as gateway:
-            body = {"model": "default", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
-            connection, response = gateway.open("/v1/chat/completions", body)
-            with closing(connection):
-                assert any(line == b": keep-alive\n" for line in iter(response.readline, b""))
-                gate.open()
+        with half_answered("Hel", heartbeat=0.01) as (_, response):
+            assert any(line == b": keep-alive\n" for line in iter(response.readline, b""))
 
 
 LIMIT = "The site received too many requests. Try again later."
@@ -657,21 +648,10 @@ def test_mounted_gateway_has_other_paths() -> None:
 
 def test_closed_gateway_blames_itself() -> None:
     """Another task of the application closes it during an answer."""
-    gate = Gate()
-
-    def chat(peer: Peer, _: Received) -> None:
-        peer.send(stream_head() + chunk(live("Half")))
-        gate.wait()
-        peer.wait_for_close()
-
-    with Server(site(chat)) as running, serve_gateway(running.url) as gateway:
-        body = {"model": "default", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
-        connection, response = gateway.open("/v1/chat/completions", body)
-        with closing(connection):
-            response.readline()
-            gate.open()
-            asyncio.run(gateway.gateway.aclose())
-            last = response.read().decode().split("data: ")[-1]
+    with half_answered("Half") as (gateway, response):
+        response.readline()
+        asyncio.run(gateway.gateway.aclose())
+        last = response.read().decode().split("data: ")[-1]
         refused = gateway.chat()
     error = json.loads(last)["error"]
     assert (error["code"], error["partial_text"]) == ("service_unavailable", "Half")
